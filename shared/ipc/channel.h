@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * channel.h - rdlink.v1 messages over any stream: framing, greeting, order, liveness.
+ *
+ * Life: the opener sends Hello, the acceptor answers HelloAck, then both are OPEN. Until then any
+ * other message, afterwards a second greeting, a message this side's role never takes, a
+ * HealthReport whose sequence is not the last plus one, an oversized, malformed or cut-off
+ * envelope ends the channel with a named reason; nothing is skipped or guessed. Unknown fields
+ * inside a message are ignored, and an Envelope whose body this build does not know is ignored
+ * too (a newer minor version), but only after the greeting. Ping is answered with Pong here.
+ *
+ * Each side may set how long the other may be silent (any message counts); greeting included.
+ * Runs on: the stream's loop. Owns: the stream.
+ */
+#ifndef SHARED_IPC_CHANNEL_H
+#define SHARED_IPC_CHANNEL_H
+
+#include "base/status.h"
+
+#include <rdlink/v1/control.pb-c.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct channel;
+struct loop;
+struct stream;
+
+enum { IPC_MAJOR = 1, IPC_MINOR = 0, IPC_MAX_MESSAGE = 65536 };
+
+#define CHANNEL_END_LIST(X)                                                                        \
+    X(CLOSED_BY_PEER, "ClosedByPeer")        /* clean end between two messages */                 \
+    X(TRUNCATED, "Truncated")                /* end within a message */                           \
+    X(OVERSIZED, "Oversized")                /* length above IPC_MAX_MESSAGE */                   \
+    X(EMPTY, "Empty")                        /* length 0, or an Envelope without a body early */  \
+    X(MALFORMED, "Malformed")                /* not a protobuf Envelope */                        \
+    X(OUT_OF_ORDER, "OutOfOrder")            /* a message at the wrong time, a sequence gap */    \
+    X(VERSION_MISMATCH, "VersionMismatch")   /* other major version */                            \
+    X(ROLE_MISMATCH, "RoleMismatch")         /* not the kind of peer that belongs here */         \
+    X(SILENT, "Silent")                      /* nothing heard for too long */                     \
+    X(NOT_READING, "NotReading")             /* peer lets our messages pile up */                 \
+    X(STREAM_ERROR, "StreamError")           /* reset or I/O error */                             \
+    X(NO_MEMORY, "NoMemory")
+
+enum channel_end {
+#define X(name, text) CHANNEL_END_##name,
+    CHANNEL_END_LIST(X)
+#undef X
+        CHANNEL_END_COUNT
+};
+
+const char *channel_end_name(enum channel_end why);
+
+enum channel_side { CHANNEL_OPENER, CHANNEL_ACCEPTOR };
+
+struct channel_config {
+    enum channel_side side;
+    Rdlink__V1__Role role;      /* ours */
+    const char *instance;       /* copied; "" where there is none */
+    const Rdlink__V1__Role *peer_roles; /* whom we take; borrowed, static */
+    unsigned peer_role_count;
+    uint32_t silence_ms;        /* 0 = no limit */
+};
+
+/* What is known of the peer after the greeting. */
+struct channel_peer {
+    uint32_t major, minor;
+    Rdlink__V1__Role role;
+    uint64_t pid;
+    char instance[64];
+    char version[32];
+};
+
+struct channel_handler {
+    void (*on_open)(void *ctx, const struct channel_peer *peer);
+    /* Every message but greeting, Ping and Pong; borrowed for the call. */
+    void (*on_message)(void *ctx, const Rdlink__V1__Envelope *msg);
+    /* Last callback; the stream is closed already. The callee may channel_free(). */
+    void (*on_end)(void *ctx, enum channel_end why, const char *detail);
+};
+
+/* Takes @s in every case. ST_NOMEM. */
+enum status channel_new(struct channel **out, struct loop *loop, struct stream *s,
+                        const struct channel_config *config, const struct channel_handler *handler,
+                        void *ctx);
+bool channel_is_open(const struct channel *c);
+/* ST_CLOSED before the greeting is over or after the end; ST_INVAL above IPC_MAX_MESSAGE. A peer
+ * that does not read ends the channel (NOT_READING) through on_end(), later. HealthReport: the
+ * sequence number is filled in here. */
+enum status channel_send(struct channel *c, Rdlink__V1__Envelope *msg);
+/* Sends what is queued, then closes the stream; no callback comes afterwards. NULL is fine. */
+void channel_free(struct channel *c);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * sys.h - small questions to the operating system that have no better home. Any thread.
+ */
+#ifndef SHARED_PORT_SYS_H
+#define SHARED_PORT_SYS_H
+
+#include "base/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Cryptographically strong bytes from the system. */
+enum status sys_random(void *buf, size_t len_bytes);
+/* Wall clock, milliseconds since 1970 UTC; may jump. */
+int64_t sys_wall_ms(void);
+/* Monotonic milliseconds, for places without a loop (logging). */
+uint64_t sys_monotonic_ms(void);
+int64_t sys_pid(void);
+/* Absolute path of the running program, UTF-8. */
+enum status sys_self_path(char *buf, size_t cap);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * vm_manager.h - all virtual machines of this computer: source, difference, one session each.
+ *
+ * Snapshots become sessions (guest_session.h); a session that changes is reported through
+ * on_change. Owns: the source and the sessions. Runs on: the controller's loop.
+ */
+#ifndef WINSVC_VM_VM_MANAGER_H
+#define WINSVC_VM_VM_MANAGER_H
+
+#include "vm/guest_session.h"
+#include "vm/vm_source.h"
+
+struct vm_manager;
+
+struct vm_manager_config {
+    struct session_config session;
+    const char *instance; /* what we call ourselves in Hello */
+};
+
+struct vm_manager_ops {
+    /* Any session (or the source) changed in a way a reader can see. */
+    void (*on_change)(void *ctx);
+    /* A guest's data link was accepted: the callee owns @s. */
+    void (*on_link)(void *ctx, const char *vm_id, struct stream *s);
+};
+
+enum status vm_manager_new(struct vm_manager **out, struct loop *loop,
+                           const struct vm_manager_config *config,
+                           const struct vm_manager_ops *ops, void *ctx);
+/* Feed to any vm_source as its callback (ctx = the manager). */
+void vm_manager_on_snapshot(void *ctx, const struct vm_snapshot *snap);
+/* Probe everything now: resume from sleep, network change, a person asked. */
+void vm_manager_probe_now(struct vm_manager *m);
+unsigned vm_manager_count(const struct vm_manager *m);
+void vm_manager_view(const struct vm_manager *m, unsigned i, struct session_view *out);
+bool vm_manager_source_exists(const struct vm_manager *m);
+void vm_manager_free(struct vm_manager *m);
+
+#endif
