@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * snapshot.h - everything a status reader can see, copied into one plain struct.
+ *
+ * The owner (the controller) fills one from its parts whenever it is asked; nothing in it points
+ * into another module, so the views (status_json, later events and metrics) never touch live
+ * objects. Every array is bounded and says how many it had to leave out. A snapshot is about
+ * 300 KiB: keep it on the heap. Pure; any thread.
+ *
+ * Use: snapshot_init(), then the program's facts, snapshot_add_*() for each part, and last
+ * snapshot_conclude(), which draws phase and the condition Ready from the parts.
+ */
+#ifndef WINSVC_STATUS_SNAPSHOT_H
+#define WINSVC_STATUS_SNAPSHOT_H
+
+#include "base/condition.h"
+#include "supervisor/supervisor.h"
+#include "vm/guest_session.h"
+#include "vm/vm_source.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    SNAPSHOT_MAX_COMPONENTS = SUPERVISOR_MAX_WORKERS,
+    SNAPSHOT_MAX_INSTANCES = VM_SNAPSHOT_MAX,
+    SNAPSHOT_MAX_ENDPOINTS = 8,
+    SNAPSHOT_MAX_COUNTERS = 24,
+    SNAPSHOT_TEXT_MAX = 256
+};
+
+/* Monotonic times become wall-clock times through one fixed offset, so that the same moment always
+ * prints the same; it is taken anew only when the wall clock jumped by more than a second. */
+struct snapshot_clock {
+    bool set;
+    int64_t offset_ms;
+};
+void snapshot_clock_update(struct snapshot_clock *c, int64_t wall_ms, uint64_t monotonic_ms);
+int64_t snapshot_clock_wall(const struct snapshot_clock *c, uint64_t monotonic_ms);
+
+/* The numbers of grpc.health.v1.HealthCheckResponse.ServingStatus. */
+enum snapshot_serving {
+    SERVING_UNKNOWN,
+    SERVING_YES,
+    SERVING_NO,
+    SERVING_SERVICE_UNKNOWN,
+    SNAPSHOT_SERVING_COUNT
+};
+const char *
+snapshot_serving_name(enum snapshot_serving s); /* "UNKNOWN", "SERVING", "NOT_SERVING", ... */
+
+struct snapshot_counter {
+    char name[40];
+    uint64_t value;
+};
+
+struct snapshot_counters {
+    struct snapshot_counter items[SNAPSHOT_MAX_COUNTERS];
+    unsigned count;
+};
+/* False when there is no room: the counter is left out. The same name again replaces the value. */
+bool snapshot_counter_set(struct snapshot_counters *c, const char *name, uint64_t value);
+
+/* Puts a condition that came from elsewhere (a HealthReport) as it is: no transition is computed.
+ * False when the set is full. The same type again replaces it. */
+bool snapshot_condition_put(struct condition_set *set, const char *type,
+                            enum condition_status status, const char *reason, const char *message,
+                            int64_t last_transition_ms, uint64_t observed_generation);
+
+/* One supervised process. All times are wall clock, Unix milliseconds; 0 = none. */
+struct snapshot_component {
+    char name[40];
+    enum snapshot_serving state;
+    char process[16]; /* worker_state_name() */
+    int64_t pid;      /* 0 = none */
+    uint64_t restarts;
+    int64_t since_ms;
+    int64_t next_start_ms;
+    bool crash_loop;
+    struct worker_exit last_exit;
+    struct condition_set conditions;   /* what the worker reported */
+    struct snapshot_counters counters; /* likewise */
+};
+
+/* The guest agent, as far as it reports (rdlink v2 only). */
+struct snapshot_agent {
+    bool reports;
+    bool serving;
+    char version[32];
+    int64_t pid; /* in the guest; 0 = none */
+    struct condition_set conditions;
+    struct snapshot_counters counters;
+};
+
+/* One virtual machine. */
+struct snapshot_instance {
+    char vm[VM_ID_MAX];
+    char address[ADDR_TEXT_MAX];
+    enum session_state state;
+    enum guest_generation generation;
+    int64_t since_ms;
+    char last_error[160]; /* empty = none */
+    struct snapshot_agent agent;
+    struct condition_set conditions;
+    struct snapshot_counters counters;
+};
+
+enum snapshot_endpoint_state {
+    SNAPSHOT_ENDPOINT_OFF,       /* not listening */
+    SNAPSHOT_ENDPOINT_LISTENING, /* at the name that was asked for */
+    SNAPSHOT_ENDPOINT_FALLBACK,  /* the name is someone else's; listening at another one */
+    SNAPSHOT_ENDPOINT_TAKEN,     /* the name is someone else's, and there is no other one */
+    SNAPSHOT_ENDPOINT_STATE_COUNT
+};
+const char *
+snapshot_endpoint_state_name(enum snapshot_endpoint_state s); /* "off", "listening", ... */
+
+/* One name that clients on this computer connect to. */
+struct snapshot_endpoint {
+    char name[40];                 /* "docker" */
+    char requested[ADDR_TEXT_MAX]; /* the address that was asked for */
+    char address[ADDR_TEXT_MAX];   /* where it listens now; empty = nowhere */
+    enum snapshot_endpoint_state state;
+    int64_t since_ms;
+    int64_t owner_pid;        /* who holds the requested name, when it is not us; 0 = unknown */
+    char owner_image[192];    /* empty = unknown */
+    char instance[VM_ID_MAX]; /* the virtual machine behind it; empty = none now */
+    char message[SNAPSHOT_TEXT_MAX]; /* why, when it is not listening; may be empty */
+};
+
+enum snapshot_phase {
+    PHASE_STARTING, /* parts are coming up for the first time */
+    PHASE_WAITING,  /* we are well, but there is no guest to talk to */
+    PHASE_READY,
+    PHASE_DEGRADED,
+    PHASE_STOPPING,
+    PHASE_COUNT
+};
+const char *snapshot_phase_name(enum snapshot_phase p); /* "Ready" */
+
+struct snapshot {
+    uint64_t generation; /* set by the status server, one up at each visible change */
+    char program[32];    /* "rdlinkd" */
+    char version[32];
+    int64_t pid;
+    int64_t started_ms;
+    bool stopping;
+    char source[ADDR_TEXT_MAX]; /* where virtual machines come from: a folder, a registry key */
+    bool source_exists;
+    enum snapshot_phase phase;
+    bool ready; /* phase == PHASE_READY */
+    struct condition_set conditions;
+    struct snapshot_component components[SNAPSHOT_MAX_COMPONENTS];
+    unsigned component_count;
+    struct snapshot_instance instances[SNAPSHOT_MAX_INSTANCES];
+    unsigned instance_count;
+    struct snapshot_endpoint endpoints[SNAPSHOT_MAX_ENDPOINTS];
+    unsigned endpoint_count;
+    unsigned left_out; /* parts for which there was no room */
+};
+
+/* All empty; copies the program's facts. */
+void snapshot_init(struct snapshot *s, const char *program, const char *version, int64_t pid,
+                   int64_t started_ms);
+
+/* Each returns the new part, to which the caller may add, or NULL when there is no room (counted
+ * in left_out). A worker is SERVING while it runs, until its own report says otherwise (set
+ * ->state); one that has never been ready is UNKNOWN. */
+struct snapshot_component *snapshot_add_worker(struct snapshot *s, const struct worker_view *v,
+                                               const struct snapshot_clock *clock);
+struct snapshot_instance *snapshot_add_session(struct snapshot *s, const struct session_view *v,
+                                               const struct snapshot_clock *clock);
+struct snapshot_endpoint *snapshot_add_endpoint(struct snapshot *s, const char *name,
+                                                enum snapshot_endpoint_state state,
+                                                const char *requested, const char *address,
+                                                int64_t since_ms);
+
+/* Sets phase and ready from the parts and updates the condition Ready in @own, the owner's lasting
+ * set (so that its transition time is kept from one snapshot to the next), then copies @own. True
+ * when the condition changed, which is the moment to log it. */
+bool snapshot_conclude(struct snapshot *s, struct condition_set *own, int64_t wall_ms);
+
+#endif

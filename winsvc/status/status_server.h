@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * status_server.h - the status as HTTP/1.1 on a local socket or pipe: GET and HEAD /v1/status.
+ *
+ * Read-only. The owner says when something changed and fills a snapshot when asked; the server
+ * numbers what a reader can tell apart (generation), renders each generation once, and answers
+ * with a strong ETag, so that a poller gets 304 while nothing happens. A reader without
+ * If-None-Match always gets the present counters; for pollers, a change of counters alone makes a
+ * new generation at most every few seconds.
+ * Owns: the listener, its connections, one snapshot and the rendered text. Runs on: the loop.
+ */
+#ifndef WINSVC_STATUS_STATUS_SERVER_H
+#define WINSVC_STATUS_STATUS_SERVER_H
+
+#include "base/status.h"
+#include "port/listener.h"
+
+#include <stdint.h>
+
+struct addr;
+struct loop;
+struct snapshot;
+struct status_server;
+
+struct status_server_ops {
+    /* Fill @out, starting with snapshot_init(); @out->generation is not for the
+     * owner. Called from within an accepted request, never more often than every 100 ms unless
+     * status_server_changed() was called. */
+    void (*fill)(void *ctx, struct snapshot *out);
+};
+
+struct status_server_config {
+    unsigned max_connections;    /* 0 = 64; more get 503 */
+    uint32_t header_timeout_ms;  /* 0 = 5,000: from the first byte to the end of the head */
+    uint32_t idle_timeout_ms;    /* 0 = 60,000: without a request; 5,000 for the first one */
+    uint32_t write_timeout_ms;   /* 0 = 10,000: an answer that is not taken by then is cut */
+    uint32_t counter_ms;         /* 0 = 5,000: counters alone, for pollers */
+    struct listener_opts listen; /* mode, SDDL; adopt_fd must be -1 when there is none */
+};
+
+struct status_server_stats {
+    uint64_t connections; /* accepted so far */
+    unsigned active;
+    uint64_t requests;
+    uint64_t not_modified; /* answered 304 */
+    uint64_t rejected;     /* answered 4xx */
+    uint64_t refused;      /* answered 503 at the cap, or closed */
+    uint64_t timed_out;    /* cut by a deadline */
+    uint64_t renders;
+};
+
+/* ST_EXISTS (someone else has the name), ST_DENIED, ST_INVAL, ST_NOMEM, ST_IO... with a message. */
+enum status status_server_new(struct status_server **out, struct loop *loop, const struct addr *at,
+                              const struct status_server_config *config,
+                              const struct status_server_ops *ops, void *ctx, struct errmsg *e);
+/* Something other than a counter changed. Cheap; call it as often as needed. */
+void status_server_changed(struct status_server *s);
+void status_server_stats(const struct status_server *s, struct status_server_stats *out);
+/* Closes every connection; no callback comes afterwards. NULL is fine. */
+void status_server_free(struct status_server *s);
+
+#endif
