@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Harness of the system tests: starts real things and leaves nothing of them behind.
+
+THEORY
+Everything a test starts belongs to one `Session`, which ends them in reverse order: when the test
+is over, when it fails, at Ctrl-C, at exit. Three nets lie under that, one below the other:
+  1. each process is started through `Session.start()`, leads a process group of its own, and is
+     stopped by that group;
+  2. the kernel kills each of them when this process dies (parent-death signal), and we adopt what
+     our children leave behind (subreaper), so that nothing can hide behind init;
+  3. every process carries RDL_SESSION=<id> in its environment; `Session.leftovers()` looks for that
+     mark, for mounts and control groups under our names, and the test module fails if it finds any.
+A name outside a private namespace (socket, directory) exists only under `Session.dir`, whose path
+is short because a unix socket's path may have 107 bytes.
+
+A test module ends with `if __name__ == "__main__": rdl.main()`. Waiting is always for a condition:
+`wait_until()`. Threads: start processes from threads that live as long as the process does; the
+parent-death signal is tied to the thread that forked.
+"""
+
+import atexit
+import contextlib
+import ctypes
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SKIP = 77  # the exit code ctest reads as "skipped"
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Skip(Exception):
+    """This machine cannot run it; the text says why."""
+
+
+class Timeout(AssertionError):
+    """A condition did not come true in time."""
+
+
+def binary(name):
+    """Path of one of our programs: from RDL_BIN, or what the dev preset built."""
+    path = pathlib.Path(os.environ.get("RDL_BIN", ROOT / "build/dev/bin")) / name
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not built (set RDL_BIN, or ./dev build)")
+    return str(path)
+
+
+def tool(name, package):
+    """Path of a program of the system, or Skip with the Debian package that has it."""
+    path = shutil.which(name, path=f"/usr/sbin:/sbin:{os.environ.get('PATH', '')}")
+    if not path:
+        raise Skip(f"{name} is not installed (Debian package {package})")
+    return path
+
+
+def wait_until(condition, timeout, what, every=0.02):
+    """First true value of condition(); Timeout after `timeout` seconds. An OSError raised by the
+    condition counts as "not yet" and is shown when time runs out."""
+    end = time.monotonic() + timeout
+    last = None
+    while True:
+        try:
+            value = condition()
+            if value:
+                return value
+        except OSError as error:
+            last = error
+        if time.monotonic() >= end:
+            raise Timeout(f"not within {timeout} s: {what}" + (f" ({last})" if last else ""))
+        time.sleep(every)
+
+
+def measured(what, seconds):
+    """One figure of the run, in the form that the documentation collects."""
+    print(f"measured: {what}: {seconds:.3f} s", flush=True)
+
+
+class Process:
+    """A program of the session: its own process group, output in a file. Not made directly: use
+    Session.start()."""
+
+    def __init__(self, name, argv, log, env, net_of=None, **popen):
+        self.name = name
+        self.log_path = pathlib.Path(log)
+        if net_of is not None:
+            argv = [tool("nsenter", "util-linux"), f"--net=/proc/{net_of}/ns/net", *argv]
+        with open(self.log_path, "ab") as out:
+            popen.setdefault("stdin", subprocess.DEVNULL)
+            popen.setdefault("stdout", out)
+            popen.setdefault("stderr", out)
+            self.popen = subprocess.Popen(
+                [str(a) for a in argv], env=env, start_new_session=True, preexec_fn=_die_with_parent,
+                **popen)
+        self.pid = self.popen.pid
+
+    def alive(self):
+        return self.popen.poll() is None
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def send(self, number):
+        """To this process alone, if it still runs."""
+        if self.alive():
+            os.kill(self.pid, number)
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def stop(self, number=signal.SIGTERM, timeout=10):
+        """Ends it, by SIGKILL to the whole group when it does not obey in time; returns the exit
+        code (negative: signal)."""
+        if self.alive():
+            os.kill(self.pid, signal.SIGCONT)
+            os.kill(self.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.popen.wait(timeout)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        return self.popen.wait()
+
+    def kill(self):
+        return self.stop(signal.SIGKILL)
+
+
+class Session:
+    """Owner of everything that one test module starts. A context manager; also ends at exit."""
+
+    def __init__(self):
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="rdl-", dir="/tmp"))
+        self.id = self.dir.name
+        self._ends = contextlib.ExitStack()
+        self._logs = {}
+        atexit.register(self.close)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def path(self, name):
+        return str(self.dir / name)
+
+    def env(self, **extra):
+        return {**os.environ, "RDL_SESSION": self.id, **extra}
+
+    def start(self, name, argv, env=None, **options):
+        """Starts a program; `net_of` is a process whose network namespace it gets. Its output goes
+        to a file that is shown when the module fails."""
+        log = self._logs.setdefault(name, self.dir / f"{name}.log")
+        process = Process(name, argv, log, self.env(**(env or {})), **options)
+        self._ends.callback(process.stop, timeout=5)
+        return process
+
+    def at_end(self, function, *args, **kwargs):
+        """Runs before what was started or registered earlier is ended."""
+        self._ends.callback(function, *args, **kwargs)
+
+    def show_logs(self, lines=60, out=sys.stderr):
+        for name, path in self._logs.items():
+            if path.exists():
+                tail = path.read_text(errors="replace").splitlines()[-lines:]
+                print(f"--- {name}", *tail, sep="\n", file=out)
+
+    def close(self):
+        """Ends everything and removes the directory; again is fine."""
+        atexit.unregister(self.close)
+        with _uninterrupted():
+            self._ends.close()
+            for pid in self._marked():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def leftovers(self):
+        """What still exists of a closed session, as text; empty when all is well. Waits a moment
+        for what is already dying."""
+        try:
+            wait_until(lambda: not self._traces(), 5, "the session's traces are gone")
+            return []
+        except Timeout:
+            return self._traces()
+
+    def _marked(self):
+        mark = f"RDL_SESSION={self.id}".encode()
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                with contextlib.suppress(OSError):
+                    if mark in (entry / "environ").read_bytes().split(b"\0"):
+                        found.append(int(entry.name))
+        return found
+
+    def _traces(self):
+        _reap_adopted()
+        traces = [f"process {pid}: {_command_of(pid)}" for pid in self._marked()]
+        mounts = pathlib.Path("/proc/self/mounts").read_text().splitlines()
+        traces += [f"mount {line}" for line in mounts if self.id in line]
+        traces += [f"control group {path}" for path in cgroups_named(self.id)]
+        if self.dir.exists():
+            traces.append(f"directory {self.dir}")
+        return traces
+
+
+def cgroups_named(name):
+    """Control groups of that name, in each hierarchy that is mounted (v1 and v2)."""
+    base = pathlib.Path("/sys/fs/cgroup")
+    return [p for p in (base / name, *base.glob(f"*/{name}")) if p.is_dir()]
+
+
+def main(module="__main__"):
+    """Runs the module's tests, then shows that nothing is left of their session(s). The exit code
+    is ctest's: 0, 1, or SKIP with the reason printed."""
+    sessions = []
+    original = Session.__init__
+
+    def recording(self):
+        original(self)
+        sessions.append(self)
+
+    Session.__init__ = recording
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        program = unittest.main(module=module, exit=False, verbosity=2, failfast=False)
+    except Skip as why:
+        print(f"skipped: {why}")
+        sys.exit(SKIP)
+    finally:
+        for session in sessions:
+            session.close()
+    left = [trace for session in sessions for trace in session.leftovers()]
+    for trace in left:
+        print(f"LEFT BEHIND: {trace}", file=sys.stderr)
+    result = program.result
+    if left or not result.wasSuccessful():
+        sys.exit(1)
+    if result.testsRun == 0 or len(result.skipped) == result.testsRun:
+        for test, why in result.skipped:
+            print(f"skipped: {test}: {why}")
+        sys.exit(SKIP)
+    sys.exit(0)
+
+
+def _die_with_parent():
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _reap_adopted():
+    """Orphans that the kernel gave to us as subreaper; Popen reaps its own."""
+    own = {child.pid for child in subprocess._active}  # those Popen has not collected yet
+    for pid in _children_of(os.getpid()):
+        if pid not in own and _state_of(pid) == "Z":
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+
+def _children_of(pid):
+    try:
+        return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _state_of(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def _command_of(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    except OSError:
+        return "(gone)"
+
+
+@contextlib.contextmanager
+def _uninterrupted():
+    """Ctrl-C during the clean-up must not cut it short."""
+    if not _is_main_thread():
+        yield
+        return
+    old = {n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _is_main_thread():
+    return threading.current_thread() is threading.main_thread()
