@@ -39,14 +39,14 @@ int64_t snapshot_clock_wall(const struct snapshot_clock *c, uint64_t monotonic_m
 
 /* The numbers of grpc.health.v1.HealthCheckResponse.ServingStatus. */
 enum snapshot_serving {
-    SERVING_UNKNOWN,
-    SERVING_YES,
-    SERVING_NO,
-    SERVING_SERVICE_UNKNOWN,
+    SNAPSHOT_SERVING_UNKNOWN,
+    SNAPSHOT_SERVING,
+    SNAPSHOT_NOT_SERVING,
+    SNAPSHOT_SERVICE_UNKNOWN,
     SNAPSHOT_SERVING_COUNT
 };
-const char *
-snapshot_serving_name(enum snapshot_serving s); /* "UNKNOWN", "SERVING", "NOT_SERVING", ... */
+/* "UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN" */
+const char *snapshot_serving_name(enum snapshot_serving s);
 
 struct snapshot_counter {
     char name[40];
