@@ -3,7 +3,8 @@
  *
  * Delay n is uniform in [0, min(cap, base * 2^n)]: synchronised failures spread out, and the first
  * retry is quick. A success does not reset it; having been well for @reset_ms does, or a thing that
- * fails right after each start would be restarted at full speed for ever. Pure; randomness comes in.
+ * fails right after each start would be restarted at full speed for ever. Pure; randomness comes
+ * in.
  */
 #ifndef SHARED_BASE_BACKOFF_H
 #define SHARED_BASE_BACKOFF_H

@@ -14,8 +14,12 @@
 
 enum condition_status { COND_UNKNOWN, COND_TRUE, COND_FALSE }; /* the numbers of control.proto */
 
-enum { CONDITION_TYPE_MAX = 40, CONDITION_REASON_MAX = 40, CONDITION_MESSAGE_MAX = 256,
-       CONDITION_SET_MAX = 8 };
+enum {
+    CONDITION_TYPE_MAX = 40,
+    CONDITION_REASON_MAX = 40,
+    CONDITION_MESSAGE_MAX = 256,
+    CONDITION_SET_MAX = 8
+};
 
 struct condition {
     char type[CONDITION_TYPE_MAX];
@@ -37,8 +41,7 @@ const char *condition_status_name(enum condition_status s); /* "True", "False", 
 /* Adds the type when new (a full set is a broken invariant). True when anything changed, so that
  * the caller can log and report once. */
 bool condition_update(struct condition_set *set, const char *type, enum condition_status status,
-                      const char *reason, int64_t wall_ms, const char *fmt, ...)
-    PRINTF_LIKE(6, 7);
+                      const char *reason, int64_t wall_ms, const char *fmt, ...) PRINTF_LIKE(6, 7);
 /* NULL when there is none of that type. */
 const struct condition *condition_find(const struct condition_set *set, const char *type);
 

@@ -42,7 +42,7 @@ static inline void list_remove(struct list *n)
 }
 
 /* Safe against removal of @it itself, not of @tmp. */
-#define list_for_each(it, tmp, head)                                                               \
+#define list_for_each(it, tmp, head) \
     for ((it) = (head)->next, (tmp) = (it)->next; (it) != (head); (it) = (tmp), (tmp) = (it)->next)
 
 #endif

@@ -16,16 +16,16 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE, LOG_LEVEL_COUNT };
 
 /* The component tag: which part of the program speaks. */
-#define LOG_COMPONENT_LIST(X)                                                                      \
-    X(MAIN, "main")                                                                                \
-    X(CONFIG, "config")                                                                            \
-    X(PORT, "port")                                                                                \
-    X(IPC, "ipc")                                                                                  \
-    X(BRIDGE, "bridge")                                                                            \
-    X(DOCKER, "docker")                                                                            \
-    X(VM, "vm")                                                                                    \
-    X(SUPERVISOR, "supervisor")                                                                    \
-    X(STATUS, "status")                                                                            \
+#define LOG_COMPONENT_LIST(X)   \
+    X(MAIN, "main")             \
+    X(CONFIG, "config")         \
+    X(PORT, "port")             \
+    X(IPC, "ipc")               \
+    X(BRIDGE, "bridge")         \
+    X(DOCKER, "docker")         \
+    X(VM, "vm")                 \
+    X(SUPERVISOR, "supervisor") \
+    X(STATUS, "status")         \
     X(SERVICE, "service")
 
 enum log_component {
@@ -64,10 +64,10 @@ struct log_limit {
 void log_write_limited(struct log_limit *site, enum log_level level, enum log_component from,
                        const char *fmt, ...) PRINTF_LIKE(4, 5);
 
-#define log_warn_limited(c, ...)                                                                   \
-    do {                                                                                           \
-        static struct log_limit log_site_;                                                         \
-        log_write_limited(&log_site_, LOG_WARN, (c), __VA_ARGS__);                                 \
+#define log_warn_limited(c, ...)                                   \
+    do {                                                           \
+        static struct log_limit log_site_;                         \
+        log_write_limited(&log_site_, LOG_WARN, (c), __VA_ARGS__); \
     } while (0)
 
 #endif

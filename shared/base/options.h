@@ -36,22 +36,23 @@ struct option_list {
 typedef enum status option_check_fn(const char *value, struct errmsg *e);
 
 struct option {
-    const char *key;      /* "max-connections" */
+    const char *key; /* "max-connections" */
     enum option_kind kind;
-    size_t offset;        /* of the field in the configuration struct */
-    const char *fallback; /* default as text; NULL = zero, empty */
-    uint32_t min, max;    /* OPTION_UINT and OPTION_DURATION; both 0 = any */
+    size_t offset;          /* of the field in the configuration struct */
+    const char *fallback;   /* default as text; NULL = zero, empty */
+    uint32_t min, max;      /* OPTION_UINT and OPTION_DURATION; both 0 = any */
     option_check_fn *check; /* may be NULL */
     const char *value_name; /* "ADDR" in the help; NULL for a flag */
     const char *help;
 };
 
-/* Every field gets its default. A default that does not pass its own check is a broken invariant. */
+/* Every field gets its default. A default that does not pass its own check is a broken invariant.
+ */
 void options_defaults(const struct option *table, size_t count, void *config);
 /* Parses argv[0..argc) (without the program's name and verb). *rest is the number of leading
  * arguments consumed: parsing ends at "--" or at the first word that is no option. ST_INVAL. */
 enum status options_parse_argv(const struct option *table, size_t count, void *config, int argc,
-                               char *const *argv, int *rest, struct errmsg *e);
+                               const char *const *argv, int *rest, struct errmsg *e);
 /* @name is for messages only. ST_INVAL with "name:line:col: ...". */
 enum status options_parse_text(const struct option *table, size_t count, void *config,
                                const char *name, const char *text, size_t len_bytes,

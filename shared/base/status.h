@@ -12,25 +12,25 @@
 #include "base/util.h"
 
 /* One list for the enum, the names and the texts, so that they cannot drift apart. */
-#define STATUS_LIST(X)                                                                             \
-    X(OK, "ok")                                                                                    \
-    X(QUEUED, "accepted, not yet sent")                                                            \
-    X(EOF, "end of stream")                                                                        \
-    X(RESET, "connection reset")                                                                   \
-    X(REFUSED, "connection refused")                                                               \
-    X(UNREACHABLE, "unreachable")                                                                  \
-    X(TIMEOUT, "timed out")                                                                        \
-    X(CANCELLED, "cancelled")                                                                      \
-    X(CLOSED, "already closed")                                                                    \
-    X(EXISTS, "already taken")                                                                     \
-    X(NOTFOUND, "not found")                                                                       \
-    X(DENIED, "access denied")                                                                     \
-    X(FULL, "limit reached")                                                                       \
-    X(NOMEM, "out of memory")                                                                      \
-    X(NOFILES, "out of descriptors or kernel buffers")                                             \
-    X(PROTO, "protocol violation")                                                                 \
-    X(INVAL, "invalid argument")                                                                   \
-    X(UNSUPPORTED, "not supported on this system")                                                 \
+#define STATUS_LIST(X)                                 \
+    X(OK, "ok")                                        \
+    X(QUEUED, "accepted, not yet sent")                \
+    X(EOF, "end of stream")                            \
+    X(RESET, "connection reset")                       \
+    X(REFUSED, "connection refused")                   \
+    X(UNREACHABLE, "unreachable")                      \
+    X(TIMEOUT, "timed out")                            \
+    X(CANCELLED, "cancelled")                          \
+    X(CLOSED, "already closed")                        \
+    X(EXISTS, "already taken")                         \
+    X(NOTFOUND, "not found")                           \
+    X(DENIED, "access denied")                         \
+    X(FULL, "limit reached")                           \
+    X(NOMEM, "out of memory")                          \
+    X(NOFILES, "out of descriptors or kernel buffers") \
+    X(PROTO, "protocol violation")                     \
+    X(INVAL, "invalid argument")                       \
+    X(UNSUPPORTED, "not supported on this system")     \
     X(IO, "input/output error")
 
 enum status {
