@@ -8,6 +8,9 @@
  * the data port, dial the handshake port again, write READY, accept the data link. Probing goes on
  * beside a live link: a signature answered again while the link is gone or silent is a fresh guest
  * and gets READY again. The five-minute budget is reported as a condition and is never an end.
+ * The three lanes are independent: one virtual machine may hold a generation A and a generation B
+ * distribution at once (WSL gives every distribution the same machine), so links are told apart by
+ * their generation. Theory of operation: top of guest_session.c.
  * Runs on: the controller's loop.
  */
 #ifndef WINSVC_VM_GUEST_SESSION_H
@@ -43,15 +46,25 @@ struct session_config {
     uint32_t dial_timeout_ms;    /* 0 = 2,000 */
     uint32_t read_timeout_ms;    /* 0 = 5,000: whole signature */
     uint32_t link_timeout_ms;    /* 0 = 10,000: from READY to the data link */
-    uint32_t budget_ms;          /* 0 = 300,000: then condition HandshakeOverdue */
+    uint32_t budget_ms;          /* 0 = 300,000: then condition reason HandshakeOverdue */
+    uint32_t link_quiet_ms;      /* 0 = 3,000: a link without a frame for so long may be replaced */
     uint32_t port_a, data_a, port_b, data_b, port_v2, port_docker; /* 0 = 6669 6656 6670 6657 6680 6660 */
+};
+
+enum { SESSION_AGENT_COUNTERS_MAX = 16, SESSION_COUNTER_NAME_MAX = 40 };
+
+/* A number that the agent reports. */
+struct session_counter {
+    char name[SESSION_COUNTER_NAME_MAX];
+    uint64_t value;
 };
 
 struct session_view {
     char vm_id[64];
     struct addr addr;
-    enum session_state state;
-    enum guest_generation generation;
+    enum session_state state; /* of the lane that came furthest: CONTROL, then LINKED, ... */
+    enum guest_generation generation; /* that lane, GUEST_NONE while PROBING */
+    enum session_state lanes[GUEST_GENERATION_COUNT]; /* each lane by itself; [GUEST_NONE] unused */
     uint64_t since_ms;      /* monotonic, of the state */
     uint64_t probes, matches, mismatches, timeouts, handshakes, links;
     bool agent_reports;     /* v2: agent's health is known */
@@ -59,25 +72,37 @@ struct session_view {
     char agent_version[32];
     int64_t agent_pid;
     char last_error[160];
-    struct condition_set conditions; /* GuestFound, LinkUp, AgentHealthy */
+    struct condition_set conditions; /* GuestFound, LinkUp, AgentHealthy: guest_session.c */
+    struct condition_set agent_conditions; /* v2: as the agent reports them, bounded */
+    struct session_counter agent_counters[SESSION_AGENT_COUNTERS_MAX];
+    unsigned agent_counter_count;
 };
 
 struct session_ops {
+    /* Something but the counters changed. Comes from the loop, never from within a call to the
+     * session; several changes may be told at once. The session may be freed in it. */
     void (*on_change)(void *ctx, struct guest_session *s);
-    void (*on_link)(void *ctx, struct guest_session *s, struct stream *link); /* callee owns */
+    /* The callee owns @link. When it still holds a link of that generation, the guest was started
+     * again: the old one is to be closed, without guest_session_on_link_end(). */
+    void (*on_link)(void *ctx, struct guest_session *s, struct stream *link,
+                    enum guest_generation generation);
 };
 
+/* Probing starts at once. @instance is what we call ourselves in Hello, copied. ST_NOMEM. */
 enum status guest_session_new(struct guest_session **out, struct loop *loop,
                               const struct vm_info *vm, const char *instance,
                               const struct session_config *config, const struct session_ops *ops,
                               void *ctx);
+/* Starts every probe anew, now: resume from sleep, or a person asked. */
 void guest_session_probe_now(struct guest_session *s);
-/* The owner of the data link says that it ended. */
-void guest_session_on_link_end(struct guest_session *s, enum status why);
+/* The owner of the data link of @generation says that it ended. */
+void guest_session_on_link_end(struct guest_session *s, enum guest_generation generation,
+                               enum status why);
 /* ... or that a frame came through, so that a silent link can be told from a live one. */
-void guest_session_on_link_activity(struct guest_session *s);
+void guest_session_on_link_activity(struct guest_session *s, enum guest_generation generation);
 void guest_session_view(const struct guest_session *s, struct session_view *out);
-/* Cancels everything under way. NULL is fine. */
+/* Cancels everything under way; links handed over stay with their owner. Not from within
+ * on_link(). NULL is fine. */
 void guest_session_free(struct guest_session *s);
 
 #endif
