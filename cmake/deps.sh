@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# deps.sh mingw|arm64 - fetch, verify, patch and build the libraries of a cross build.
+#
+# Reads cmake/deps.lock. Leaves build/deps/TARGET/{include,lib}, laid out as Debian's packages are
+# (cjson/cJSON.h, protobuf-c/protobuf-c.h, uv.h), and libuv.a libprotobuf-c.a libcjson.a
+# libcmocka-static.a. Downloads are kept in build/downloads (or $RDL_DOWNLOADS), named by their
+# sha256; with that folder filled, no network is used. A library whose lock rows and toolchain file
+# have not changed is not built again.
+set -euo pipefail
+
+target=${1:-}
+case $target in
+mingw | arm64) ;;
+*)
+    echo "usage: deps.sh mingw|arm64" >&2
+    exit 2
+    ;;
+esac
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+lock=$root/cmake/deps.lock
+toolchain=$root/cmake/toolchain-$target.cmake
+downloads=${RDL_DOWNLOADS:-$root/build/downloads}
+prefix=$root/build/deps/$target
+work=$prefix/work
+jobs=$(nproc)
+mkdir -p "$downloads" "$prefix/include" "$prefix/lib" "$work"
+
+toolchain_value() {
+    sed -n "s/^set($1 \([^ )]*\)).*/\1/p" "$toolchain"
+}
+cc=$(toolchain_value CMAKE_C_COMPILER)
+ar=${cc%-gcc*}-ar
+cflags=(-O2 -g -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+
+# rows NAME KIND: "sha256 where" of each alternative.
+rows() {
+    awk -v name="$1" -v kind="$2" '!/^#/ && $1 == name && $3 == kind { print $4, $5 }' "$lock"
+}
+
+archives() {
+    apt-get indextargets --format "\$(REPO_URI)" "Origin: Debian" "Identifier: Packages" |
+        sed 's,/*$,,' | sort -u
+}
+
+has_sha256() {
+    [ -f "$1" ] && echo "$2  $1" | sha256sum --check --status
+}
+
+# download URL SHA256 FILE. apt's own downloader: it is on every Debian, and knows the proxies.
+download() {
+    local part=$3.part
+    rm -f "$part"
+    if ! /usr/lib/apt/apt-helper -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=30 \
+        -o Acquire::https::Timeout=30 -o APT::Sandbox::User=root \
+        download-file "$1" "$part" 2>"$work/download.log"; then
+        echo "deps: $1: $(sed -n 's/^E: //p' "$work/download.log" | head -1)" >&2
+        return 1
+    fi
+    if ! has_sha256 "$part" "$2"; then
+        echo "deps: $1: sha256 is not the one in deps.lock; thrown away" >&2
+        rm -f "$part"
+        return 1
+    fi
+    mv "$part" "$3"
+}
+
+# fetch NAME KIND: prints the path of a verified file.
+fetch() {
+    local sha where archive file
+    while read -r sha where; do
+        file=$downloads/$sha-${where##*/}
+        if has_sha256 "$file" "$sha"; then
+            echo "$file"
+            return 0
+        fi
+    done < <(rows "$1" "$2")
+    while read -r sha where; do
+        file=$downloads/$sha-${where##*/}
+        case $where in
+        pool/*)
+            for archive in $(archives); do
+                if download "$archive/$where" "$sha" "$file"; then
+                    echo "$file"
+                    return 0
+                fi
+            done
+            ;;
+        *)
+            if download "$where" "$sha" "$file"; then
+                echo "$file"
+                return 0
+            fi
+            ;;
+        esac
+    done < <(rows "$1" "$2")
+    echo "deps: $1 ($2): no place in deps.lock delivered it" >&2
+    return 1
+}
+
+# unpack NAME: $work/NAME holds the patched source.
+unpack() {
+    local name=$1 source patches patch
+    source=$(fetch "$name" source)
+    rm -rf "${work:?}/$name"
+    mkdir -p "$work/$name"
+    tar -xf "$source" -C "$work/$name" --strip-components=1
+    [ -n "$(rows "$name" patches)" ] || return 0
+    patches=$(fetch "$name" patches)
+    tar -xf "$patches" -C "$work/$name" debian/patches
+    while read -r patch; do
+        patch --quiet --strip=1 --directory="$work/$name" <"$work/$name/debian/patches/$patch"
+    done < <(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$work/$name/debian/patches/series")
+}
+
+# compile_one LIBRARY SOURCE [FLAG ...]: a library of a single file.
+compile_one() {
+    local library=$1 source=$2
+    shift 2
+    "$cc" "${cflags[@]}" "$@" -c "$source" -o "$work/$library.o"
+    rm -f "$prefix/lib/lib$library.a"
+    "$ar" rcs "$prefix/lib/lib$library.a" "$work/$library.o"
+}
+
+cmake_build() {
+    local name=$1
+    shift
+    cmake -S "$work/$name" -B "$work/$name-build" -G Ninja --log-level=ERROR \
+        -DCMAKE_TOOLCHAIN_FILE="$toolchain" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF \
+        -DCMAKE_C_FLAGS_RELEASE="${cflags[*]}" -Wno-dev "$@"
+}
+
+build_protobuf_c() {
+    compile_one protobuf-c "$work/protobuf-c/protobuf-c/protobuf-c.c" -I"$work/protobuf-c" \
+        -DPACKAGE_VERSION='"1.4.1"' -DPACKAGE_STRING='"protobuf-c 1.4.1"'
+    install -D -m 644 -t "$prefix/include/protobuf-c" "$work/protobuf-c/protobuf-c/protobuf-c.h"
+}
+
+build_cjson() {
+    compile_one cjson "$work/cjson/cJSON.c"
+    install -D -m 644 -t "$prefix/include/cjson" "$work/cjson/cJSON.h"
+}
+
+build_libuv() {
+    cmake_build libuv -DLIBUV_BUILD_TESTS=OFF -DLIBUV_BUILD_BENCH=OFF -DBUILD_TESTING=OFF
+    ninja -C "$work/libuv-build" -j "$jobs" uv_a
+    install -m 644 "$work/libuv-build/libuv_a.a" "$prefix/lib/libuv.a"
+    cp -R "$work/libuv/include/." "$prefix/include/"
+}
+
+build_cmocka() {
+    cmake_build cmocka -DWITH_STATIC_LIB=ON -DWITH_EXAMPLES=OFF -DUNIT_TESTING=OFF
+    ninja -C "$work/cmocka-build" -j "$jobs" cmocka-static
+    install -m 644 "$(find "$work/cmocka-build" -name libcmocka-static.a)" "$prefix/lib/"
+    install -m 644 -t "$prefix/include" "$work"/cmocka/include/cmocka*.h
+}
+
+for name in protobuf-c cjson libuv cmocka; do
+    stamp=$prefix/.$name
+    key=$({ awk -v name="$name" '$1 == name' "$lock"; cat "$toolchain" "$0"; } | sha256sum)
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$key" ]; then
+        continue
+    fi
+    echo "deps: $target: $name"
+    unpack "$name"
+    "build_${name//-/_}" >"$work/$name.log" 2>&1 || {
+        tail -n 40 "$work/$name.log" >&2
+        echo "deps: $target: building $name failed; the whole log is $work/$name.log" >&2
+        exit 1
+    }
+    echo "$key" >"$stamp"
+done
+echo "deps: $target: ready in ${prefix#"$root"/}"
