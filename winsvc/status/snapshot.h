@@ -6,13 +6,14 @@
  * objects. Every array is bounded and says how many it had to leave out. A snapshot is about
  * 300 KiB: keep it on the heap. Pure; any thread.
  *
- * Use: snapshot_init(), then the program's facts, snapshot_add_*() for each part, and last
+ * Use: snapshot_init(), then source and stopping, snapshot_add_*() for each part, and last
  * snapshot_conclude(), which draws phase and the condition Ready from the parts.
  */
 #ifndef WINSVC_STATUS_SNAPSHOT_H
 #define WINSVC_STATUS_SNAPSHOT_H
 
 #include "base/condition.h"
+#include "ipc/health.h"
 #include "supervisor/supervisor.h"
 #include "vm/guest_session.h"
 #include "vm/vm_source.h"
@@ -24,7 +25,6 @@ enum {
     SNAPSHOT_MAX_COMPONENTS = SUPERVISOR_MAX_WORKERS,
     SNAPSHOT_MAX_INSTANCES = VM_SNAPSHOT_MAX,
     SNAPSHOT_MAX_ENDPOINTS = 8,
-    SNAPSHOT_MAX_COUNTERS = 24,
     SNAPSHOT_TEXT_MAX = 256
 };
 
@@ -37,41 +37,19 @@ struct snapshot_clock {
 void snapshot_clock_update(struct snapshot_clock *c, int64_t wall_ms, uint64_t monotonic_ms);
 int64_t snapshot_clock_wall(const struct snapshot_clock *c, uint64_t monotonic_ms);
 
-/* The numbers of grpc.health.v1.HealthCheckResponse.ServingStatus. */
-enum snapshot_serving {
-    SNAPSHOT_SERVING_UNKNOWN,
-    SNAPSHOT_SERVING,
-    SNAPSHOT_NOT_SERVING,
-    SNAPSHOT_SERVICE_UNKNOWN,
-    SNAPSHOT_SERVING_COUNT
-};
-/* "UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN" */
-const char *snapshot_serving_name(enum snapshot_serving s);
-
-struct snapshot_counter {
-    char name[40];
-    uint64_t value;
-};
-
 struct snapshot_counters {
-    struct snapshot_counter items[SNAPSHOT_MAX_COUNTERS];
+    struct health_counter items[HEALTH_MAX_COUNTERS];
     unsigned count;
 };
 /* False when there is no room: the counter is left out. The same name again replaces the value. */
 bool snapshot_counter_set(struct snapshot_counters *c, const char *name, uint64_t value);
 
-/* Puts a condition that came from elsewhere (a HealthReport) as it is: no transition is computed.
- * False when the set is full. The same type again replaces it. */
-bool snapshot_condition_put(struct condition_set *set, const char *type,
-                            enum condition_status status, const char *reason, const char *message,
-                            int64_t last_transition_ms, uint64_t observed_generation);
-
 /* One supervised process. All times are wall clock, Unix milliseconds; 0 = none. */
 struct snapshot_component {
     char name[40];
-    enum snapshot_serving state;
-    char process[16]; /* worker_state_name() */
-    int64_t pid;      /* 0 = none */
+    enum health_state state;
+    enum worker_state process;
+    int64_t pid; /* 0 = none */
     uint64_t restarts;
     int64_t since_ms;
     int64_t next_start_ms;
@@ -97,6 +75,7 @@ struct snapshot_instance {
     char address[ADDR_TEXT_MAX];
     enum session_state state;
     enum guest_generation generation;
+    enum session_state lanes[GUEST_GENERATION_COUNT]; /* [GUEST_NONE] unused */
     int64_t since_ms;
     char last_error[160]; /* empty = none */
     struct snapshot_agent agent;
@@ -111,8 +90,8 @@ enum snapshot_endpoint_state {
     SNAPSHOT_ENDPOINT_TAKEN,     /* the name is someone else's, and there is no other one */
     SNAPSHOT_ENDPOINT_STATE_COUNT
 };
-const char *
-snapshot_endpoint_state_name(enum snapshot_endpoint_state s); /* "off", "listening", ... */
+/* "off", "listening", "fallback", "taken" */
+const char *snapshot_endpoint_state_name(enum snapshot_endpoint_state s);
 
 /* One name that clients on this computer connect to. */
 struct snapshot_endpoint {
@@ -162,9 +141,8 @@ struct snapshot {
 void snapshot_init(struct snapshot *s, const char *program, const char *version, int64_t pid,
                    int64_t started_ms);
 
-/* Each returns the new part, to which the caller may add, or NULL when there is no room (counted
- * in left_out). A worker is SERVING while it runs, until its own report says otherwise (set
- * ->state); one that has never been ready is UNKNOWN. */
+/* Each returns the new part, to which the caller may add, or NULL when there is no room (counted in
+ * left_out). A worker is SERVING while it runs, and UNKNOWN until it ran for the first time. */
 struct snapshot_component *snapshot_add_worker(struct snapshot *s, const struct worker_view *v,
                                                const struct snapshot_clock *clock);
 struct snapshot_instance *snapshot_add_session(struct snapshot *s, const struct session_view *v,
@@ -173,6 +151,10 @@ struct snapshot_endpoint *snapshot_add_endpoint(struct snapshot *s, const char *
                                                 enum snapshot_endpoint_state state,
                                                 const char *requested, const char *address,
                                                 int64_t since_ms);
+
+/* What the worker itself reported: state, conditions and counters. A worker that does not run stays
+ * NOT_SERVING whatever it said last. NULL = it has not reported yet. */
+void snapshot_component_health(struct snapshot_component *c, const struct health_component *h);
 
 /* Sets phase and ready from the parts and updates the condition Ready in @own, the owner's lasting
  * set (so that its transition time is kept from one snapshot to the next), then copies @own. True

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * One function per object of the schema, in the schema's order. cJSON reports a lack of memory by
+ * returning NULL; `struct out` remembers that it happened once, so that the writing code reads as a
+ * list of fields and is checked at the end.
+ */
+#include "status/status_json.h"
+
+#include "ipc/peer_text.h"
+#include "status/snapshot.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { TEXT_MAX = 512 }; /* more than any field of a snapshot */
+
+struct out {
+    bool failed; /* an allocation failed somewhere; everything written is to be dropped */
+};
+
+/* ---- values ---------------------------------------------------------------------------- */
+
+static cJSON *kept(struct out *o, cJSON *item)
+{
+    if (!item)
+        o->failed = true;
+    return item;
+}
+
+/* Texts come from guests, file names and the system, and were cut to size on their way: what is not
+ * UTF-8 or printable is replaced here, so that JSON stays JSON and a terminal stays a terminal. */
+static void put_text(struct out *o, cJSON *to, const char *name, const char *text)
+{
+    char clean[TEXT_MAX];
+
+    peer_text_copy(clean, sizeof clean, text);
+    kept(o, cJSON_AddStringToObject(to, name, clean));
+}
+
+/* A text that may not be there: null when empty. */
+static void put_text_or_null(struct out *o, cJSON *to, const char *name, const char *text)
+{
+    if (text[0])
+        put_text(o, to, name, text);
+    else
+        kept(o, cJSON_AddNullToObject(to, name));
+}
+
+static void put_bool(struct out *o, cJSON *to, const char *name, bool value)
+{
+    kept(o, cJSON_AddBoolToObject(to, name, value));
+}
+
+/* All digits of a 64-bit number: cJSON's own numbers are doubles and turn to exponents. */
+static void put_uint(struct out *o, cJSON *to, const char *name, uint64_t value)
+{
+    char digits[24];
+
+    snprintf(digits, sizeof digits, "%" PRIu64, value);
+    kept(o, cJSON_AddRawToObject(to, name, digits));
+}
+
+static void put_int(struct out *o, cJSON *to, const char *name, int64_t value)
+{
+    char digits[24];
+
+    snprintf(digits, sizeof digits, "%" PRId64, value);
+    kept(o, cJSON_AddRawToObject(to, name, digits));
+}
+
+/* 0 = none, as for a process id. */
+static void put_id_or_null(struct out *o, cJSON *to, const char *name, int64_t value)
+{
+    if (value)
+        put_int(o, to, name, value);
+    else
+        kept(o, cJSON_AddNullToObject(to, name));
+}
+
+static void put_time_or_null(struct out *o, cJSON *to, const char *name, int64_t wall_ms)
+{
+    char text[STATUS_TIME_MAX];
+
+    put_text_or_null(o, to, name, wall_ms ? status_json_time(wall_ms, text) : "");
+}
+
+/* An object that @array owns from the start; NULL after a failed allocation, which cJSON takes. */
+static cJSON *append_object(struct out *o, cJSON *array)
+{
+    cJSON *item = kept(o, cJSON_CreateObject());
+
+    if (item && !cJSON_AddItemToArray(array, item)) {
+        cJSON_Delete(item);
+        return kept(o, NULL);
+    }
+    return item;
+}
+
+/* Days since 1970-01-01 as year, month and day of the Gregorian calendar. Counting in eras of 400
+ * years that begin in March puts the leap day last, so that no month needs a special case. */
+static void civil_from_days(int64_t days, int *year, int *month, int *day)
+{
+    int64_t z = days + 719468; /* from 0000-03-01 */
+    int64_t era = z / 146097;
+    int64_t of_era = z - era * 146097;
+    int64_t yoe = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int64_t doy = of_era - (365 * yoe + yoe / 4 - yoe / 100);
+    int64_t mp = (5 * doy + 2) / 153;
+
+    *day = (int)(doy - (153 * mp + 2) / 5 + 1);
+    *month = (int)(mp < 10 ? mp + 3 : mp - 9);
+    *year = (int)(yoe + era * 400 + (*month <= 2));
+}
+
+const char *status_json_time(int64_t wall_ms, char buf[static STATUS_TIME_MAX])
+{
+    const int64_t day_ms = 24 * 60 * 60 * 1000;
+    const int64_t last_ms = INT64_C(253402300799999); /* 9999-12-31T23:59:59.999Z */
+    int64_t ms = wall_ms < 0 ? 0 : wall_ms > last_ms ? last_ms : wall_ms;
+    int of_day = (int)(ms % day_ms);
+    int year, month, day;
+
+    civil_from_days(ms / day_ms, &year, &month, &day);
+    snprintf(buf, STATUS_TIME_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", year, month, day,
+             of_day / 3600000, of_day / 60000 % 60, of_day / 1000 % 60, of_day % 1000);
+    return buf;
+}
+
+/* ---- objects --------------------------------------------------------------------------- */
+
+static void put_conditions(struct out *o, cJSON *to, const struct condition_set *set)
+{
+    cJSON *array = kept(o, cJSON_AddArrayToObject(to, "conditions"));
+    char time[STATUS_TIME_MAX];
+
+    for (unsigned i = 0; i < set->count; i++) {
+        const struct condition *c = &set->items[i];
+        cJSON *item = append_object(o, array);
+
+        put_text(o, item, "type", c->type);
+        put_text(o, item, "status", condition_status_name(c->status));
+        put_text(o, item, "reason", c->reason);
+        put_text(o, item, "message", c->message);
+        put_text(o, item, "lastTransitionTime", status_json_time(c->last_transition_ms, time));
+        put_uint(o, item, "observedGeneration", c->observed_generation);
+    }
+}
+
+static void put_counters(struct out *o, cJSON *to, const struct snapshot_counters *c)
+{
+    cJSON *object = kept(o, cJSON_AddObjectToObject(to, "counters"));
+
+    for (unsigned i = 0; i < c->count; i++) {
+        char name[HEALTH_NAME_MAX];
+
+        peer_text_copy(name, sizeof name, c->items[i].name);
+        put_uint(o, object, name, c->items[i].value);
+    }
+}
+
+static void put_program(struct out *o, cJSON *to, const struct snapshot *s)
+{
+    cJSON *item = kept(o, cJSON_AddObjectToObject(to, "program"));
+
+    put_text(o, item, "name", s->program);
+    put_text(o, item, "version", s->version);
+    put_int(o, item, "pid", s->pid);
+    put_time_or_null(o, item, "startedAt", s->started_ms);
+}
+
+static void put_source(struct out *o, cJSON *to, const struct snapshot *s)
+{
+    cJSON *item = kept(o, cJSON_AddObjectToObject(to, "source"));
+
+    put_text_or_null(o, item, "address", s->source);
+    put_bool(o, item, "exists", s->source_exists);
+}
+
+static void put_last_exit(struct out *o, cJSON *to, const struct worker_exit *e)
+{
+    cJSON *item;
+
+    if (!e->any) {
+        kept(o, cJSON_AddNullToObject(to, "lastExit"));
+        return;
+    }
+    item = kept(o, cJSON_AddObjectToObject(to, "lastExit"));
+    put_int(o, item, "code", e->code);
+    put_id_or_null(o, item, "signal", e->signal);
+    put_text(o, item, "reason", e->reason);
+    put_text(o, item, "message", e->message);
+    put_time_or_null(o, item, "time", e->wall_ms);
+}
+
+static void put_component(struct out *o, cJSON *to, const struct snapshot_component *c)
+{
+    put_text(o, to, "name", c->name);
+    put_text(o, to, "state", health_state_name(c->state));
+    put_text(o, to, "process", worker_state_name(c->process));
+    put_id_or_null(o, to, "pid", c->pid);
+    put_uint(o, to, "restarts", c->restarts);
+    put_time_or_null(o, to, "since", c->since_ms);
+    put_time_or_null(o, to, "nextStart", c->next_start_ms);
+    put_bool(o, to, "crashLoop", c->crash_loop);
+    put_last_exit(o, to, &c->last_exit);
+    put_conditions(o, to, &c->conditions);
+    put_counters(o, to, &c->counters);
+}
+
+static void put_agent(struct out *o, cJSON *to, const struct snapshot_agent *a)
+{
+    cJSON *item;
+
+    if (!a->reports) {
+        kept(o, cJSON_AddNullToObject(to, "agent"));
+        return;
+    }
+    item = kept(o, cJSON_AddObjectToObject(to, "agent"));
+    put_text_or_null(o, item, "version", a->version);
+    put_id_or_null(o, item, "pid", a->pid);
+    put_bool(o, item, "serving", a->serving);
+    put_conditions(o, item, &a->conditions);
+    put_counters(o, item, &a->counters);
+}
+
+/* Each generation's lane by itself: one machine may hold guests of several. */
+static void put_lanes(struct out *o, cJSON *to, const struct snapshot_instance *i)
+{
+    cJSON *item = kept(o, cJSON_AddObjectToObject(to, "lanes"));
+
+    for (unsigned g = GUEST_NONE + 1; g < GUEST_GENERATION_COUNT; g++)
+        put_text(o, item, guest_generation_name(g), session_state_name(i->lanes[g]));
+}
+
+static void put_instance(struct out *o, cJSON *to, const struct snapshot_instance *i)
+{
+    put_text(o, to, "vm", i->vm);
+    put_text(o, to, "address", i->address);
+    put_text(o, to, "state", session_state_name(i->state));
+    put_text(o, to, "generation", guest_generation_name(i->generation));
+    put_lanes(o, to, i);
+    put_time_or_null(o, to, "since", i->since_ms);
+    put_text_or_null(o, to, "lastError", i->last_error);
+    put_agent(o, to, &i->agent);
+    put_conditions(o, to, &i->conditions);
+    put_counters(o, to, &i->counters);
+}
+
+static void put_owner(struct out *o, cJSON *to, const struct snapshot_endpoint *e)
+{
+    cJSON *item;
+
+    if (!e->owner_pid && !e->owner_image[0]) {
+        kept(o, cJSON_AddNullToObject(to, "owner"));
+        return;
+    }
+    item = kept(o, cJSON_AddObjectToObject(to, "owner"));
+    put_id_or_null(o, item, "pid", e->owner_pid);
+    put_text_or_null(o, item, "image", e->owner_image);
+}
+
+static void put_endpoint(struct out *o, cJSON *to, const struct snapshot_endpoint *e)
+{
+    put_text(o, to, "name", e->name);
+    put_text(o, to, "state", snapshot_endpoint_state_name(e->state));
+    put_text(o, to, "requested", e->requested);
+    put_text_or_null(o, to, "address", e->address);
+    put_time_or_null(o, to, "since", e->since_ms);
+    put_owner(o, to, e);
+    put_text_or_null(o, to, "instance", e->instance);
+    put_text_or_null(o, to, "message", e->message);
+}
+
+static void put_status(struct out *o, cJSON *to, const struct snapshot *s)
+{
+    cJSON *array;
+
+    put_text(o, to, "apiVersion", STATUS_API_VERSION);
+    put_uint(o, to, "generation", s->generation);
+    put_text(o, to, "phase", snapshot_phase_name(s->phase));
+    put_bool(o, to, "ready", s->ready);
+    put_program(o, to, s);
+    put_conditions(o, to, &s->conditions);
+    put_source(o, to, s);
+    array = kept(o, cJSON_AddArrayToObject(to, "components"));
+    for (unsigned i = 0; i < s->component_count; i++)
+        put_component(o, append_object(o, array), &s->components[i]);
+    array = kept(o, cJSON_AddArrayToObject(to, "instances"));
+    for (unsigned i = 0; i < s->instance_count; i++)
+        put_instance(o, append_object(o, array), &s->instances[i]);
+    array = kept(o, cJSON_AddArrayToObject(to, "endpoints"));
+    for (unsigned i = 0; i < s->endpoint_count; i++)
+        put_endpoint(o, append_object(o, array), &s->endpoints[i]);
+    put_uint(o, to, "leftOut", s->left_out);
+}
+
+enum status status_json_render(const struct snapshot *s, char **out, size_t *len_bytes)
+{
+    struct out o = { .failed = false };
+    cJSON *root = kept(&o, cJSON_CreateObject());
+    char *text = NULL;
+
+    put_status(&o, root, s);
+    if (!o.failed)
+        text = cJSON_PrintUnformatted(root);
+    cJSON_Delete(root);
+    if (!text)
+        return ST_NOMEM;
+    *out = text;
+    *len_bytes = strlen(text);
+    return ST_OK;
+}
+
+void status_json_free(char *text)
+{
+    cJSON_free(text);
+}
