@@ -70,11 +70,12 @@ struct channel_peer {
     char version[32];
 };
 
+/* All but on_end() may be NULL. Any callback may channel_free(). */
 struct channel_handler {
     void (*on_open)(void *ctx, const struct channel_peer *peer);
     /* Every message but greeting, Ping and Pong; borrowed for the call. */
     void (*on_message)(void *ctx, const Rdlink__V1__Envelope *msg);
-    /* Last callback; the stream is closed already. The callee may channel_free(). */
+    /* Last callback; the stream is closed already. @detail is for people. */
     void (*on_end)(void *ctx, enum channel_end why, const char *detail);
 };
 
@@ -83,11 +84,13 @@ enum status channel_new(struct channel **out, struct loop *loop, struct stream *
                         const struct channel_config *config, const struct channel_handler *handler,
                         void *ctx);
 bool channel_is_open(const struct channel *c);
-/* ST_CLOSED before the greeting is over or after the end; ST_INVAL above IPC_MAX_MESSAGE. A peer
- * that does not read ends the channel (NOT_READING) through on_end(), later. HealthReport: the
- * sequence number is filled in here. */
+/* ST_OK: sent, or waiting for a peer that is slow. ST_CLOSED before the greeting is over or after
+ * the end; ST_INVAL above IPC_MAX_MESSAGE, or a body that is not the owner's to send. Anything else
+ * (ST_FULL: the peer does not read; ST_NOMEM; ST_RESET, ST_IO) is also the end of the channel:
+ * on_end() follows, later. HealthReport: the sequence number is filled in here. */
 enum status channel_send(struct channel *c, Rdlink__V1__Envelope *msg);
-/* Sends what is queued, then closes the stream; no callback comes afterwards. NULL is fine. */
+/* No callback comes afterwards. What is queued gets up to one second to leave, then the stream is
+ * closed. NULL is fine. */
 void channel_free(struct channel *c);
 
 #endif

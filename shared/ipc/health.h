@@ -66,8 +66,4 @@ void health_decode(struct health_report *out, const Rdlink__V1__HealthReport *ms
 enum status health_encode(const struct health_report *r, Rdlink__V1__HealthReport **out);
 void health_message_free(Rdlink__V1__HealthReport *msg);
 
-/* Copies what a peer sent into a fixed field: cut at a character, anything that is not UTF-8 or is
- * a control character replaced by '?', always terminated. @text may be NULL. */
-void health_copy_text(char *dst, size_t cap, const char *text);
-
 #endif
