@@ -40,7 +40,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Skip(Exception):
+class Skip(unittest.SkipTest):
     """This machine cannot run it; the text says why."""
 
 
@@ -143,6 +143,7 @@ class Session:
         self.id = self.dir.name
         self._ends = contextlib.ExitStack()
         self._logs = {}
+        self.last_lines = {}  # of each log, once closed: for whoever reports a failure
         atexit.register(self.close)
 
     def __enter__(self):
@@ -169,12 +170,6 @@ class Session:
         """Runs before what was started or registered earlier is ended."""
         self._ends.callback(function, *args, **kwargs)
 
-    def show_logs(self, lines=60, out=sys.stderr):
-        for name, path in self._logs.items():
-            if path.exists():
-                tail = path.read_text(errors="replace").splitlines()[-lines:]
-                print(f"--- {name}", *tail, sep="\n", file=out)
-
     def close(self):
         """Ends everything and removes the directory; again is fine."""
         atexit.unregister(self.close)
@@ -183,7 +178,13 @@ class Session:
             for pid in self._marked():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            self._keep_last_lines()
             shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _keep_last_lines(self, lines=60):
+        for name, path in self._logs.items():
+            if path.exists():
+                self.last_lines[name] = path.read_text(errors="replace").splitlines()[-lines:]
 
     def leftovers(self):
         """What still exists of a closed session, as text; empty when all is well. Waits a moment
@@ -224,6 +225,28 @@ def cgroups_named(name):
 def main(module="__main__"):
     """Runs the module's tests, then shows that nothing is left of their session(s). The exit code
     is ctest's: 0, 1, or SKIP with the reason printed."""
+    sessions = _record_sessions()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    result = unittest.main(module=module, exit=False, verbosity=2).result
+    for session in sessions:
+        session.close()
+    left = [trace for session in sessions for trace in session.leftovers()]
+    if left or not result.wasSuccessful():
+        for session in sessions:
+            for name, lines in session.last_lines.items():
+                print(f"--- last lines of {name}", *lines, sep="\n", file=sys.stderr)
+        for trace in left:
+            print(f"LEFT BEHIND: {trace}", file=sys.stderr)
+        sys.exit(1)
+    if result.testsRun == len(result.skipped) or result.testsRun == 0:
+        for test, why in result.skipped:
+            print(f"skipped: {test}: {why}")
+        sys.exit(SKIP)
+    sys.exit(0)
+
+
+def _record_sessions():
+    """The list that each new Session joins from now on."""
     sessions = []
     original = Session.__init__
 
@@ -232,26 +255,7 @@ def main(module="__main__"):
         sessions.append(self)
 
     Session.__init__ = recording
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        program = unittest.main(module=module, exit=False, verbosity=2, failfast=False)
-    except Skip as why:
-        print(f"skipped: {why}")
-        sys.exit(SKIP)
-    finally:
-        for session in sessions:
-            session.close()
-    left = [trace for session in sessions for trace in session.leftovers()]
-    for trace in left:
-        print(f"LEFT BEHIND: {trace}", file=sys.stderr)
-    result = program.result
-    if left or not result.wasSuccessful():
-        sys.exit(1)
-    if result.testsRun == 0 or len(result.skipped) == result.testsRun:
-        for test, why in result.skipped:
-            print(f"skipped: {test}: {why}")
-        sys.exit(SKIP)
-    sys.exit(0)
+    return sessions
 
 
 def _die_with_parent():
@@ -261,13 +265,13 @@ def _die_with_parent():
 def _reap_adopted():
     """Orphans that the kernel gave to us as subreaper; Popen reaps its own."""
     own = {child.pid for child in subprocess._active}  # those Popen has not collected yet
-    for pid in _children_of(os.getpid()):
+    for pid in children_of(os.getpid()):
         if pid not in own and _state_of(pid) == "Z":
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
 
 
-def _children_of(pid):
+def children_of(pid):
     try:
         return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Process 1 of the test guest, started in new pid, mount, network and ipc namespaces.
+
+Gives the guest directories of its own where an engine writes outside its data root, brings its
+loopback up, says "ready", then reaps orphans until its standard input ends. When it ends, the
+kernel kills everything in the guest and the namespaces go with it: that is the guest's clean-up,
+and it works however the harness dies.
+"""
+
+import errno
+import os
+import select
+import signal
+import subprocess
+import sys
+
+# What dockerd, containerd and their shims write to whatever --data-root says.
+PRIVATE = ("/run", "/etc/docker", "/opt", "/var/lib/containerd", "/var/lib/docker")
+
+
+def private_directories():
+    for path in PRIVATE:
+        if os.path.isdir(path):
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "guest", path], check=True)
+
+
+def reap():
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except OSError as error:
+        if error.errno != errno.ECHILD:
+            raise
+
+
+def main():
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    private_directories()
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    wake, woken = os.pipe()
+    os.set_blocking(woken, False)
+    signal.set_wakeup_fd(woken)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    print("ready", flush=True)
+    while True:
+        readable, _, _ = select.select([sys.stdin, wake], [], [])
+        if sys.stdin in readable:
+            return
+        os.read(wake, 4096)
+        reap()
+
+
+main()
