@@ -115,9 +115,6 @@ class Process:
         if self.alive():
             os.kill(self.pid, number)
 
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
-
     def stop(self, number=signal.SIGTERM, timeout=10):
         """Ends it, by SIGKILL to the whole group when it does not obey in time; returns the exit
         code (negative: signal)."""
@@ -207,7 +204,7 @@ class Session:
 
     def _traces(self):
         _reap_adopted()
-        traces = [f"process {pid}: {_command_of(pid)}" for pid in self._marked()]
+        traces = [f"process {pid}: {command_of(pid)}" for pid in self._marked()]
         mounts = pathlib.Path("/proc/self/mounts").read_text().splitlines()
         traces += [f"mount {line}" for line in mounts if self.id in line]
         traces += [f"control group {path}" for path in cgroups_named(self.id)]
@@ -285,7 +282,11 @@ def _state_of(pid):
         return ""
 
 
-def _command_of(pid):
+def descriptors_of(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def command_of(pid):
     try:
         return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
     except OSError:
