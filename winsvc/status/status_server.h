@@ -34,7 +34,7 @@ struct status_server_config {
     uint32_t idle_timeout_ms;    /* 0 = 60,000: without a request; 5,000 for the first one */
     uint32_t write_timeout_ms;   /* 0 = 10,000: an answer that is not taken by then is cut */
     uint32_t counter_ms;         /* 0 = 5,000: counters alone, for pollers */
-    struct listener_opts listen; /* mode, SDDL; adopt_fd must be -1 when there is none */
+    struct listener_opts listen; /* mode, SDDL; adopt_fd 0 and -1 both mean none */
 };
 
 struct status_server_stats {
