@@ -72,7 +72,7 @@ static void to_stderr(enum log_level level, enum log_component from, const char 
     struct timespec now;
     struct tm tm;
 
-    timespec_get(&now, TIME_UTC);
+    clock_gettime(CLOCK_REALTIME, &now);
 #ifdef _WIN32
     if (gmtime_s(&tm, &now.tv_sec) == 0)
 #else

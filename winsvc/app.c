@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * THEORY: parts report that something changed; nobody here passes details around. Each change ends
+ * in refresh(), once per turn of the loop: choose the guest behind each endpoint, tell the docker
+ * services (who pass on only what is new), take a snapshot, log when readiness changed, wake the
+ * status server. So the order of events between parts does not matter, only the state they are in.
+ *
+ * Choice of a guest: the one an endpoint names; otherwise the one it has, as long as that one
+ * answers (a second guest must not steal clients), otherwise the first that answers.
+ */
+#include "app.h"
+
+#include "base/log.h"
+#include "base/version.h"
+#include "config.h"
+#include "docker/docker_service.h"
+#include "platform.h"
+#include "port/listener.h"
+#include "port/loop.h"
+#include "port/stream.h"
+#include "port/sys.h"
+#include "status/snapshot.h"
+#include "status/status_server.h"
+#include "vm/link_drain.h"
+#include "vm/vm_manager.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The vsock port of rdd-guest and of our bridge, in every generation. */
+enum { DOCKER_PORT = 6660 };
+
+struct app_endpoint {
+    struct app *app;
+    const struct config_endpoint *config; /* borrowed */
+    struct docker_service *service;       /* owned */
+    char chosen[VM_ID_MAX];               /* guest behind it now; empty = none */
+    bool stopped;
+};
+
+struct app {
+    struct loop *loop;           /* borrowed */
+    const struct config *config; /* borrowed */
+    app_done_fn *done;
+    void *ctx;
+    char program[1024], sddl[4096];
+    struct vm_source *source;   /* owned */
+    struct vm_manager *manager; /* owned */
+    struct link_drain *links;   /* owned */
+    struct app_endpoint endpoints[CONFIG_MAX_ENDPOINTS];
+    unsigned endpoint_count;
+    struct status_server *status; /* owned */
+    struct snapshot *snapshot;    /* owned; scratch of refresh() */
+    struct condition_set conditions;
+    struct snapshot_clock clock;
+    struct timer refresh;
+    int64_t started_ms;
+    bool stopping;
+};
+
+static void changed(struct app *a)
+{
+    if (!timer_is_running(&a->refresh))
+        timer_start(&a->refresh, 0);
+}
+
+/* ---- which guest is behind an endpoint ------------------------------------------------------- */
+
+static bool answers(const struct session_view *v)
+{
+    return v->generation != GUEST_NONE;
+}
+
+/* The guest for @ep among @count views; NULL = none. */
+static const struct session_view *choose(const struct app_endpoint *ep,
+                                         const struct session_view *views, unsigned count)
+{
+    const char *wanted = ep->config->vm[0] ? ep->config->vm : ep->chosen;
+
+    for (unsigned i = 0; i < count; i++)
+        if (answers(&views[i]) && wanted[0] && !strcmp(views[i].vm_id, wanted))
+            return &views[i];
+    if (ep->config->vm[0])
+        return NULL;
+    for (unsigned i = 0; i < count; i++)
+        if (answers(&views[i]))
+            return &views[i];
+    return NULL;
+}
+
+/* What a client hears while there is no guest. */
+static void explain(const struct app *a, const struct app_endpoint *ep,
+                    const struct session_view *views, unsigned count, char *buf, size_t cap)
+{
+    const struct session_view *v = count ? &views[0] : NULL;
+
+    for (unsigned i = 0; i < count; i++)
+        if (!strcmp(views[i].vm_id, ep->config->vm))
+            v = &views[i];
+    if (ep->config->vm[0] && (!v || strcmp(v->vm_id, ep->config->vm) != 0))
+        snprintf(buf, cap, "virtual machine %s is not running", ep->config->vm);
+    else if (!v)
+        snprintf(buf, cap, "%s",
+                 vm_manager_source_exists(a->manager) ? "no virtual machine is running"
+                                                      : "WSL is not running");
+    else
+        snprintf(buf, cap, "virtual machine %s does not answer: %s", v->vm_id,
+                 v->last_error[0] ? v->last_error : "still waiting for it");
+}
+
+static void update_target(struct app *a, struct app_endpoint *ep, const struct session_view *views,
+                          unsigned count)
+{
+    const struct session_view *v = choose(ep, views, count);
+    char reason[256] = "";
+    struct addr to;
+
+    if (!v) {
+        ep->chosen[0] = '\0';
+        explain(a, ep, views, count, reason, sizeof reason);
+        docker_service_set_target(ep->service, NULL, "", reason);
+        return;
+    }
+    memcpy(ep->chosen, v->vm_id, sizeof ep->chosen);
+    to = addr_at_port(&v->addr, DOCKER_PORT);
+    docker_service_set_target(ep->service, &to, v->vm_id, reason);
+}
+
+static void update_targets(struct app *a)
+{
+    unsigned count = vm_manager_count(a->manager);
+    struct session_view *views = calloc(count ? count : 1, sizeof *views);
+
+    if (!views) {
+        log_error(LOG_MAIN, "%s while choosing guests; keeping the present ones",
+                  status_text(ST_NOMEM));
+        return;
+    }
+    for (unsigned i = 0; i < count; i++)
+        vm_manager_view(a->manager, i, &views[i]);
+    for (unsigned i = 0; i < a->endpoint_count; i++)
+        update_target(a, &a->endpoints[i], views, count);
+    free(views);
+}
+
+/* ---- what a reader sees ---------------------------------------------------------------------- */
+
+static const char *source_text(const struct app *a)
+{
+    const struct config_text *t = &a->config->text;
+
+    if (a->config->vm_count)
+        return "configuration";
+    return t->vm_folder[0] ? t->vm_folder : "registry";
+}
+
+static void fill_sessions(struct app *a, struct snapshot *out)
+{
+    struct session_view *view = calloc(1, sizeof *view);
+
+    if (!view)
+        return;
+    for (unsigned i = 0; i < vm_manager_count(a->manager); i++) {
+        vm_manager_view(a->manager, i, view);
+        snapshot_add_session(out, view, &a->clock);
+    }
+    free(view);
+}
+
+static void fill_network(struct app *a)
+{
+    condition_update(&a->conditions, "NetworkReady", COND_FALSE, "SwitchNotInstalled",
+                     sys_wall_ms(),
+                     "this build has no host switch; %u data link(s) are up and what they carry "
+                     "is dropped",
+                     link_drain_count(a->links));
+}
+
+static void fill(void *ctx, struct snapshot *out)
+{
+    struct app *a = ctx;
+
+    snapshot_clock_update(&a->clock, sys_wall_ms(), loop_now_ms(a->loop));
+    snapshot_init(out, "rdlinkd", rdlink_version(), sys_pid(), a->started_ms);
+    out->stopping = a->stopping;
+    snprintf(out->source, sizeof out->source, "%s", source_text(a));
+    out->source_exists = vm_manager_source_exists(a->manager);
+    fill_sessions(a, out);
+    for (unsigned i = 0; i < a->endpoint_count; i++)
+        docker_service_fill(a->endpoints[i].service, out, &a->clock);
+    fill_network(a);
+    if (snapshot_conclude(out, &a->conditions, sys_wall_ms())) {
+        const struct condition *c = condition_find(&a->conditions, "Ready");
+
+        log_info(LOG_MAIN, "phase=%s Ready=%s reason=%s: %s", snapshot_phase_name(out->phase),
+                 condition_status_name(c->status), c->reason, c->message);
+    }
+}
+
+static void on_refresh(void *ctx)
+{
+    struct app *a = ctx;
+
+    if (!a->stopping)
+        update_targets(a);
+    fill(a, a->snapshot);
+    if (a->status)
+        status_server_changed(a->status);
+}
+
+static const struct status_server_ops status_ops = { .fill = fill };
+
+/* ---- guests ---------------------------------------------------------------------------------- */
+
+static void on_vm_change(void *ctx)
+{
+    changed(ctx);
+}
+
+static void on_link(void *ctx, const char *vm_id, struct stream *s,
+                    enum guest_generation generation)
+{
+    struct app *a = ctx;
+
+    log_warn(LOG_VM,
+             "vm=%s generation=%s data link up, but this build has no host switch: "
+             "its frames are dropped",
+             vm_id, guest_generation_name(generation));
+    link_drain_add(a->links, vm_id, generation, s);
+    changed(a);
+}
+
+static void on_link_activity(void *ctx, const char *vm_id, enum guest_generation generation)
+{
+    struct app *a = ctx;
+
+    vm_manager_on_link_activity(a->manager, vm_id, generation);
+}
+
+static void on_link_end(void *ctx, const char *vm_id, enum guest_generation generation,
+                        enum status why)
+{
+    struct app *a = ctx;
+
+    vm_manager_on_link_end(a->manager, vm_id, generation, why);
+    changed(a);
+}
+
+static const struct vm_manager_ops manager_ops = { .on_change = on_vm_change, .on_link = on_link };
+static const struct link_drain_ops link_ops = { .on_activity = on_link_activity,
+                                                .on_end = on_link_end };
+
+/* ---- docker ---------------------------------------------------------------------------------- */
+
+static void on_service_change(void *ctx)
+{
+    struct app_endpoint *ep = ctx;
+
+    changed(ep->app);
+}
+
+static void on_service_stopped(void *ctx)
+{
+    struct app_endpoint *ep = ctx;
+    struct app *a = ep->app;
+
+    ep->stopped = true;
+    for (unsigned i = 0; i < a->endpoint_count; i++)
+        if (!a->endpoints[i].stopped)
+            return;
+    log_info(LOG_MAIN, "stopped");
+    a->done(a->ctx, 0);
+}
+
+static const struct docker_service_ops service_ops = { .on_change = on_service_change,
+                                                       .on_stopped = on_service_stopped };
+
+static enum status start_endpoint(struct app *a, unsigned i, struct errmsg *e)
+{
+    const struct config *c = a->config;
+    struct app_endpoint *ep = &a->endpoints[i];
+    char name[32] = "docker";
+    struct docker_service_config config = {
+        .name = name,
+        .program = a->program,
+        .wanted = c->endpoints[i].at,
+        .sddl = a->sddl[0] ? a->sddl : NULL,
+        .log_level = c->text.log_level,
+        .max_connections = c->max_connections,
+        .dial_timeout_ms = c->dial_timeout_ms,
+        .drain_ms = c->drain_ms,
+    };
+
+    ep->app = a;
+    ep->config = &c->endpoints[i];
+    if (i > 0)
+        snprintf(name, sizeof name, "docker-%u", i + 1);
+    else
+        config.fallback = c->endpoint_fallback;
+    return docker_service_new(&ep->service, a->loop, &config, &service_ops, ep, e);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static enum status start_source(struct app *a, struct errmsg *e)
+{
+    const struct config *c = a->config;
+    const struct config_text *t = &c->text;
+
+    if (c->vm_count)
+        return vm_source_fixed_open(&a->source, a->loop, c->vms, c->vm_count,
+                                    vm_manager_on_snapshot, a->manager, e);
+    if (t->vm_folder[0])
+        return vm_source_folder_open(&a->source, a->loop, t->vm_folder, vm_manager_on_snapshot,
+                                     a->manager, e);
+    return vm_source_registry_open(&a->source, a->loop,
+                                   t->vm_registry_key[0] ? t->vm_registry_key : NULL,
+                                   c->vm_via.kind == ADDR_NONE ? NULL : &c->vm_via,
+                                   vm_manager_on_snapshot, a->manager, e);
+}
+
+static enum status start_status(struct app *a, struct errmsg *e)
+{
+    const struct status_server_config config = {
+        .listen = { .adopt_fd = -1, .byte_mode = true, .unix_mode = 0600 }
+    };
+
+    return status_server_new(&a->status, a->loop, &a->config->status, &config, &status_ops, a, e);
+}
+
+static enum status start_parts(struct app *a, struct errmsg *e)
+{
+    const struct config *c = a->config;
+    const struct vm_manager_config manager = {
+        .session = { .probe_interval_ms = c->probe_interval_ms }, .instance = "rdlinkd"
+    };
+    enum status st = sys_self_path(a->program, sizeof a->program);
+
+    if (st != ST_OK) {
+        errmsg_set(e, "path of this program: %s", status_text(st));
+        return st;
+    }
+    st = platform_endpoint_sddl(&c->text.endpoint_grant, a->sddl, sizeof a->sddl, e);
+    if (st == ST_OK)
+        st = link_drain_new(&a->links, &link_ops, a);
+    if (st == ST_OK)
+        st = vm_manager_new(&a->manager, a->loop, &manager, &manager_ops, a);
+    for (unsigned i = 0; i < c->endpoint_count && st == ST_OK; i++) {
+        st = start_endpoint(a, i, e);
+        if (st == ST_OK)
+            a->endpoint_count++;
+    }
+    /* The status comes before the source, so that a reader can watch the rest come up. */
+    if (st == ST_OK)
+        st = start_status(a, e);
+    return st ? st : start_source(a, e);
+}
+
+enum status app_start(struct app **out, struct loop *loop, const struct config *config,
+                      app_done_fn *done, void *ctx, struct errmsg *e)
+{
+    struct app *a = calloc(1, sizeof *a);
+    enum status st = ST_NOMEM;
+
+    if (!a || !(a->snapshot = calloc(1, sizeof *a->snapshot))) {
+        errmsg_set(e, "%s", status_text(st));
+        free(a);
+        return st;
+    }
+    a->loop = loop;
+    a->config = config;
+    a->done = done;
+    a->ctx = ctx;
+    a->started_ms = sys_wall_ms();
+    timer_init(&a->refresh, loop, on_refresh, a);
+    st = start_parts(a, e);
+    if (st != ST_OK) {
+        app_free(a);
+        return st;
+    }
+    log_info(LOG_MAIN, "rdlinkd %s started, pid %lld, machines from %s, status at %s",
+             rdlink_version(), (long long)sys_pid(), source_text(a), config->text.status);
+    changed(a);
+    *out = a;
+    return ST_OK;
+}
+
+void app_stop(struct app *a)
+{
+    if (a->stopping) {
+        log_warn(LOG_MAIN, "asked to stop again: cutting what is left");
+        for (unsigned i = 0; i < a->endpoint_count; i++)
+            docker_service_kill(a->endpoints[i].service);
+        return;
+    }
+    log_info(LOG_MAIN, "stopping: docker connections may go on for at most %u ms",
+             a->config->drain_ms);
+    a->stopping = true;
+    vm_source_close(a->source);
+    a->source = NULL;
+    for (unsigned i = 0; i < a->endpoint_count; i++)
+        docker_service_stop(a->endpoints[i].service);
+    changed(a);
+}
+
+void app_probe_now(struct app *a)
+{
+    if (a->source)
+        vm_source_rescan(a->source);
+    vm_manager_probe_now(a->manager);
+}
+
+void app_free(struct app *a)
+{
+    if (!a)
+        return;
+    timer_stop(&a->refresh);
+    status_server_free(a->status);
+    vm_source_close(a->source);
+    for (unsigned i = 0; i < a->endpoint_count; i++)
+        docker_service_free(a->endpoints[i].service);
+    vm_manager_free(a->manager);
+    link_drain_free(a->links);
+    free(a->snapshot);
+    free(a);
+}

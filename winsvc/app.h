@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * app.h - the controller: owns every part of rdlinkd, starts them in order, stops them in reverse.
+ *
+ * vm source -> vm manager (sessions) -> docker services (name + worker each) -> status server.
+ * Runs on: the main loop.
+ */
+#ifndef WINSVC_APP_H
+#define WINSVC_APP_H
+
+#include "base/status.h"
+
+struct app;
+struct config;
+struct loop;
+
+/* The process should exit with @code. Called once, from the loop, after app_stop(). */
+typedef void app_done_fn(void *ctx, int code);
+
+/* @config is borrowed for the life of the app. Fails only for what cannot get better by itself
+ * (the status address is taken by another rdlinkd, memory); names that are taken, guests that are
+ * not there and workers that do not start are states, shown in the status. */
+enum status app_start(struct app **out, struct loop *loop, const struct config *config,
+                      app_done_fn *done, void *ctx, struct errmsg *e);
+/* First call: drain and stop. Second call: cut what is left. */
+void app_stop(struct app *a);
+/* The machine woke up or its network changed: look at every guest now. */
+void app_probe_now(struct app *a);
+/* NULL is fine. */
+void app_free(struct app *a);
+
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "base/log.h"
+#include "platform.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- checks ---------------------------------------------------------------------------------- */
+
+static enum status check_addr(const char *value, struct errmsg *e)
+{
+    struct addr a;
+
+    return value[0] ? addr_parse(&a, value, e) : ST_OK;
+}
+
+static enum status check_log_level(const char *value, struct errmsg *e)
+{
+    enum log_level level;
+
+    if (log_level_parse(&level, value))
+        return ST_OK;
+    errmsg_set(e, "'%.20s' is none of error, warn, info, debug, trace", value);
+    return ST_INVAL;
+}
+
+/* "ID=VMADDR" */
+static enum status parse_vm(struct vm_info *out, const char *value, struct errmsg *e)
+{
+    const char *equals = strchr(value, '=');
+
+    if (!equals || equals == value || (size_t)(equals - value) >= VM_ID_MAX) {
+        errmsg_set(e, "'%.80s' is not NAME=ADDR, such as vm1=vsock-hybrid:/run/vm1.vsock", value);
+        return ST_INVAL;
+    }
+    snprintf(out->id, sizeof out->id, "%.*s", (int)(equals - value), value);
+    return addr_parse(&out->addr, equals + 1, e);
+}
+
+static enum status check_vm(const char *value, struct errmsg *e)
+{
+    struct vm_info vm;
+
+    return parse_vm(&vm, value, e);
+}
+
+/* "[VM@]ADDR" */
+static enum status parse_endpoint(struct config_endpoint *out, const char *value, struct errmsg *e)
+{
+    const char *at = strchr(value, '@'), *colon = strchr(value, ':');
+
+    out->vm[0] = '\0';
+    if (at && colon && at < colon) {
+        if (at == value || (size_t)(at - value) >= VM_ID_MAX) {
+            errmsg_set(e, "'%.80s': the name before '@' is empty or too long", value);
+            return ST_INVAL;
+        }
+        snprintf(out->vm, sizeof out->vm, "%.*s", (int)(at - value), value);
+        value = at + 1;
+    }
+    return addr_parse(&out->at, value, e);
+}
+
+static enum status check_endpoint(const char *value, struct errmsg *e)
+{
+    struct config_endpoint endpoint;
+
+    return parse_endpoint(&endpoint, value, e);
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+#define TEXT(field) offsetof(struct config, text.field)
+#define AT(field)   offsetof(struct config, field)
+
+static const struct option table[] = {
+    { "config", OPTION_STRING, TEXT(config), "", 0, 0, NULL, "FILE",
+      "read options from this file, one `key = value` per line" },
+    { "endpoint", OPTION_LIST, TEXT(endpoint), NULL, 0, 0, check_endpoint, "[VM@]ADDR",
+      "where docker clients connect; with VM@ only that virtual machine is behind it. "
+      "Default: unix:/run/rdlink/docker.sock, on Windows npipe:docker_engine" },
+    { "endpoint-fallback", OPTION_STRING, TEXT(endpoint_fallback), NULL, 0, 0, check_addr, "ADDR",
+      "served instead while another program holds the first endpoint's name. Default: "
+      "unix:/run/rdlink/docker-fallback.sock, on Windows npipe:rancher_desktop_engine" },
+    { "endpoint-grant", OPTION_LIST, TEXT(endpoint_grant), NULL, 0, 0, NULL, "ACCOUNT",
+      "Windows: user or group that may use docker, beside administrators" },
+    { "status", OPTION_STRING, TEXT(status), NULL, 0, 0, check_addr, "ADDR",
+      "where the status is served. Default: unix:/run/rdlink/status.sock, on Windows "
+      "npipe:rdlink_status" },
+    { "vm", OPTION_LIST, TEXT(vm), NULL, 0, 0, check_vm, "NAME=ADDR",
+      "a virtual machine, instead of looking for them" },
+    { "vm-folder", OPTION_STRING, TEXT(vm_folder), NULL, 0, 0, NULL, "DIR",
+      "folder of NAME.vsock sockets, one per virtual machine. Default on Linux: "
+      "/run/rdlink/vms; on Windows the registry is watched" },
+    { "vm-registry-key", OPTION_STRING, TEXT(vm_registry_key), NULL, 0, 0, NULL, "KEY",
+      "Windows, for tests: the key under HKLM whose sub-keys are the virtual machines" },
+    { "vm-via", OPTION_STRING, TEXT(vm_via), NULL, 0, 0, check_addr, "ADDR",
+      "Windows, for tests: reach virtual machines here instead of over hvsock" },
+    { "max-connections", OPTION_UINT, AT(max_connections), "1024", 1, 65536, NULL, "N",
+      "docker connections at a time and endpoint; further clients get HTTP 503" },
+    { "dial-timeout", OPTION_DURATION, AT(dial_timeout_ms), "800ms", 10, 60000, NULL, "TIME",
+      "how long the guest may take to accept a docker connection" },
+    { "drain-timeout", OPTION_DURATION, AT(drain_ms), "4s", 1, 600000, NULL, "TIME",
+      "how long running docker connections may go on after a stop was asked for" },
+    { "probe-interval", OPTION_DURATION, AT(probe_interval_ms), "1s", 10, 60000, NULL, "TIME",
+      "between two looks for a guest" },
+    { "log-level", OPTION_STRING, TEXT(log_level), "info", 0, 0, check_log_level, "LEVEL",
+      "error, warn, info, debug or trace" },
+};
+
+/* ---- from text to values --------------------------------------------------------------------- */
+
+static void set_default(char field[OPTION_VALUE_MAX], const char *value)
+{
+    if (!field[0] && value)
+        snprintf(field, OPTION_VALUE_MAX, "%s", value);
+}
+
+static enum status parse_optional(struct addr *out, const char *text, struct errmsg *e)
+{
+    *out = (struct addr){ .kind = ADDR_NONE };
+    return text[0] ? addr_parse(out, text, e) : ST_OK;
+}
+
+static enum status finish_endpoints(struct config *c, struct errmsg *e)
+{
+    struct option_list *list = &c->text.endpoint;
+    enum status st = ST_OK;
+
+    if (!list->count) {
+        set_default(list->items[list->count++], platform_default_endpoint());
+        set_default(c->text.endpoint_fallback, platform_default_fallback());
+    }
+    if (list->count > CONFIG_MAX_ENDPOINTS) {
+        errmsg_set(e, "endpoint: more than %d", CONFIG_MAX_ENDPOINTS);
+        return ST_INVAL;
+    }
+    for (unsigned i = 0; i < list->count && st == ST_OK; i++)
+        st = parse_endpoint(&c->endpoints[c->endpoint_count++], list->items[i], e);
+    return st ? st : parse_optional(&c->endpoint_fallback, c->text.endpoint_fallback, e);
+}
+
+static enum status finish(struct config *c, struct errmsg *e)
+{
+    enum status st = ST_OK;
+
+    for (unsigned i = 0; i < c->text.vm.count && st == ST_OK; i++)
+        st = parse_vm(&c->vms[c->vm_count++], c->text.vm.items[i], e);
+    if (st == ST_OK)
+        st = finish_endpoints(c, e);
+    if (st == ST_OK)
+        st = parse_optional(&c->vm_via, c->text.vm_via, e);
+    set_default(c->text.vm_folder, platform_default_vm_folder());
+    set_default(c->text.status, platform_default_status());
+    return st ? st : parse_optional(&c->status, c->text.status, e);
+}
+
+/* The file's name can only come from the command line, which nevertheless overrides the file: so
+ * the command line is read twice. */
+enum status config_load(struct config *c, int argc, const char *const *argv, struct errmsg *e)
+{
+    enum status st;
+    int rest = 0;
+
+    memset(c, 0, sizeof *c);
+    options_defaults(table, ARRAY_SIZE(table), c);
+    st = options_parse_argv(table, ARRAY_SIZE(table), c, argc, argv, &rest, e);
+    if (st == ST_OK && rest != argc) {
+        errmsg_set(e, "unexpected argument '%.80s'", argv[rest]);
+        return ST_INVAL;
+    }
+    if (st == ST_OK && c->text.config[0]) {
+        char file[OPTION_VALUE_MAX];
+
+        memcpy(file, c->text.config, sizeof file);
+        memset(c, 0, sizeof *c);
+        options_defaults(table, ARRAY_SIZE(table), c);
+        st = options_load_file(table, ARRAY_SIZE(table), c, file, e);
+        if (st == ST_OK)
+            st = options_parse_argv(table, ARRAY_SIZE(table), c, argc, argv, &rest, e);
+    }
+    return st ? st : finish(c, e);
+}
+
+size_t config_help(char *buf, size_t cap)
+{
+    return options_help(table, ARRAY_SIZE(table), buf, cap);
+}

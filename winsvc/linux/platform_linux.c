@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "platform.h"
+
+void platform_harden_process(void)
+{
+    /* Nothing that systemd's unit does not do already. */
+}
+
+const char *platform_default_endpoint(void)
+{
+    return "unix:/run/rdlink/docker.sock";
+}
+
+const char *platform_default_fallback(void)
+{
+    return "unix:/run/rdlink/docker-fallback.sock";
+}
+
+const char *platform_default_status(void)
+{
+    return "unix:/run/rdlink/status.sock";
+}
+
+const char *platform_default_vm_folder(void)
+{
+    return "/run/rdlink/vms";
+}
+
+enum status platform_endpoint_sddl(const struct option_list *grant, char *buf, size_t cap,
+                                   struct errmsg *e)
+{
+    if (grant->count) {
+        errmsg_set(e, "endpoint-grant: a unix socket is granted by the rights of its folder; "
+                      "this option is for named pipes");
+        return ST_UNSUPPORTED;
+    }
+    if (cap)
+        buf[0] = '\0';
+    return ST_OK;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * rdlinkd: the host side of rdlink. This file only turns the command line into one of a few verbs.
+ */
+#include "main_run.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "base/version.h"
+#include "docker/docker_worker.h"
+#include "platform.h"
+#include "port/uv/loop_uv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- run: the controller on a console -------------------------------------------------------- */
+
+static void on_stop_signal(void *ctx, int signal)
+{
+    struct main_run *run = ctx;
+
+    app_stop(run->app);
+}
+
+static int verb_run(int argc, const char *const *argv)
+{
+    /* Not on the stack: the configuration is some 20 KiB, and Windows' stacks are small. */
+    static struct main_run run;
+    int code = main_run_start(&run, argc, argv);
+
+    if (code != EXIT_OK)
+        return code;
+    if (loop_uv_on_stop_signals(run.loop, on_stop_signal, &run) != ST_OK)
+        log_warn(LOG_MAIN, "signals cannot be handled: stop will not drain");
+    main_run_wait(&run);
+    return main_run_finish(&run);
+}
+
+/* ---- --worker: a process of the controller's ------------------------------------------------- */
+
+struct worker_run {
+    struct loop *loop;
+    int exit_code;
+};
+
+static void on_worker_done(void *ctx, int code)
+{
+    struct worker_run *run = ctx;
+
+    run->exit_code = code;
+    loop_uv_stop(run->loop);
+}
+
+/* Ctrl-C on a console reaches the workers as well as the controller, who is about to drain them:
+ * theirs is not to react. A worker ends by message or with its controller. */
+static void on_worker_signal(void *ctx, int signal)
+{
+}
+
+static int verb_worker(int argc, const char *const *argv)
+{
+    struct worker_run run = { NULL, EXIT_OK };
+    struct docker_worker *worker = NULL;
+    struct errmsg e = { "" };
+    enum status st;
+
+    if (argc < 1 || strcmp(argv[0], "docker") != 0) {
+        log_error(LOG_MAIN, "unknown worker; this build has: docker");
+        return EXIT_USAGE;
+    }
+    if (loop_uv_new(&run.loop, &e) != ST_OK) {
+        log_error(LOG_MAIN, "event loop: %s", e.text);
+        return EXIT_FAILED;
+    }
+    st = docker_worker_start(&worker, run.loop, argc - 1, argv + 1, on_worker_done, &run, &e);
+    if (st == ST_OK) {
+        (void)loop_uv_on_stop_signals(run.loop, on_worker_signal, &run);
+        loop_uv_run(run.loop);
+    } else {
+        log_error(LOG_DOCKER, "start docker worker: %s", e.text);
+        run.exit_code = st == ST_INVAL ? EXIT_USAGE : EXIT_FAILED;
+    }
+    docker_worker_free(worker);
+    loop_uv_free(run.loop);
+    return run.exit_code;
+}
+
+/* ---- help and version ------------------------------------------------------------------------ */
+
+static int verb_version(int argc, const char *const *argv)
+{
+    printf("rdlinkd %s\n", rdlink_version());
+    return EXIT_OK;
+}
+
+static int verb_help(int argc, const char *const *argv)
+{
+    static char text[8192];
+
+    config_help(text, sizeof text);
+    printf("Usage: rdlinkd run [OPTIONS]       run on this console until Ctrl-C\n"
+           "       rdlinkd service [OPTIONS]   run under the Windows service manager\n"
+           "       rdlinkd version | help\n"
+           "\n"
+           "Carries docker clients on this machine to the docker engine in the guest.\n"
+           "`rdlink status` shows how it is doing.\n"
+           "\n"
+           "Options, also as `key = value` lines in --config FILE:\n%s",
+           text);
+    return EXIT_OK;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, const char *const *argv);
+} verbs[] = {
+    { "run", verb_run },         { "service", main_service },   { "--worker", verb_worker },
+    { "version", verb_version }, { "--version", verb_version }, { "help", verb_help },
+    { "--help", verb_help },
+};
+
+int main(int argc, char **argv)
+{
+    platform_harden_process();
+    for (unsigned i = 0; argc > 1 && i < ARRAY_SIZE(verbs); i++)
+        if (!strcmp(argv[1], verbs[i].name))
+            return verbs[i].run(argc - 2, (const char *const *)argv + 2);
+    fprintf(stderr, "rdlinkd: %s%s\nTry `rdlinkd help`.\n",
+            argc > 1 ? "unknown command " : "no command", argc > 1 ? argv[1] : "");
+    return EXIT_USAGE;
+}

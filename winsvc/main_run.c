@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "main_run.h"
+
+#include "base/log.h"
+#include "port/uv/loop_uv.h"
+
+static void on_done(void *ctx, int code)
+{
+    struct main_run *run = ctx;
+
+    run->exit_code = code;
+    loop_uv_stop(run->loop);
+}
+
+int main_run_start(struct main_run *run, int argc, const char *const *argv)
+{
+    struct errmsg e = { "" };
+    enum log_level level;
+
+    if (config_load(&run->config, argc, argv, &e) != ST_OK) {
+        log_error(LOG_CONFIG, "%s", e.text);
+        return EXIT_USAGE;
+    }
+    if (log_level_parse(&level, run->config.text.log_level))
+        log_set_level(level);
+    if (loop_uv_new(&run->loop, &e) != ST_OK) {
+        log_error(LOG_MAIN, "event loop: %s", e.text);
+        return EXIT_FAILED;
+    }
+    if (app_start(&run->app, run->loop, &run->config, on_done, run, &e) != ST_OK) {
+        log_error(LOG_MAIN, "start: %s", e.text);
+        loop_uv_free(run->loop);
+        return EXIT_FAILED;
+    }
+    return EXIT_OK;
+}
+
+void main_run_wait(struct main_run *run)
+{
+    loop_uv_run(run->loop);
+}
+
+int main_run_finish(struct main_run *run)
+{
+    app_free(run->app);
+    loop_uv_free(run->loop);
+    return run->exit_code;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * `rdlinkd service`: the controller under the service control manager.
+ */
+#include "main_run.h"
+
+#include "base/log.h"
+#include "win/service_main.h"
+
+/* The name the installer registers. */
+#define SERVICE_NAME "RancherDesktopLink"
+
+struct service_arguments {
+    int argc;
+    const char *const *argv;
+};
+
+static void on_event(void *ctx, enum service_event event, uint32_t detail)
+{
+    struct main_run *run = ctx;
+
+    switch (event) {
+    case SERVICE_EVENT_STOP: app_stop(run->app); break;
+    case SERVICE_EVENT_RESUME: app_probe_now(run->app); break;
+    case SERVICE_EVENT_SUSPEND:
+    case SERVICE_EVENT_SESSION: break;
+    }
+}
+
+static int run_service(void *ctx, struct service *svc)
+{
+    static struct main_run run; /* some 20 KiB: not on a service thread's stack */
+    const struct service_arguments *args = ctx;
+    struct errmsg e = { "" };
+    int code = main_run_start(&run, args->argc, args->argv);
+
+    if (code != EXIT_OK)
+        return code;
+    if (service_attach(svc, run.loop, on_event, &run, &e) == ST_OK) {
+        service_report_running(svc);
+    } else {
+        log_error(LOG_SERVICE, "%s", e.text);
+        app_stop(run.app);
+    }
+    main_run_wait(&run);
+    service_detach(svc);
+    return main_run_finish(&run);
+}
+
+int main_service(int argc, const char *const *argv)
+{
+    struct service_arguments args = { argc, argv };
+    struct errmsg e = { "" };
+    enum status st = service_main_run(SERVICE_NAME, run_service, &args, &e);
+
+    if (st == ST_OK)
+        return EXIT_OK;
+    log_error(LOG_SERVICE, "%s", e.text);
+    return st == ST_UNSUPPORTED ? EXIT_USAGE : EXIT_FAILED;
+}
