@@ -19,7 +19,7 @@
 
 enum { HTTP_HEAD_MAX = 16384, HTTP_HEADERS_MAX = 64, HTTP_METHOD_MAX = 16 };
 
-enum http_kind { HTTP_REQUEST, HTTP_RESPONSE };
+enum http_kind { HTTP_KIND_REQUEST, HTTP_KIND_RESPONSE };
 
 struct http_header {
     const char *name, *value; /* terminated; name as the peer wrote it */

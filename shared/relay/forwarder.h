@@ -18,12 +18,13 @@
 
 struct forwarder;
 struct listener_opts;
+struct listener_stats;
 struct loop;
 struct peer;
 
 struct forwarder_config {
     unsigned max_connections; /* 0 = 1024 */
-    uint32_t dial_timeout_ms; /* 0 = 800: one try, so that a client hears within a second */
+    uint32_t dial_timeout_ms; /* 0 = 800: all tries together, so that a client hears in a second */
 };
 
 struct forwarder_stats {
@@ -42,7 +43,7 @@ struct forwarder_ops {
     enum status (*admit)(void *ctx, const struct peer *peer);
     /* Where this connection goes; otherwise @why is what the client is told. */
     enum status (*target)(void *ctx, struct addr *to, struct errmsg *why);
-    /* Each dial's end, for conditions; @st is ST_OK or the failure. May be NULL. */
+    /* Each dial's end (a retried one only at its last), for conditions; @st is ST_OK or the failure. May be NULL. */
     void (*on_dial)(void *ctx, enum status st, const struct errmsg *why);
     /* A listener changed state (listener.h). May be NULL. */
     void (*on_listener)(void *ctx, enum status st, const struct errmsg *why);
@@ -62,6 +63,8 @@ void forwarder_stop_listening(struct forwarder *f);
  * returns). Deadlines are the caller's. */
 void forwarder_drain(struct forwarder *f);
 const struct forwarder_stats *forwarder_get_stats(const struct forwarder *f);
+/* Sum over all listeners there have been. */
+void forwarder_get_listener_stats(const struct forwarder *f, struct listener_stats *sum);
 /* Cuts what is left and frees. NULL is fine. */
 void forwarder_free(struct forwarder *f);
 
