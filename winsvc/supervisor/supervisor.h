@@ -28,7 +28,8 @@ struct worker_exit {
     bool any;
     int64_t code;
     int signal;
-    char reason[40];   /* CamelCase: Exited, Killed, HeartbeatMissed, StartTimeout, ... */
+    char reason[40]; /* CamelCase: Exited, Killed, HeartbeatMissed, StartTimeout, StartFailed,
+                      * ChannelLost, DrainTimeout, Stopped, or what a notice said */
     char message[128];
     int64_t wall_ms;
 };
@@ -45,7 +46,8 @@ struct worker_view {
 };
 
 struct supervisor_ops {
-    /* Start worker @index; ST_OK or the reason it could not be started (counts as a failure). */
+    /* Start worker @index; ST_OK or the reason it could not be started (counts as a failure).
+     * supervisor_on_started() may be called from within. */
     enum status (*start)(void *ctx, unsigned index, struct errmsg *e);
     /* Ask it to finish (Drain); supervisor kills after drain_ms. */
     void (*drain)(void *ctx, unsigned index, uint32_t deadline_ms);
@@ -82,9 +84,13 @@ void supervisor_on_heartbeat(struct supervisor *s, unsigned index, uint64_t now_
 /* The worker announced its end or broke the protocol: @reason is kept for last_exit. */
 void supervisor_on_notice(struct supervisor *s, unsigned index, const char *reason,
                           const char *message, uint64_t now_ms);
+/* Its channel closed without a word, so it should be about to exit; what its exit says is kept. One
+ * that stays is killed, and the reason is ChannelLost. */
+void supervisor_on_lost(struct supervisor *s, unsigned index, uint64_t now_ms);
 void supervisor_on_exit(struct supervisor *s, unsigned index, int64_t code, int signal,
                         uint64_t now_ms);
-/* Acts on every deadline that has come; returns the next one (UINT64_MAX = none). */
+/* Acts on every deadline that has come; returns the next one (UINT64_MAX = none), which events may
+ * change: call it after each of them. */
 uint64_t supervisor_tick(struct supervisor *s, uint64_t now_ms);
 
 unsigned supervisor_count(const struct supervisor *s);
