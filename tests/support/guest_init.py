@@ -24,6 +24,24 @@ def private_directories():
             subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "guest", path], check=True)
 
 
+def control_groups():
+    """The engine's. Where the outer ones are hidden (`ip netns exec` does that), mounts them anew:
+    version 1 controllers, or version 2."""
+    base = "/sys/fs/cgroup"
+    if os.path.exists(f"{base}/cgroup.controllers") or os.path.ismount(f"{base}/memory"):
+        return
+    with open("/proc/cgroups") as table:
+        rows = [line.split() for line in table if not line.startswith("#")]
+    names = [row[0] for row in rows if row[1] != "0"]
+    if not names:
+        subprocess.run(["mount", "-t", "cgroup2", "cgroup2", base], check=False)
+        return
+    subprocess.run(["mount", "-t", "tmpfs", "cgroups", base], check=False)
+    for name in names:
+        os.makedirs(f"{base}/{name}", exist_ok=True)
+        subprocess.run(["mount", "-t", "cgroup", "-o", name, "cgroup", f"{base}/{name}"], check=False)
+
+
 def reap():
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
@@ -36,6 +54,7 @@ def reap():
 def main():
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     private_directories()
+    control_groups()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     wake, woken = os.pipe()
     os.set_blocking(woken, False)

@@ -136,12 +136,14 @@ class Session:
 
     def __init__(self):
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="rdl-", dir="/tmp"))
-        self.id = self.dir.name
         self._ends = contextlib.ExitStack()
         self._logs = {}
         self.last_lines = {}  # of each log, once closed: for whoever reports a failure
-        atexit.register(self.close)
+        with _interrupts(later=True):
+            base = os.environ.get("RDL_TMP", "/tmp")
+            self.dir = pathlib.Path(tempfile.mkdtemp(prefix="rdl-", dir=base))
+            self.id = self.dir.name
+            atexit.register(self.close)
 
     def __enter__(self):
         return self
@@ -159,8 +161,9 @@ class Session:
         """Starts a program; `net_of` is a process whose network namespace it gets. Its output goes
         to a file that is shown when the module fails."""
         log = self._logs.setdefault(name, self.dir / f"{name}.log")
-        process = Process(name, argv, log, self.env(**(env or {})), **options)
-        self._ends.callback(process.stop, timeout=5)
+        with _interrupts(later=True):
+            process = Process(name, argv, log, self.env(**(env or {})), **options)
+            self._ends.callback(process.stop, timeout=5)
         return process
 
     def at_end(self, function, *args, **kwargs):
@@ -170,7 +173,7 @@ class Session:
     def close(self):
         """Ends everything and removes the directory; again is fine."""
         atexit.unregister(self.close)
-        with _uninterrupted():
+        with _interrupts(later=False):
             self._ends.close()
             for pid in self._marked():
                 with contextlib.suppress(ProcessLookupError):
@@ -263,7 +266,7 @@ def _reap_adopted():
     """Orphans that the kernel gave to us as subreaper; Popen reaps its own."""
     own = {child.pid for child in subprocess._active}  # those Popen has not collected yet
     for pid in children_of(os.getpid()):
-        if pid not in own and _state_of(pid) == "Z":
+        if pid not in own and state_of(pid) == "Z":
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
 
@@ -275,7 +278,12 @@ def children_of(pid):
         return []
 
 
-def _state_of(pid):
+def is_running(pid):
+    """It exists and is no zombie."""
+    return state_of(pid) not in ("", "Z")
+
+
+def state_of(pid):
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -294,18 +302,20 @@ def command_of(pid):
 
 
 @contextlib.contextmanager
-def _uninterrupted():
-    """Ctrl-C during the clean-up must not cut it short."""
-    if not _is_main_thread():
+def _interrupts(later):
+    """Keeps Ctrl-C and SIGTERM from cutting a block in two: they act when it is over (`later`), or,
+    during the clean-up that they asked for anyway, never."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    old = {n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)}
+    came = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    old = {n: signal.signal(n, lambda number, frame: came.append(number)) for n in numbers}
     try:
         yield
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
-
-
-def _is_main_thread():
-    return threading.current_thread() is threading.main_thread()
+    if later:
+        for number in came:
+            signal.raise_signal(number)

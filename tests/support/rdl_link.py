@@ -52,10 +52,11 @@ class Host:
     def __init__(self, session, wrapper=(), options=()):
         self.session = session
         self.endpoint = session.path("docker-host.sock")
+        self.fallback = session.path("docker-fallback.sock")
         self.status_socket = session.path("status.sock")
         self._argv = [*wrapper, rdl.binary("rdlinkd"), "run", "--vm-folder", str(session.dir),
-                      "--endpoint", f"unix:{self.endpoint}", "--status", f"unix:{self.status_socket}",
-                      "--state-dir", str(session.dir), *options]
+                      "--endpoint", f"unix:{self.endpoint}", "--endpoint-fallback", f"unix:{self.fallback}",
+                      "--status", f"unix:{self.status_socket}", *options]
         self.process = None
         self.start()
 

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client whose guest cannot be reached hears why within a second, in docker's own way, and never
+hangs: no guest, no agent, a frozen agent, no docker.sock. No engine, no privileges."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
+import rdl
+import rdl_http
+import rdl_link
+import rdl_load
+import rdl_script
+
+BOUND_S = 1.0
+
+session = host = docker = None
+
+
+def setUpModule():
+    global session, host, docker
+    session = rdl.Session()
+    unittest.addModuleCleanup(session.close)
+    host = rdl_link.Host(session)
+    docker = rdl_link.Docker(session, host.endpoint)
+
+
+def answer_ping(connection):
+    rdl_http.read_head(connection)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK")
+
+
+class Refusal(unittest.TestCase):
+    """Each test makes one thing unreachable and then asks in every way."""
+
+    def check(self, what):
+        self.check_raw(what)
+        self.check_head()
+        self.check_with_body()
+        self.check_not_http()
+        self.check_cli(what)
+
+    def refused(self, method, target, **options):
+        answer = rdl_http.request(host.endpoint, method, target, **options)
+        self.assertEqual(answer.status, 503)
+        self.assertLess(answer.seconds, BOUND_S)
+        return answer
+
+    def check_raw(self, what):
+        answer = self.refused("GET", "/containers/json")
+        self.assertTrue(rdl_load.is_docker_error(answer), answer)
+        rdl.measured(f"{what}, GET refused", answer.seconds)
+        print(f"  {answer.json()['message']}")
+
+    def check_head(self):
+        answer = self.refused("HEAD", "/_ping")
+        self.assertEqual(answer.body, b"")
+        self.assertEqual(answer.headers.get("content-type"), "application/json")
+
+    def check_with_body(self):
+        """A body that nobody reads must not turn the answer into a reset."""
+        answer = self.refused("POST", "/images/load", body=bytes(1_000_000))
+        self.assertTrue(rdl_load.is_docker_error(answer), answer)
+
+    def check_not_http(self):
+        began = time.monotonic()
+        with rdl_http.connect(host.endpoint) as client:
+            client.sendall(b"\x16\x03\x01 this is no request\r\n\r\n")
+            client.shutdown(socket.SHUT_WR)
+            self.assertEqual(rdl_http.read_all(client), b"")
+        self.assertLess(time.monotonic() - began, BOUND_S)
+
+    def check_cli(self, what):
+        """The CLI asks up to three times (HEAD and GET /_ping, then the request itself)."""
+        began = time.monotonic()
+        done = docker.run("ps", check=False)
+        seconds = time.monotonic() - began
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(b"Error response from daemon: ", done.stderr)
+        self.assertLess(seconds, 3 * BOUND_S)
+        rdl.measured(f"{what}, docker ps refused", seconds)
+
+    def agent(self, target="docker.sock"):
+        agent = rdl_link.Agent(session, session.path(target))
+        self.addCleanup(agent.process.kill)
+        return agent
+
+    def answered_by_agent(self, text):
+        """The refusals come from the agent now, which is where the reason is known."""
+        def look():
+            answer = rdl_http.request(host.endpoint, "GET", "/_ping")
+            return answer.status == 503 and text in answer.json()["message"]
+        rdl.wait_until(look, 20, f"the reason names {text}")
+
+    def test_no_guest(self):
+        with contextlib.suppress(FileNotFoundError):  # a killed agent's
+            os.unlink(session.path("vm1.vsock"))
+        self.check("no guest")
+
+    def test_agent_gone(self):
+        with rdl_script.Server(session.path("docker.sock"), answer_ping):
+            agent = self.agent()
+            host.wait_serving()
+            agent.process.kill()
+            self.check("agent killed")
+
+    def test_agent_frozen(self):
+        with rdl_script.Server(session.path("docker.sock"), answer_ping):
+            agent = self.agent()
+            host.wait_serving()
+            agent.process.send(signal.SIGSTOP)
+            self.check("agent frozen")
+            agent.process.send(signal.SIGCONT)
+            rdl.measured("agent thawed, until served again", host.wait_serving())
+
+    def test_docker_sock_missing(self):
+        self.agent()
+        self.answered_by_agent("docker.sock")
+        self.check("docker.sock missing")
+
+    def test_docker_sock_with_nobody_behind_it(self):
+        stale = session.path("docker.sock")
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(stale)
+        self.addCleanup(os.unlink, stale)
+        self.agent()
+        self.answered_by_agent("docker.sock")
+        self.check("docker.sock refused")
+
+    def test_docker_sock_appears_later(self):
+        self.agent()
+        self.answered_by_agent("docker.sock")
+        with rdl_script.Server(session.path("docker.sock"), answer_ping):
+            rdl.measured("docker.sock appeared, until served", host.wait_serving())
+
+
+if __name__ == "__main__":
+    rdl.main()
