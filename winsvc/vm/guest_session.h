@@ -18,6 +18,7 @@
 
 #include "base/condition.h"
 #include "base/status.h"
+#include "ipc/health.h"
 #include "port/addr.h"
 
 #include <stdbool.h>
@@ -42,39 +43,33 @@ enum session_state {
 const char *session_state_name(enum session_state s);
 
 struct session_config {
-    uint32_t probe_interval_ms;  /* 0 = 1,000 */
-    uint32_t dial_timeout_ms;    /* 0 = 2,000 */
-    uint32_t read_timeout_ms;    /* 0 = 5,000: whole signature */
-    uint32_t link_timeout_ms;    /* 0 = 10,000: from READY to the data link */
-    uint32_t budget_ms;          /* 0 = 300,000: then condition reason HandshakeOverdue */
-    uint32_t link_quiet_ms;      /* 0 = 3,000: a link without a frame for so long may be replaced */
-    uint32_t port_a, data_a, port_b, data_b, port_v2, port_docker; /* 0 = 6669 6656 6670 6657 6680 6660 */
-};
-
-enum { SESSION_AGENT_COUNTERS_MAX = 16, SESSION_COUNTER_NAME_MAX = 40 };
-
-/* A number that the agent reports. */
-struct session_counter {
-    char name[SESSION_COUNTER_NAME_MAX];
-    uint64_t value;
+    uint32_t probe_interval_ms; /* 0 = 1,000 */
+    uint32_t dial_timeout_ms;   /* 0 = 2,000 */
+    uint32_t read_timeout_ms;   /* 0 = 5,000: whole signature */
+    uint32_t link_timeout_ms;   /* 0 = 10,000: from READY to the data link */
+    uint32_t budget_ms;         /* 0 = 300,000: then condition reason HandshakeOverdue */
+    uint32_t link_quiet_ms;     /* 0 = 3,000: a link without a frame for so long may be replaced */
+    uint32_t port_a, data_a;    /* 0 = 6669, 6656 */
+    uint32_t port_b, data_b;    /* 0 = 6670, 6657 */
+    uint32_t port_v2, port_docker; /* 0 = 6680, 6660 */
 };
 
 struct session_view {
     char vm_id[64];
     struct addr addr;
     enum session_state state; /* of the lane that came furthest: CONTROL, then LINKED, ... */
-    enum guest_generation generation; /* that lane, GUEST_NONE while PROBING */
+    enum guest_generation generation;                 /* that lane, GUEST_NONE while PROBING */
     enum session_state lanes[GUEST_GENERATION_COUNT]; /* each lane by itself; [GUEST_NONE] unused */
-    uint64_t since_ms;      /* monotonic, of the state */
+    uint64_t since_ms;                                /* monotonic, of the state */
     uint64_t probes, matches, mismatches, timeouts, handshakes, links;
-    bool agent_reports;     /* v2: agent's health is known */
-    bool agent_serving;     /* v2: the bridge says it serves */
+    bool agent_reports; /* v2: agent's health is known */
+    bool agent_serving; /* v2: the bridge says it serves */
     char agent_version[32];
     int64_t agent_pid;
     char last_error[160];
-    struct condition_set conditions; /* GuestFound, LinkUp, AgentHealthy: guest_session.c */
+    struct condition_set conditions;       /* GuestFound, LinkUp, AgentHealthy: guest_session.c */
     struct condition_set agent_conditions; /* v2: as the agent reports them, bounded */
-    struct session_counter agent_counters[SESSION_AGENT_COUNTERS_MAX];
+    struct health_counter agent_counters[HEALTH_MAX_COUNTERS];
     unsigned agent_counter_count;
 };
 

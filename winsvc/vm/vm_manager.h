@@ -27,8 +27,8 @@ struct vm_manager_ops {
 };
 
 enum status vm_manager_new(struct vm_manager **out, struct loop *loop,
-                           const struct vm_manager_config *config,
-                           const struct vm_manager_ops *ops, void *ctx);
+                           const struct vm_manager_config *config, const struct vm_manager_ops *ops,
+                           void *ctx);
 /* Feed to any vm_source as its callback (ctx = the manager). */
 void vm_manager_on_snapshot(void *ctx, const struct vm_snapshot *snap);
 /* Probe everything now: resume from sleep, network change, a person asked. */

@@ -25,7 +25,7 @@ struct vm_info {
 struct vm_snapshot {
     struct vm_info vms[VM_SNAPSHOT_MAX];
     unsigned count;
-    unsigned ignored; /* names that do not parse, or beyond VM_SNAPSHOT_MAX */
+    unsigned ignored;   /* names that do not parse, or beyond VM_SNAPSHOT_MAX */
     bool source_exists; /* the key or folder is there */
 };
 

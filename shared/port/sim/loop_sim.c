@@ -145,6 +145,7 @@ bool sim_step(struct sim *sim)
         e->happen(e);
     } else {
         sim->armed_ms = SIM_NEVER;
+    sim->new_room = SIZE_MAX;
         loop_run_timers(&sim->loop);
     }
     return true;

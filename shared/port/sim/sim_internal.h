@@ -82,6 +82,7 @@ struct sim {
     sim_dial_fn *decide;
     void *decide_ctx;
     unsigned dial_count;
+    size_t new_room; /* of peers to come */
 };
 
 #endif

@@ -294,7 +294,7 @@ struct sim_peer *sim_peer_new(struct sim *sim)
     p->stream.ops = &stream_ops;
     p->sim = sim;
     p->piece = DEFAULT_PIECE;
-    p->room = SIZE_MAX;
+    p->room = sim->new_room;
     list_append(&sim->peers, &p->link);
     list_init(&p->dialled_link);
     sim_event_init(&p->on_readable, readable);
@@ -383,6 +383,11 @@ void sim_peer_reset(struct sim_peer *p, enum status why)
 size_t sim_peer_undelivered(const struct sim_peer *p)
 {
     return p->in.len;
+}
+
+void sim_set_new_room(struct sim *sim, size_t bytes)
+{
+    sim->new_room = bytes;
 }
 
 void sim_peer_set_room(struct sim_peer *p, size_t bytes)

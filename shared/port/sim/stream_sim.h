@@ -45,6 +45,8 @@ size_t sim_peer_undelivered(const struct sim_peer *p);
 
 /* Takes no more than @bytes further ones; 0 = stalls at once, SIZE_MAX = takes all again. */
 void sim_peer_set_room(struct sim_peer *p, size_t bytes);
+/* The same for every peer that is made from now on, so that the very first write can queue. */
+void sim_set_new_room(struct sim *sim, size_t bytes);
 /* Bytes received and not dropped, and how many. */
 const uint8_t *sim_peer_data(const struct sim_peer *p, size_t *len_bytes);
 /* The same as a string; the text is valid until the next thing happens on this stream. */

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vm/agent_lane.h"
+
+#include "base/log.h"
+#include "ipc/peer_text.h"
+#include "port/stream.h"
+
+#include <stdio.h>
+
+/* The agent reports every second from its data loop; five missed reports are a dead agent. */
+enum { AGENT_SILENCE_MS = 5000 };
+
+static const Rdlink__V1__Role agent_roles[] = { RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE };
+
+static void schedule_probe(struct agent_lane *l)
+{
+    timer_start(&l->probe_timer, l->config.times->probe_interval_ms);
+}
+
+/* ---- the channel ------------------------------------------------------------------------- */
+
+static void on_open(void *ctx, const struct channel_peer *peer)
+{
+    struct agent_lane *l = ctx;
+
+    l->is_open = true;
+    l->peer = *peer;
+    l->config.totals->matches++;
+    log_info(LOG_VM, "vm=%s agent version=%s pid=%llu: control channel open", l->config.vm_id,
+             peer->version, (unsigned long long)peer->pid);
+    l->ops->on_change(l->ctx);
+}
+
+static void take_report(struct agent_lane *l, const Rdlink__V1__HealthReport *msg)
+{
+    struct health_report fresh;
+    bool is_news;
+
+    health_decode(&fresh, msg);
+    is_news = !l->reports || !health_is_same(&l->report, &fresh);
+    l->report = fresh;
+    l->reports = true;
+    if (is_news)
+        l->ops->on_change(l->ctx);
+}
+
+static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
+{
+    struct agent_lane *l = ctx;
+
+    switch (msg->body_case) {
+    case RDLINK__V1__ENVELOPE__BODY_HEALTH: take_report(l, msg->health); break;
+    case RDLINK__V1__ENVELOPE__BODY_EXIT_NOTICE:
+        peer_text_copy(l->notice, sizeof l->notice, msg->exit_notice->message);
+        break;
+    default: break; /* Ready says nothing that the reports do not */
+    }
+}
+
+static enum agent_end end_of(const struct agent_lane *l, enum channel_end why)
+{
+    if (why == CHANNEL_END_VERSION_MISMATCH)
+        return AGENT_WRONG_VERSION;
+    return l->is_open ? AGENT_LOST : AGENT_REFUSED;
+}
+
+static void on_end(void *ctx, enum channel_end why, const char *detail)
+{
+    struct agent_lane *l = ctx;
+    const char *said = l->notice[0] ? l->notice : detail;
+
+    l->end = end_of(l, why);
+    snprintf(l->end_text, sizeof l->end_text, "%s%s%s", channel_end_name(why),
+             said && said[0] ? ": " : "", said ? said : "");
+    log_warn_limited(LOG_VM, "vm=%s agent: control channel ended, %s; dialling again",
+                     l->config.vm_id, l->end_text);
+    channel_free(l->channel);
+    l->channel = NULL;
+    l->is_open = false;
+    l->reports = false;
+    schedule_probe(l);
+    l->ops->on_failure(l->ctx, GUEST_V2, false, l->end_text);
+    l->ops->on_change(l->ctx);
+}
+
+static const struct channel_handler channel_handler = { on_open, on_message, on_end };
+
+static void on_dialled(void *ctx, enum status st, struct stream *s, const struct errmsg *why)
+{
+    struct agent_lane *l = ctx;
+    const struct channel_config config = { .side = CHANNEL_OPENER,
+                                           .role = RDLINK__V1__ROLE__ROLE_CONTROLLER,
+                                           .instance = l->config.instance,
+                                           .peer_roles = agent_roles,
+                                           .peer_role_count = ARRAY_SIZE(agent_roles),
+                                           .silence_ms = AGENT_SILENCE_MS };
+    bool is_first = !l->tried;
+
+    l->dial = NULL;
+    l->tried = true;
+    if (st == ST_OK) {
+        l->notice[0] = '\0';
+        st = channel_new(&l->channel, l->loop, s, &config, &channel_handler, l);
+        if (st == ST_OK)
+            return;
+        l->channel = NULL;
+    }
+    if (st == ST_TIMEOUT)
+        l->config.totals->timeouts++;
+    schedule_probe(l);
+    l->ops->on_failure(l->ctx, GUEST_V2, true, why && why->text[0] ? why->text : status_text(st));
+    if (is_first)
+        l->ops->on_change(l->ctx);
+}
+
+static void on_probe_timer(void *ctx)
+{
+    struct agent_lane *l = ctx;
+    struct errmsg e = { "" };
+    enum status st;
+
+    l->config.totals->probes++;
+    st = dial_start(l->loop, &l->dial, &l->config.at, l->config.times->dial_timeout_ms, on_dialled,
+                    l, &e);
+    if (st != ST_OK)
+        on_dialled(l, st, NULL, &e);
+}
+
+/* ---- for the session --------------------------------------------------------------------- */
+
+void agent_lane_init(struct agent_lane *l, struct loop *loop,
+                     const struct agent_lane_config *config, const struct agent_lane_ops *ops,
+                     void *ctx)
+{
+    *l = (struct agent_lane){ .loop = loop, .config = *config, .ops = ops, .ctx = ctx };
+    timer_init(&l->probe_timer, loop, on_probe_timer, l);
+    timer_start(&l->probe_timer, 0);
+}
+
+/* An open channel is left alone: its silence limit finds out by itself. */
+void agent_lane_probe_now(struct agent_lane *l)
+{
+    if (l->channel)
+        return;
+    dial_cancel(l->loop, l->dial);
+    l->dial = NULL;
+    timer_start(&l->probe_timer, 0);
+}
+
+bool agent_lane_is_serving(const struct agent_lane *l)
+{
+    if (!l->reports || l->report.count == 0)
+        return false;
+    for (unsigned i = 0; i < l->report.count; i++)
+        if (l->report.components[i].state != HEALTH_SERVING)
+            return false;
+    return true;
+}
+
+void agent_lane_fini(struct agent_lane *l)
+{
+    timer_stop(&l->probe_timer);
+    dial_cancel(l->loop, l->dial);
+    l->dial = NULL;
+    channel_free(l->channel);
+    l->channel = NULL;
+}

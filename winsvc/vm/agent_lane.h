@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * agent_lane.h - the control channel to rdlink-agent in one virtual machine: dial vsock port 6680,
+ * greet, take in what the agent reports of itself, and again when the channel ends. Embedded in a
+ * guest session, which owns it. Runs on: the controller's loop.
+ */
+#ifndef WINSVC_VM_AGENT_LANE_H
+#define WINSVC_VM_AGENT_LANE_H
+
+#include "ipc/channel.h"
+#include "ipc/health.h"
+#include "vm/rancher_lane.h"
+
+/* How it ended the last time. */
+enum agent_end {
+    AGENT_NEVER_SEEN,
+    AGENT_REFUSED,       /* something answers, but the greeting did not come to a good end */
+    AGENT_WRONG_VERSION, /* an agent of another major version */
+    AGENT_LOST           /* the channel was open and ended */
+};
+
+struct agent_lane_ops {
+    /* Open or not, what the agent reports, or how it ended has changed. */
+    void (*on_change)(void *ctx);
+    void (*on_failure)(void *ctx, enum guest_generation generation, bool nobody, const char *text);
+};
+
+/* Everything here is borrowed from the session and outlives the lane. */
+struct agent_lane_config {
+    const char *vm_id;
+    const char *instance; /* in Hello */
+    struct addr at;
+    const struct session_config *times; /* no zeroes left */
+    struct lane_totals *totals;
+};
+
+struct agent_lane {
+    struct loop *loop;
+    struct agent_lane_config config;
+    const struct agent_lane_ops *ops;
+    void *ctx;
+    struct timer probe_timer;
+    struct dial *dial;
+    struct channel *channel; /* owned */
+    bool is_open;
+    bool tried;               /* at least one dial came to an end */
+    struct channel_peer peer; /* while open */
+    bool reports;             /* @report is the agent's word */
+    struct health_report report;
+    enum agent_end end;
+    char end_text[160]; /* valid unless AGENT_NEVER_SEEN */
+    char notice[100];   /* what the agent said before it exited; may be empty */
+};
+
+void agent_lane_init(struct agent_lane *l, struct loop *loop,
+                     const struct agent_lane_config *config, const struct agent_lane_ops *ops,
+                     void *ctx);
+void agent_lane_probe_now(struct agent_lane *l);
+/* The agent reports, and each of its components says that it serves. */
+bool agent_lane_is_serving(const struct agent_lane *l);
+void agent_lane_fini(struct agent_lane *l);
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vm/vm_manager.h"
+
+#include "base/log.h"
+#include "port/loop.h"
+#include "vm/vm_watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* @running lists the machines that have a session, @wanted what the source said last; they differ
+ * only while a session could not be made, which is tried again after RETRY_MS. Sessions stand in
+ * the order of @running. */
+enum { RETRY_MS = 1000 };
+
+struct vm_manager {
+    struct loop *loop;                /* borrowed */
+    const struct vm_manager_ops *ops; /* borrowed */
+    void *ctx;
+    struct session_config session_config;
+    char instance[VM_ID_MAX];
+    struct vm_snapshot wanted;
+    struct vm_snapshot running;
+    struct guest_session *sessions[VM_SNAPSHOT_MAX]; /* owned */
+    struct timer retry_timer;
+};
+
+static int index_of(const struct vm_manager *m, const char *vm_id)
+{
+    for (unsigned i = 0; i < m->running.count; i++)
+        if (!strcmp(m->running.vms[i].id, vm_id))
+            return (int)i;
+    return -1;
+}
+
+static const char *id_of(const struct vm_manager *m, const struct guest_session *s)
+{
+    for (unsigned i = 0; i < m->running.count; i++)
+        if (m->sessions[i] == s)
+            return m->running.vms[i].id;
+    return "";
+}
+
+static void on_session_change(void *ctx, struct guest_session *s)
+{
+    const struct vm_manager *m = ctx;
+
+    m->ops->on_change(m->ctx);
+}
+
+static void on_session_link(void *ctx, struct guest_session *s, struct stream *link,
+                            enum guest_generation generation)
+{
+    const struct vm_manager *m = ctx;
+
+    m->ops->on_link(m->ctx, id_of(m, s), link, generation);
+}
+
+static const struct session_ops session_ops = { on_session_change, on_session_link };
+
+static void on_gone(void *ctx, const struct vm_info *vm)
+{
+    struct vm_manager *m = ctx;
+    int i = index_of(m, vm->id);
+    unsigned behind;
+
+    if (i < 0)
+        return;
+    log_info(LOG_VM, "vm=%s is gone", m->running.vms[i].id);
+    guest_session_free(m->sessions[i]);
+    behind = --m->running.count - (unsigned)i;
+    memmove(&m->running.vms[i], &m->running.vms[i + 1], behind * sizeof m->running.vms[0]);
+    memmove(&m->sessions[i], &m->sessions[i + 1], behind * sizeof m->sessions[0]);
+}
+
+static void on_come(void *ctx, const struct vm_info *vm)
+{
+    struct vm_manager *m = ctx;
+    unsigned i = m->running.count;
+    enum status st;
+
+    if (i == VM_SNAPSHOT_MAX)
+        return;
+    st = guest_session_new(&m->sessions[i], m->loop, vm, m->instance, &m->session_config,
+                           &session_ops, m);
+    if (st != ST_OK) {
+        log_error(LOG_VM, "vm=%s no session: %s; trying again", vm->id, status_text(st));
+        timer_start(&m->retry_timer, RETRY_MS);
+        return;
+    }
+    m->running.vms[i] = *vm;
+    m->running.count++;
+    log_info(LOG_VM, "vm=%s found, probing", vm->id);
+}
+
+static const struct vm_watch_ops watch_ops = { on_gone, on_come };
+
+/* The difference is taken against a copy, because @running moves while it is walked. */
+static bool follow(struct vm_manager *m)
+{
+    struct vm_snapshot was = m->running;
+
+    timer_stop(&m->retry_timer);
+    return vm_watch_diff(&was, &m->wanted, &watch_ops, m);
+}
+
+static void on_retry(void *ctx)
+{
+    struct vm_manager *m = ctx;
+
+    if (follow(m))
+        m->ops->on_change(m->ctx);
+}
+
+enum status vm_manager_new(struct vm_manager **out, struct loop *loop,
+                           const struct vm_manager_config *config, const struct vm_manager_ops *ops,
+                           void *ctx)
+{
+    struct vm_manager *m = calloc(1, sizeof *m);
+
+    if (!m)
+        return ST_NOMEM;
+    m->loop = loop;
+    m->ops = ops;
+    m->ctx = ctx;
+    m->session_config = config->session;
+    snprintf(m->instance, sizeof m->instance, "%s", config->instance ? config->instance : "");
+    timer_init(&m->retry_timer, loop, on_retry, m);
+    *out = m;
+    return ST_OK;
+}
+
+void vm_manager_on_snapshot(void *ctx, const struct vm_snapshot *snap)
+{
+    struct vm_manager *m = ctx;
+    bool is_news = !vm_watch_is_same(&m->wanted, snap);
+
+    if (m->wanted.source_exists != snap->source_exists)
+        log_info(LOG_VM, "source of machines is %s", snap->source_exists ? "there" : "absent");
+    if (snap->ignored > m->wanted.ignored)
+        log_warn(LOG_VM, "%u entries of the source are no machines, ignored", snap->ignored);
+    m->wanted = *snap;
+    if (follow(m) || is_news)
+        m->ops->on_change(m->ctx);
+}
+
+void vm_manager_probe_now(struct vm_manager *m)
+{
+    for (unsigned i = 0; i < m->running.count; i++)
+        guest_session_probe_now(m->sessions[i]);
+}
+
+void vm_manager_on_link_end(struct vm_manager *m, const char *vm_id,
+                            enum guest_generation generation, enum status why)
+{
+    int i = index_of(m, vm_id);
+
+    if (i >= 0)
+        guest_session_on_link_end(m->sessions[i], generation, why);
+}
+
+void vm_manager_on_link_activity(struct vm_manager *m, const char *vm_id,
+                                 enum guest_generation generation)
+{
+    int i = index_of(m, vm_id);
+
+    if (i >= 0)
+        guest_session_on_link_activity(m->sessions[i], generation);
+}
+
+unsigned vm_manager_count(const struct vm_manager *m)
+{
+    return m->running.count;
+}
+
+void vm_manager_view(const struct vm_manager *m, unsigned i, struct session_view *out)
+{
+    ASSERT(i < m->running.count);
+    guest_session_view(m->sessions[i], out);
+}
+
+bool vm_manager_source_exists(const struct vm_manager *m)
+{
+    return m->wanted.source_exists;
+}
+
+void vm_manager_free(struct vm_manager *m)
+{
+    if (!m)
+        return;
+    for (unsigned i = 0; i < m->running.count; i++)
+        guest_session_free(m->sessions[i]);
+    timer_stop(&m->retry_timer);
+    free(m);
+}
