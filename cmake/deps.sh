@@ -55,7 +55,8 @@ download() {
     if ! /usr/lib/apt/apt-helper -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=30 \
         -o Acquire::https::Timeout=30 -o APT::Sandbox::User=root \
         download-file "$1" "$part" 2>"$work/download.log"; then
-        echo "deps: $1: $(sed -n 's/^E: //p' "$work/download.log" | head -1)" >&2
+        echo "deps: $1: $(sed -n 's/^E: \(Failed to fetch [^ ]*  *\)\{0,1\}//p' "$work/download.log" |
+            head -n 1); trying the next place" >&2
         return 1
     fi
     if ! has_sha256 "$part" "$2"; then
