@@ -28,14 +28,14 @@ struct forwarder_config {
 };
 
 struct forwarder_stats {
-    uint64_t accepted;        /* admitted */
-    uint64_t rejected_peers;  /* by admit() */
-    uint64_t refused_full;    /* answered 503: max_connections */
-    uint64_t refused_target;  /* answered 503: no target, or dial failed */
-    uint64_t completed;       /* both directions ended cleanly */
-    uint64_t broken;          /* ended by an error of either side */
+    uint64_t accepted;                           /* admitted */
+    uint64_t rejected_peers;                     /* by admit() */
+    uint64_t refused_full;                       /* answered 503: max_connections */
+    uint64_t refused_target;                     /* answered 503: no target, or dial failed */
+    uint64_t completed;                          /* both directions ended cleanly */
+    uint64_t broken;                             /* ended by an error of either side */
     uint64_t bytes_to_target, bytes_from_target; /* of ended connections */
-    unsigned active;          /* right now */
+    unsigned active;                             /* right now */
 };
 
 struct forwarder_ops {
@@ -43,7 +43,8 @@ struct forwarder_ops {
     enum status (*admit)(void *ctx, const struct peer *peer);
     /* Where this connection goes; otherwise @why is what the client is told. */
     enum status (*target)(void *ctx, struct addr *to, struct errmsg *why);
-    /* Each dial's end (a retried one only at its last), for conditions; @st is ST_OK or the failure. May be NULL. */
+    /* Each dial's end (a retried one only at its last), for conditions; @st is ST_OK or the
+     * failure. May be NULL. */
     void (*on_dial)(void *ctx, enum status st, const struct errmsg *why);
     /* A listener changed state (listener.h). May be NULL. */
     void (*on_listener)(void *ctx, enum status st, const struct errmsg *why);

@@ -13,8 +13,13 @@
  *
  * End: a direction is over when its sender has ended (eof), the receiver was told
  * (stream_shutdown), and nothing is queued on the receiver any more; closing earlier would drop the
- * queue. When both are over, both streams are closed and done() is told ST_OK. Any error ends both
- * directions at once: with a stream dead, whatever the other side still says has nobody to hear it.
+ * queue. When both are over, both streams are closed and done() is told ST_OK.
+ *
+ * Death of one side ends both, but not before its last words are out. An engine that refuses a
+ * large upload answers and closes while the client still sends: our write fails, the answer waits
+ * in our receive buffer. So a failed write only stops the sender; the dying stream delivers what it
+ * has and then says on_error(); and what is still queued on the other side gets out before that is
+ * closed too (half->stream == NULL marks the dead side meanwhile).
  *
  * Invariants: done() is called exactly once, from within an event of one of the two streams, after
  * both are closed, as the last thing the handler does: the callee may free the relay. relay_start()
@@ -47,10 +52,15 @@ static void finish(struct relay *r, enum status why, enum relay_side where)
     r->done(r->ctx, why, where);
 }
 
+static bool has_queued(const struct relay_half *h)
+{
+    return h->stream && stream_queued_bytes(h->stream) > 0;
+}
+
 /* Everything @h sent has left us for good. */
 static bool is_over(struct relay_half *h)
 {
-    return h->eof && stream_queued_bytes(other(h)->stream) == 0;
+    return h->eof && !has_queued(other(h));
 }
 
 static void finish_if_over(struct relay *r)
@@ -65,8 +75,8 @@ static void on_data(void *ctx, const uint8_t *data, size_t len_bytes)
     enum status st = stream_write(other(h)->stream, data, len_bytes);
 
     h->bytes += len_bytes;
-    if (st == ST_QUEUED)
-        stream_read_stop(h->stream);
+    if (st == ST_QUEUED || st == ST_RESET || st == ST_IO)
+        stream_read_stop(h->stream); /* until on_drained(), or for good: on_error() comes */
     else if (st != ST_OK)
         finish(h->relay, st, other(h)->side);
 }
@@ -74,13 +84,10 @@ static void on_data(void *ctx, const uint8_t *data, size_t len_bytes)
 static void on_eof(void *ctx)
 {
     struct relay_half *h = ctx;
-    enum status st;
 
     h->eof = true;
-    st = stream_shutdown(other(h)->stream);
-    if (st != ST_OK)
-        finish(h->relay, st, other(h)->side);
-    else
+    /* When it fails the other side is dead, and says so by on_error(). */
+    if (stream_shutdown(other(h)->stream) == ST_OK)
         finish_if_over(h->relay);
 }
 
@@ -89,7 +96,9 @@ static void on_drained(void *ctx)
 {
     struct relay_half *h = ctx;
 
-    if (other(h)->eof)
+    if (!other(h)->stream)
+        finish(h->relay, h->relay->why_dead, other(h)->side);
+    else if (other(h)->eof)
         finish_if_over(h->relay);
     else
         stream_read_start(other(h)->stream);
@@ -99,7 +108,14 @@ static void on_error(void *ctx, enum status why)
 {
     struct relay_half *h = ctx;
 
-    finish(h->relay, why, h->side);
+    if (!has_queued(other(h))) {
+        finish(h->relay, why, h->side);
+        return;
+    }
+    h->relay->why_dead = why;
+    stream_close(h->stream);
+    h->stream = NULL;
+    stream_read_stop(other(h)->stream);
 }
 
 static const struct stream_handler handler = {

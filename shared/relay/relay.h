@@ -4,8 +4,9 @@
  * Each direction ends on its own: end of data on one side becomes a shutdown of the other side's
  * write direction, nothing else. When the receiving side cannot take more, the sending side is not
  * read until it can (back-pressure): at most one read's worth of bytes waits per direction.
- * An error on either side ends both. Runs on: the loop of both streams. The caller embeds the
- * struct; the relay owns the streams from relay_start() on.
+ * An error on either side ends both, after what that side had said before has got out. Runs on: the
+ * loop of both streams. The caller embeds the struct; the relay owns the streams from relay_start()
+ * on.
  */
 #ifndef SHARED_RELAY_RELAY_H
 #define SHARED_RELAY_RELAY_H
@@ -28,12 +29,13 @@ struct relay_half {
     struct relay *relay;
     struct stream *stream; /* owned */
     enum relay_side side;
-    bool eof;        /* this side will send no more, and the other side was told */
-    uint64_t bytes;  /* read from this side */
+    bool eof;       /* this side will send no more, and the other side was told */
+    uint64_t bytes; /* read from this side */
 };
 
 struct relay {
     struct relay_half half[2];
+    enum status why_dead; /* while one side is dead and the other still drains */
     relay_done_fn *done;
     void *ctx;
 };

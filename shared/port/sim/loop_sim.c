@@ -145,7 +145,6 @@ bool sim_step(struct sim *sim)
         e->happen(e);
     } else {
         sim->armed_ms = SIM_NEVER;
-    sim->new_room = SIZE_MAX;
         loop_run_timers(&sim->loop);
     }
     return true;
@@ -506,6 +505,7 @@ struct sim *sim_new(void)
 
     sim->now_ms = START_MS;
     sim->armed_ms = SIM_NEVER;
+    sim->new_room = SIZE_MAX;
     list_init(&sim->events);
     list_init(&sim->peers);
     list_init(&sim->dialled);

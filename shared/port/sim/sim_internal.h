@@ -61,7 +61,9 @@ struct sim_peer {
     bool shut;      /* stream_shutdown() was called */
     bool out_ended; /* and everything before it has been taken */
 
-    enum status dead; /* ST_OK, or what on_error() says */
+    enum status broken; /* ST_OK, or why writes fail from now on */
+    bool write_failed;  /* one did, so on_error() follows what is still to be delivered */
+    enum status dead;   /* ST_OK, or what on_error() says */
     bool noticed_dead;
     bool told_error;
     bool closed;

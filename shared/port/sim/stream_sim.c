@@ -117,6 +117,8 @@ static void readable(struct sim_event *e)
 
     if (p->closed)
         return;
+    if (p->write_failed && (!p->reading || p->in.len == 0))
+        p->dead = p->broken;
     if (p->dead) {
         tell_error(p);
         return;
@@ -146,7 +148,7 @@ static void writable(struct sim_event *e)
     struct sim_peer *p = container_of(e, struct sim_peer, on_writable);
     size_t len;
 
-    if (p->closed || p->dead)
+    if (p->closed || p->dead || p->write_failed)
         return;
     len = MIN(p->queued.len, far_end_room(p));
     if (len) {
@@ -170,6 +172,17 @@ static struct sim_peer *peer_of(struct stream *s)
     return p;
 }
 
+/* ST_OK, or why nothing can be written any more; on_error() is then on its way. */
+static enum status check_writable(struct sim_peer *p)
+{
+    if (p->dead || p->broken) {
+        p->write_failed = p->broken != ST_OK;
+        notice_dead(p);
+        return p->dead ? p->dead : p->broken;
+    }
+    return ST_OK;
+}
+
 static enum status take_fault(enum status *fault)
 {
     enum status st = *fault;
@@ -181,17 +194,13 @@ static enum status take_fault(enum status *fault)
 static enum status sim_write(struct stream *s, const uint8_t *data, size_t len)
 {
     struct sim_peer *p = peer_of(s);
-    enum status fault = take_fault(&p->next_write);
+    enum status st = check_writable(p), fault = take_fault(&p->next_write);
     size_t now;
 
     if (p->shut)
         return ST_CLOSED;
-    if (p->dead) {
-        notice_dead(p);
-        return p->dead;
-    }
-    if (fault)
-        return fault;
+    if (st || fault)
+        return st ? st : fault;
     now = p->queued.len ? 0 : MIN(len, far_end_room(p));
     if (p->queued.len + (len - now) > STREAM_MAX_QUEUED)
         return ST_FULL;
@@ -206,11 +215,10 @@ static enum status sim_write(struct stream *s, const uint8_t *data, size_t len)
 static enum status sim_shutdown(struct stream *s)
 {
     struct sim_peer *p = peer_of(s);
+    enum status st = p->shut ? ST_OK : check_writable(p);
 
-    if (p->dead) {
-        notice_dead(p);
-        return p->dead;
-    }
+    if (st)
+        return st;
     p->shut = true;
     finish_shutdown(p);
     return ST_OK;
@@ -378,6 +386,16 @@ void sim_peer_reset(struct sim_peer *p, enum status why)
     sim_bytes_consume(&p->in, p->in.len);
     if (p->reading || p->queued.len)
         notice_dead(p);
+}
+
+void sim_peer_break_writes(struct sim_peer *p, enum status why)
+{
+    p->broken = why;
+    if (!p->queued.len || p->closed || p->dead)
+        return;
+    sim_bytes_consume(&p->queued, p->queued.len);
+    p->write_failed = true;
+    notice_dead(p);
 }
 
 size_t sim_peer_undelivered(const struct sim_peer *p)

@@ -38,6 +38,10 @@ void sim_peer_set_piece(struct sim_peer *p, size_t max_bytes);
 void sim_peer_end(struct sim_peer *p);
 /* The stream dies with @why (ST_RESET, ST_IO); bytes not delivered yet are lost. */
 void sim_peer_reset(struct sim_peer *p, enum status why);
+/* The peer takes nothing any more, as when it closed after its last word: writes fail with @why,
+ * what it has sent is still delivered to whoever reads, and then the failed write is told as the
+ * error it is. What is queued is lost. */
+void sim_peer_break_writes(struct sim_peer *p, enum status why);
 /* Bytes sent and not delivered yet: not 0 for ever means that the other side does not read. */
 size_t sim_peer_undelivered(const struct sim_peer *p);
 
