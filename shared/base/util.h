@@ -14,8 +14,13 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
-/* Printf-style format checking for our own functions: @fmt and @args are 1-based positions. */
+/* Printf-style format checking for our own functions: @fmt and @args are 1-based positions. For
+ * mingw plain "printf" means msvcrt's, which knows no %zu; we link the C17 one. */
+#ifdef __MINGW32__
+#define PRINTF_LIKE(fmt, args) __attribute__((format(gnu_printf, fmt, args)))
+#else
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+#endif
 
 /* A broken invariant, never bad input: on in release too, because going on would be worse. */
 #define ASSERT(cond) ((cond) ? (void)0 : util_assert_failed(#cond, __FILE__, __LINE__))

@@ -37,8 +37,8 @@ struct claim_owner {
 struct claim_opts {
     unsigned backlog;   /* unix: 0 = 1024 */
     unsigned unix_mode; /* permission bits of the socket, 0 = 0600 */
-    const char *sddl;   /* npipe: security descriptor for all instances, NULL = pipe_acl's default */
-    bool byte_mode;     /* npipe: as listener_opts.byte_mode of those who join; must agree */
+    const char *sddl; /* npipe: security descriptor for all instances, NULL = pipe_acl's default */
+    bool byte_mode;   /* npipe: as listener_opts.byte_mode of those who join; must agree */
 };
 
 /* Takes the name of @at (unix or npipe; anything else is ST_UNSUPPORTED). A unix socket that nobody
