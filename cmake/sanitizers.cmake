@@ -1,5 +1,6 @@
 # Hardening for what ships, sanitizers for what is tested. A sanitizer is a property of the whole
 # build: set RDL_SANITIZE to a list such as "address,undefined" or "thread".
+option(RDL_STATIC "link programs statically (Linux; a Windows build always is)" OFF)
 set(RDL_SANITIZE "" CACHE STRING "comma separated sanitizers for the whole build")
 add_compile_options(-fno-common -fno-strict-aliasing)
 if(RDL_SANITIZE)
@@ -14,7 +15,12 @@ else()
         add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
     endif()
     if(NOT WIN32)
-        add_compile_options(-fPIE)
-        add_link_options(-pie -Wl,-z,relro,-z,now)
+        add_compile_options(-fPIE -fstack-clash-protection)
+        # Said here and not in the toolchain file, because the last of -static, -pie counts.
+        if(RDL_STATIC)
+            add_link_options(-static-pie -Wl,-z,relro,-z,now)
+        else()
+            add_link_options(-pie -Wl,-z,relro,-z,now)
+        endif()
     endif()
 endif()
