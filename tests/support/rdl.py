@@ -6,8 +6,8 @@ Everything a test starts belongs to one `Session`, which ends them in reverse or
 is over, when it fails, at Ctrl-C, at exit. Three nets lie under that, one below the other:
   1. each process is started through `Session.start()`, leads a process group of its own, and is
      stopped by that group;
-  2. the kernel kills each of them when this process dies (parent-death signal), and we adopt what
-     our children leave behind (subreaper), so that nothing can hide behind init;
+  2. the kernel kills each of them when this process dies (parent-death signal), and what is in a
+     guest dies with the guest's process 1 (rdl_guest.py);
   3. every process carries RDL_SESSION=<id> in its environment; `Session.leftovers()` looks for that
      mark, for mounts and control groups under our names, and the test module fails if it finds any.
 A name outside a private namespace (socket, directory) exists only under `Session.dir`, whose path
@@ -36,7 +36,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SKIP = 77  # the exit code ctest reads as "skipped"
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -48,9 +47,9 @@ class Timeout(AssertionError):
     """A condition did not come true in time."""
 
 
-def binary(name):
-    """Path of one of our programs: from RDL_BIN, or what the dev preset built."""
-    path = pathlib.Path(os.environ.get("RDL_BIN", ROOT / "build/dev/bin")) / name
+def binary(name, folder=None):
+    """Path of one of our programs: in `folder`, else RDL_BIN, else what the dev preset built."""
+    path = pathlib.Path(folder or os.environ.get("RDL_BIN", ROOT / "build/dev/bin")) / name
     if not path.exists():
         raise FileNotFoundError(f"{path} is not built (set RDL_BIN, or ./dev build)")
     return str(path)
@@ -135,7 +134,6 @@ class Session:
     """Owner of everything that one test module starts. A context manager; also ends at exit."""
 
     def __init__(self):
-        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._ends = contextlib.ExitStack()
         self._logs = {}
         self.last_lines = {}  # of each log, once closed: for whoever reports a failure
@@ -196,17 +194,9 @@ class Session:
             return self._traces()
 
     def _marked(self):
-        mark = f"RDL_SESSION={self.id}".encode()
-        found = []
-        for entry in pathlib.Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                with contextlib.suppress(OSError):
-                    if mark in (entry / "environ").read_bytes().split(b"\0"):
-                        found.append(int(entry.name))
-        return found
+        return pids_with(f"RDL_SESSION={self.id}".encode())
 
     def _traces(self):
-        _reap_adopted()
         traces = [f"process {pid}: {command_of(pid)}" for pid in self._marked()]
         mounts = pathlib.Path("/proc/self/mounts").read_text().splitlines()
         traces += [f"mount {line}" for line in mounts if self.id in line]
@@ -220,6 +210,27 @@ def cgroups_named(name):
     """Control groups of that name, in each hierarchy that is mounted (v1 and v2)."""
     base = pathlib.Path("/sys/fs/cgroup")
     return [p for p in (base / name, *base.glob(f"*/{name}")) if p.is_dir()]
+
+
+def remove_cgroups(name):
+    """Removes the control groups of that name once what was in them is gone."""
+    def removed():
+        for top in cgroups_named(name):
+            for path, _, _ in os.walk(top, topdown=False):
+                os.rmdir(path)
+        return True
+    wait_until(removed, 10, f"control groups {name} are removed")
+
+
+def pids_with(mark):
+    """Processes, other than this one, whose environment has the entry `mark` (bytes)."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+    return found
 
 
 def main(module="__main__"):
@@ -260,15 +271,6 @@ def _record_sessions():
 
 def _die_with_parent():
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def _reap_adopted():
-    """Orphans that the kernel gave to us as subreaper; Popen reaps its own."""
-    own = {child.pid for child in subprocess._active}  # those Popen has not collected yet
-    for pid in children_of(os.getpid()):
-        if pid not in own and state_of(pid) == "Z":
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
 
 
 def children_of(pid):

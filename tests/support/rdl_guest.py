@@ -49,7 +49,11 @@ class Guest:
         pdeath = [rdl.tool("setpriv", "util-linux"), "--pdeathsig", "KILL"]
         process = self.session.start(name, [*nsenter, *pdeath, *argv], **options)
         rdl.wait_until(lambda: rdl.children_of(process.pid) or not process.alive(), 5, f"{name} forks")
-        return InGuest(process)
+        program = InGuest(process)
+        # By its own pid: an nsenter that dies first would leave a zombie in the guest, which holds
+        # up the guest's end until some distant parent reaps it.
+        self.session.at_end(program.stop, signal.SIGKILL)
+        return program
 
     def close(self):
         """Ends the guest: closing the input of process 1 ends it, and the kernel the rest."""
@@ -95,7 +99,8 @@ class Engine:
              ["--storage-driver=overlay2", "--bridge=none", "--iptables=false"]),
             ("vfs without a network", ["--storage-driver=vfs", "--bridge=none", "--iptables=false"]),
         ]
-        self.session.at_end(self._remove_cgroups)
+        # Control groups are the one thing of an engine that outlives its namespaces.
+        self.session.at_end(rdl.remove_cgroups, self.session.id)
         self.process = None
         self.start()
 
@@ -127,15 +132,6 @@ class Engine:
 
     def stop(self, number=signal.SIGTERM):
         return self.process.stop(number)
-
-    def _remove_cgroups(self):
-        """Control groups are the one thing of an engine that outlives its namespaces."""
-        def all_removed():
-            for top in rdl.cgroups_named(self.session.id):
-                for path, _, _ in os.walk(top, topdown=False):
-                    os.rmdir(path)
-            return True
-        rdl.wait_until(all_removed, 10, "control groups of the engine are removed")
 
 
 def _last_error(log):

@@ -26,10 +26,11 @@ IMAGE = "rdl/busybox:1"
 class Agent:
     """`rdlink-agent bridge` in the network namespace of a guest (or here, without one)."""
 
-    def __init__(self, session, target, net_of=None, vm="vm1", wrapper=(), options=()):
+    def __init__(self, session, target, net_of=None, vm="vm1", wrapper=(), programs=None,
+                 options=()):
         self.session = session
         self.vsock = session.path(f"{vm}.vsock")
-        self._argv = [*wrapper, rdl.binary("rdlink-agent"), "bridge",
+        self._argv = [*wrapper, rdl.binary("rdlink-agent", programs), "bridge",
                       "--listen", f"vsock-hybrid:{self.vsock}", "--target", f"unix:{target}", *options]
         self._net_of = net_of
         self.process = None
@@ -49,13 +50,14 @@ class Agent:
 class Host:
     """`rdlinkd run`: the controller and its docker worker."""
 
-    def __init__(self, session, wrapper=(), options=()):
+    def __init__(self, session, wrapper=(), programs=None, options=()):
         self.session = session
         self.endpoint = session.path("docker-host.sock")
         self.fallback = session.path("docker-fallback.sock")
         self.status_socket = session.path("status.sock")
-        self._argv = [*wrapper, rdl.binary("rdlinkd"), "run", "--vm-folder", str(session.dir),
-                      "--endpoint", f"unix:{self.endpoint}", "--endpoint-fallback", f"unix:{self.fallback}",
+        self._argv = [*wrapper, rdl.binary("rdlinkd", programs), "run", "--vm-folder", str(session.dir),
+                      "--endpoint", f"unix:{self.endpoint}",
+                      "--endpoint-fallback", f"unix:{self.fallback}",
                       "--status", f"unix:{self.status_socket}", *options]
         self.process = None
         self.start()
