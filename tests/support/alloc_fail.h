@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * alloc_fail.h - lets an allocation fail on purpose. The test's target says so in CMake with
+ * rdl_test_alloc_fail(), which makes malloc, calloc and realloc of its own and the project's code
+ * come here (not those within shared libraries).
+ */
+#ifndef TESTS_SUPPORT_ALLOC_FAIL_H
+#define TESTS_SUPPORT_ALLOC_FAIL_H
+
+#include <stdbool.h>
+
+/* The allocation after the next @count ones fails, once. */
+void alloc_fail_after(unsigned count);
+/* No further failures; true when the one that was ordered has happened. */
+bool alloc_fail_stop(void);
+
+#endif
