@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * THEORY
+ * One uv_loop_t, one uv_timer_t for all of our timers, one receive buffer for all streams.
+ *
+ * The buffer: libuv asks for memory when bytes are there, not before (readiness on Linux, zero-byte
+ * reads on Windows), and a handler has copied or forwarded what it wants when it returns. So one
+ * buffer serves every stream of the loop, and an idle connection costs its handle only. Its size is
+ * the most that one wake-up reads at a time: see LOOP_UV_SCRATCH_BYTES.
+ *
+ * End of life: closing a libuv handle takes a turn of the loop, so loop_uv_free() turns it until
+ * the last one is gone. What nobody closed is a leak of the program and stops it there, instead of
+ * hanging for ever in that turn; children that were killed and forgotten are waited for.
+ */
+#include "port/uv/loop_uv.h"
+
+#include "port/addr.h"
+#include "port/listener.h"
+#include "port/uv/hybrid.h"
+#include "port/uv/loop_uv_internal.h"
+#include "port/uv/uv_status.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+/* 64 KiB is what a unix socket and a TCP segment train deliver at a time. */
+enum { LOOP_UV_SCRATCH_BYTES = 64 * 1024 };
+
+/* SIGBREAK and SIGHUP are what libuv makes of Ctrl-Break, a closed console window and the end of
+ * the session on Windows. */
+static const int stop_signals[] = {
+    SIGINT,
+    SIGTERM,
+#ifdef SIGBREAK
+    SIGBREAK,
+    SIGHUP,
+#endif
+};
+
+_Static_assert(ARRAY_SIZE(stop_signals) <= LOOP_UV_MAX_SIGNALS, "a handle for each signal");
+
+static uint64_t loop_uv_now_ms(struct loop *loop)
+{
+    return uv_now(&loop_uv_of(loop)->uv);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct loop_uv *self = timer->data;
+
+    loop_run_timers(&self->base);
+}
+
+static void loop_uv_arm(struct loop *loop, uint64_t due_ms)
+{
+    struct loop_uv *self = loop_uv_of(loop);
+    uint64_t now = uv_now(&self->uv);
+
+    if (due_ms == UINT64_MAX)
+        uv_timer_stop(&self->timer);
+    else
+        uv_timer_start(&self->timer, on_timer, due_ms > now ? due_ms - now : 0, 0);
+}
+
+static enum status loop_uv_dial(struct loop *loop, struct dial **out, const struct addr *to,
+                                uint64_t timeout_ms, dial_done_fn *done, void *ctx,
+                                struct errmsg *e)
+{
+    switch (to->kind) {
+    case ADDR_VSOCK_HYBRID:
+    case ADDR_TCP_HYBRID: return hybrid_dial_start(loop, out, to, timeout_ms, done, ctx, e);
+    case ADDR_UNIX:
+    case ADDR_TCP: return dial_uv_start(loop, out, to, timeout_ms, done, ctx, e);
+    default: return os_dial(loop, out, to, timeout_ms, done, ctx, e);
+    }
+}
+
+static void loop_uv_dial_cancel(struct dial *dial)
+{
+    dial->cancel(dial);
+}
+
+static enum status loop_uv_listen(struct loop *loop, struct listener **out, const struct addr *at,
+                                  const struct listener_opts *opts,
+                                  const struct listener_handler *handler, void *ctx,
+                                  struct errmsg *e)
+{
+    static const struct listener_opts defaults = { .adopt_fd = -1 };
+
+    if (!opts)
+        opts = &defaults;
+    if (at->kind == ADDR_VSOCK_HYBRID || at->kind == ADDR_TCP_HYBRID)
+        return hybrid_listen(loop, out, at, opts, handler, ctx, e);
+    return os_listen(loop, out, at, opts, handler, ctx, e);
+}
+
+static const struct loop_ops loop_uv_ops = {
+    .now_ms = loop_uv_now_ms,
+    .arm = loop_uv_arm,
+    .dial = loop_uv_dial,
+    .dial_cancel = loop_uv_dial_cancel,
+    .listen = loop_uv_listen,
+};
+
+enum status loop_uv_new(struct loop **out, struct errmsg *e)
+{
+    struct loop_uv *self = calloc(1, sizeof *self);
+    enum status st = ST_NOMEM;
+    int err;
+
+    if (!self)
+        goto fail;
+    self->scratch = malloc(LOOP_UV_SCRATCH_BYTES);
+    if (!self->scratch)
+        goto fail;
+    err = uv_loop_init(&self->uv);
+    if (err) {
+        st = uv_status(err);
+        goto fail;
+    }
+    loop_init(&self->base, &loop_uv_ops);
+    list_init(&self->hybrid_hubs);
+    uv_timer_init(&self->uv, &self->timer);
+    self->timer.data = self;
+#ifdef SIGPIPE
+    signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error of the write, not our end */
+#endif
+    *out = &self->base;
+    return ST_OK;
+fail:
+    errmsg_set(e, "create event loop: %s", status_text(st));
+    if (self)
+        free(self->scratch);
+    free(self);
+    return st;
+}
+
+void loop_uv_run(struct loop *loop)
+{
+    uv_run(&loop_uv_of(loop)->uv, UV_RUN_DEFAULT);
+}
+
+bool loop_uv_run_once(struct loop *loop)
+{
+    return uv_run(&loop_uv_of(loop)->uv, UV_RUN_ONCE) != 0;
+}
+
+void loop_uv_stop(struct loop *loop)
+{
+    uv_stop(&loop_uv_of(loop)->uv);
+}
+
+static void assert_closing(uv_handle_t *handle, void *ctx)
+{
+    ASSERT(uv_is_closing(handle) || uv_handle_get_type(handle) == UV_PROCESS);
+}
+
+void loop_uv_free(struct loop *loop)
+{
+    struct loop_uv *self = loop_uv_of(loop);
+
+    ASSERT(list_is_empty(&self->hybrid_hubs));
+    uv_close((uv_handle_t *)&self->timer, NULL);
+    for (unsigned i = 0; i < self->signal_count; i++)
+        uv_close((uv_handle_t *)&self->signals[i], NULL);
+    uv_walk(&self->uv, assert_closing, NULL);
+    while (uv_run(&self->uv, UV_RUN_ONCE) != 0)
+        ;
+    ASSERT(uv_loop_close(&self->uv) == 0);
+    free(self->scratch);
+    free(self);
+}
+
+struct uv_loop_s *loop_uv_handle(struct loop *loop)
+{
+    return &loop_uv_of(loop)->uv;
+}
+
+uint8_t *loop_uv_scratch(struct loop *loop, size_t *cap)
+{
+    *cap = LOOP_UV_SCRATCH_BYTES;
+    return loop_uv_of(loop)->scratch;
+}
+
+static void on_uv_signal(uv_signal_t *handle, int signum)
+{
+    struct loop_uv *self = handle->data;
+
+    self->on_signal(self->signal_ctx, signum);
+}
+
+enum status loop_uv_on_stop_signals(struct loop *loop, loop_uv_signal_fn *on_signal, void *ctx)
+{
+    struct loop_uv *self = loop_uv_of(loop);
+
+    ASSERT(self->signal_count == 0);
+    self->on_signal = on_signal;
+    self->signal_ctx = ctx;
+    for (unsigned i = 0; i < ARRAY_SIZE(stop_signals); i++) {
+        uv_signal_t *handle = &self->signals[i];
+        int err = uv_signal_init(&self->uv, handle);
+
+        if (err)
+            return uv_status(err);
+        self->signal_count++;
+        handle->data = self;
+        err = uv_signal_start(handle, on_uv_signal, stop_signals[i]);
+        if (err)
+            return uv_status(err);
+    }
+    return ST_OK;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "port/sys.h"
+
+#include "port/uv/uv_status.h"
+
+#include <uv.h>
+
+enum status sys_random(void *buf, size_t len_bytes)
+{
+    int err = uv_random(NULL, NULL, buf, len_bytes, 0, NULL);
+
+    return err ? uv_status(err) : ST_OK;
+}
+
+int64_t sys_wall_ms(void)
+{
+    uv_timeval64_t now;
+
+    /* It fails for a NULL pointer only. */
+    if (uv_gettimeofday(&now))
+        return 0;
+    return now.tv_sec * 1000 + now.tv_usec / 1000;
+}
+
+uint64_t sys_monotonic_ms(void)
+{
+    return uv_hrtime() / 1000000;
+}
+
+int64_t sys_pid(void)
+{
+    return uv_os_getpid();
+}
+
+enum status sys_self_path(char *buf, size_t cap)
+{
+    size_t len = cap;
+    int err = uv_exepath(buf, &len);
+
+    if (err)
+        return uv_status(err);
+    /* libuv cuts silently. */
+    return len + 1 < cap ? ST_OK : ST_FULL;
+}
