@@ -266,9 +266,14 @@ static struct reason agent_reason(const struct agent_lane *l)
     return (struct reason){ COND_UNKNOWN, "NoAgent", "no rdlink-agent has answered" };
 }
 
+/* Each change is a line, but for the first value of all, which says that nothing is known yet. */
 static void set_condition(struct guest_session *s, const char *type, struct reason r)
 {
-    if (condition_update(&s->conditions, type, r.status, r.name, sys_wall_ms(), "%s", r.text))
+    bool is_first = !condition_find(&s->conditions, type);
+
+    if (!condition_update(&s->conditions, type, r.status, r.name, sys_wall_ms(), "%s", r.text))
+        return;
+    if (!is_first)
         log_info(LOG_VM, "vm=%s %s=%s reason=%s: %s", s->vm_id, type,
                  condition_status_name(r.status), r.name, r.text);
 }
