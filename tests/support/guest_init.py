@@ -39,7 +39,8 @@ def control_groups():
     subprocess.run(["mount", "-t", "tmpfs", "cgroups", base], check=False)
     for name in names:
         os.makedirs(f"{base}/{name}", exist_ok=True)
-        subprocess.run(["mount", "-t", "cgroup", "-o", name, "cgroup", f"{base}/{name}"], check=False)
+        subprocess.run(["mount", "-t", "cgroup", "-o", name, "cgroup", f"{base}/{name}"],
+                       check=False)
 
 
 def reap():

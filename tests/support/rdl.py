@@ -99,8 +99,8 @@ class Process:
             popen.setdefault("stdout", out)
             popen.setdefault("stderr", out)
             self.popen = subprocess.Popen(
-                [str(a) for a in argv], env=env, start_new_session=True, preexec_fn=_die_with_parent,
-                **popen)
+                [str(a) for a in argv], env=env, start_new_session=True,
+                preexec_fn=_die_with_parent, **popen)
         self.pid = self.popen.pid
 
     def alive(self):
@@ -275,7 +275,8 @@ def _die_with_parent():
 
 def children_of(pid):
     try:
-        return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return [int(child) for child in children.split()]
     except OSError:
         return []
 
@@ -298,7 +299,8 @@ def descriptors_of(pid):
 
 def command_of(pid):
     try:
-        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return b" ".join(words).decode(errors="replace").strip()
     except OSError:
         return "(gone)"
 

@@ -33,8 +33,8 @@ class Guest:
         self.session = session
         self._unshare = session.start(
             "guest-init",
-            [rdl.tool("unshare", "util-linux"), "--fork", "--kill-child=SIGKILL", "--pid", "--mount",
-             "--net", "--ipc", "--mount-proc", sys.executable, "-B", INIT],
+            [rdl.tool("unshare", "util-linux"), "--fork", "--kill-child=SIGKILL", "--pid",
+             "--mount", "--net", "--ipc", "--mount-proc", sys.executable, "-B", INIT],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         if self._unshare.popen.stdout.readline() != b"ready\n":
             raise rdl.Skip(f"this kernel gives no guest: {self._unshare.log().strip()}")
@@ -48,7 +48,8 @@ class Guest:
                    "--net", "--ipc"]
         pdeath = [rdl.tool("setpriv", "util-linux"), "--pdeathsig", "KILL"]
         process = self.session.start(name, [*nsenter, *pdeath, *argv], **options)
-        rdl.wait_until(lambda: rdl.children_of(process.pid) or not process.alive(), 5, f"{name} forks")
+        rdl.wait_until(lambda: rdl.children_of(process.pid) or not process.alive(), 5,
+                       f"{name} forks")
         program = InGuest(process)
         # By its own pid: an nsenter that dies first would leave a zombie in the guest, which holds
         # up the guest's end until some distant parent reaps it.
@@ -97,7 +98,8 @@ class Engine:
             ("overlay2, bridge and iptables", ["--storage-driver=overlay2"]),
             ("overlay2 without a network",
              ["--storage-driver=overlay2", "--bridge=none", "--iptables=false"]),
-            ("vfs without a network", ["--storage-driver=vfs", "--bridge=none", "--iptables=false"]),
+            ("vfs without a network",
+             ["--storage-driver=vfs", "--bridge=none", "--iptables=false"]),
         ]
         # Control groups are the one thing of an engine that outlives its namespaces.
         self.session.at_end(rdl.remove_cgroups, self.session.id)
@@ -114,13 +116,16 @@ class Engine:
         while self._ways:
             began = time.monotonic()
             self.process = self.guest.start("dockerd", [
-                self._dockerd, "--data-root", self.session.path("engine"), "-H", f"unix://{self.socket}",
+                self._dockerd, "--data-root", self.session.path("engine"),
+                "-H", f"unix://{self.socket}",
                 "--group", "root", "--log-level", "warn",
                 "--cgroup-parent", f"/{self.session.id}", *self._ways[0][1]])
-            rdl.wait_until(lambda: self.answers() or not self.process.alive(), 60, "dockerd answers")
+            rdl.wait_until(lambda: self.answers() or not self.process.alive(), 60,
+                           "dockerd answers")
             if self.process.alive():
                 return time.monotonic() - began
-            self.refused.append(f"dockerd with {self._ways[0][0]}: {_last_error(self.process.log())}")
+            why = _last_error(self.process.log())
+            self.refused.append(f"dockerd with {self._ways[0][0]}: {why}")
             self._ways.pop(0)
         raise rdl.Skip("dockerd does not start here: " + "; ".join(self.refused))
 
@@ -135,5 +140,6 @@ class Engine:
 
 
 def _last_error(log):
-    lines = [line for line in log.splitlines() if "level=fatal" in line or "failed to start" in line]
-    return (lines or log.splitlines() or ["no output"])[-1][-200:]
+    lines = log.splitlines()
+    fatal = [line for line in lines if "level=fatal" in line or "failed to start" in line]
+    return (fatal or lines or ["no output"])[-1][-200:]

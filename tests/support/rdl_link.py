@@ -31,14 +31,16 @@ class Agent:
         self.session = session
         self.vsock = session.path(f"{vm}.vsock")
         self._argv = [*wrapper, rdl.binary("rdlink-agent", programs), "bridge",
-                      "--listen", f"vsock-hybrid:{self.vsock}", "--target", f"unix:{target}", *options]
+                      "--listen", f"vsock-hybrid:{self.vsock}",
+                      "--target", f"unix:{target}", *options]
         self._net_of = net_of
         self.process = None
         self.start()
 
     def start(self):
         self.process = self.session.start("rdlink-agent", self._argv, net_of=self._net_of)
-        rdl.wait_until(lambda: self.listens() or not self.process.alive(), 20, "rdlink-agent listens")
+        rdl.wait_until(lambda: self.listens() or not self.process.alive(), 20,
+                       "rdlink-agent listens")
         if not self.process.alive():
             raise AssertionError(f"rdlink-agent ended: {self.process.log()}")
 
@@ -55,7 +57,8 @@ class Host:
         self.endpoint = session.path("docker-host.sock")
         self.fallback = session.path("docker-fallback.sock")
         self.status_socket = session.path("status.sock")
-        self._argv = [*wrapper, rdl.binary("rdlinkd", programs), "run", "--vm-folder", str(session.dir),
+        self._argv = [*wrapper, rdl.binary("rdlinkd", programs), "run",
+                      "--vm-folder", str(session.dir),
                       "--endpoint", f"unix:{self.endpoint}",
                       "--endpoint-fallback", f"unix:{self.fallback}",
                       "--status", f"unix:{self.status_socket}", *options]
@@ -64,7 +67,8 @@ class Host:
 
     def start(self):
         self.process = self.session.start("rdlinkd", self._argv)
-        rdl.wait_until(lambda: self.answers() or not self.process.alive(), 20, "rdlinkd shows its status")
+        rdl.wait_until(lambda: self.answers() or not self.process.alive(), 20,
+                       "rdlinkd shows its status")
         if not self.process.alive():
             raise AssertionError(f"rdlinkd ended: {self.process.log()}")
 

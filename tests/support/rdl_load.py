@@ -49,14 +49,18 @@ class Load:
         return self
 
     def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        """Ends the clients once their last request is answered; again is fine."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
 
-    def served_since(self, moment):
-        """A request that began after `moment` has been served."""
+    def seen_since(self, kind, moment):
+        """A request that began after `moment` has ended so."""
         with self._lock:
-            return any(o.kind == "served" and o.began > moment for o in self.outcomes)
+            return any(o.kind == kind and o.began > moment for o in self.outcomes)
 
     def summary(self):
         counts = collections.Counter(o.kind for o in self.outcomes)

@@ -38,11 +38,12 @@ class Broken(unittest.TestCase):
 
     def recovered(self, load, since, what, timeout=20):
         """Waits for the first served request that began after `since`; prints how long it took."""
-        rdl.wait_until(lambda: load.served_since(since), timeout, f"served again after {what}")
+        rdl.wait_until(lambda: load.seen_since("served", since), timeout,
+                       f"served again after {what}")
         rdl.measured(f"{what}, until served again", time.monotonic() - since)
         count = len(load.outcomes)
         rdl.wait_until(lambda: len(load.outcomes) > count + 50, 20, "the load goes on")
-        load.__exit__()
+        load.stop()
         print(f"  {what}: {load.summary()}")
 
 
@@ -52,7 +53,7 @@ class Engine(Broken):
         broken = time.monotonic()
         stack.engine.stop()
         gone = time.monotonic()
-        rdl.wait_until(lambda: any(o.kind == "refused" and o.began > gone for o in load.outcomes), 10,
+        rdl.wait_until(lambda: load.seen_since("refused", gone), 10,
                        "clients are refused while there is no engine")
         started = time.monotonic()
         stack.engine.start()
@@ -76,7 +77,7 @@ class Agent(Broken):
         broken = time.monotonic()
         stack.agent.process.kill()
         gone = time.monotonic()
-        rdl.wait_until(lambda: any(o.kind == "refused" and o.began > gone for o in load.outcomes), 10,
+        rdl.wait_until(lambda: load.seen_since("refused", gone), 10,
                        "clients are refused while there is no agent")
         started = time.monotonic()
         stack.agent.start()
@@ -95,13 +96,14 @@ class Agent(Broken):
 
 class Worker(Broken):
     def broken_by(self, number, what, timeout):
-        """Sends the signal to the docker worker under load; returns (load, before, after): what
-        the status said about it."""
+        """Sends the signal to the docker worker under load; returns what the status said about the
+        worker before and after."""
         load = self.loaded()
         before = stack.host.worker()
         broken = time.monotonic()
         os.kill(before["pid"], number)
-        rdl.wait_until(lambda: not rdl.is_running(before["pid"]), timeout, f"worker ends after {what}")
+        rdl.wait_until(lambda: not rdl.is_running(before["pid"]), timeout,
+                       f"worker ends after {what}")
         gone = time.monotonic()
         rdl.measured(f"worker {what}, until it is gone", gone - broken)
         self.recovered(load, gone, f"worker {what}")

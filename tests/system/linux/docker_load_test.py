@@ -48,8 +48,8 @@ class Parallel(unittest.TestCase):
 
     def test_200_docker_clients_at_once_all_succeed(self):
         began = time.monotonic()
-        clients = [subprocess.Popen([stack.docker.program, "version", "--format", "{{.Server.Version}}"],
-                                    env=stack.docker.env, stdin=subprocess.DEVNULL,
+        command = [stack.docker.program, "version", "--format", "{{.Server.Version}}"]
+        clients = [subprocess.Popen(command, env=stack.docker.env, stdin=subprocess.DEVNULL,
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
                    for _ in range(PARALLEL)]
         try:
@@ -57,7 +57,8 @@ class Parallel(unittest.TestCase):
         finally:
             for client in clients:
                 client.kill()
-        rdl.measured(f"{PARALLEL} docker CLIs at once, until the last ended", time.monotonic() - began)
+        rdl.measured(f"{PARALLEL} docker CLIs at once, until the last ended",
+                     time.monotonic() - began)
         failed = [(error, code) for (out, error), code in results if code != 0 or not out.strip()]
         self.assertEqual(failed, [])
 

@@ -37,8 +37,8 @@ def plain_binaries():
 class Memcheck(unittest.TestCase):
     def test_a_docker_session_is_clean_in_every_process(self):
         programs = plain_binaries()
-        valgrind = [rdl.tool("valgrind", "valgrind"), "--quiet", "--leak-check=full", "--trace-children=yes",
-                    "--errors-for-leak-kinds=definite", "--error-exitcode=99", "--verbose",
+        valgrind = [rdl.tool("valgrind", "valgrind"), "--leak-check=full", "--trace-children=yes",
+                    "--errors-for-leak-kinds=definite", "--error-exitcode=99",
                     f"--log-file={session.path('memcheck.%p')}"]
         engine = rdl_guest.Engine(guest := rdl_guest.Guest(session))
         agent = rdl_link.Agent(session, engine.socket, net_of=guest.pid, wrapper=valgrind,
@@ -57,7 +57,8 @@ class Memcheck(unittest.TestCase):
         docker.import_image()
         data = bytes(range(256)) * 4000
         self.assertEqual(docker.run("run", "--rm", "-i", IMAGE, "cat", input=data).stdout, data)
-        self.assertEqual(docker.run("run", "--rm", IMAGE, "sh", "-c", "exit 9", check=False).returncode, 9)
+        done = docker.run("run", "--rm", IMAGE, "sh", "-c", "exit 9", check=False)
+        self.assertEqual(done.returncode, 9)
         for _ in range(50):
             self.assertTrue(host.serves())
         with rdl_http.connect(agent.vsock) as rude:  # ends within the greeting
@@ -71,7 +72,7 @@ class Memcheck(unittest.TestCase):
         self.assertTrue(any("rdlink-agent" in command for command in shown), shown)
         for name, text in logs.items():
             summary = re.search(r"ERROR SUMMARY: (\d+) errors", text)
-            self.assertTrue(summary, f"{name} has no summary: the process was killed\n{text[-2000:]}")
+            self.assertTrue(summary, f"{name} has no summary: it was killed\n{text[-2000:]}")
             self.assertEqual(summary.group(1), "0", text[-6000:])
         print(f"  {len(logs)} processes clean under memcheck")
 

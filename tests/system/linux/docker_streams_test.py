@@ -93,7 +93,8 @@ class Attached(unittest.TestCase):
 
     def test_attach_to_a_running_container_sees_its_output(self):
         with Container("-i", IMAGE, "sh", "-c", "while read line; do echo got $line; done") as name:
-            client = stack.docker.start("attach", name, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            client = stack.docker.start("attach", name, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
             client.popen.stdin.write(b"ping\n")
             client.popen.stdin.flush()
             self.assertEqual(client.popen.stdout.readline(), b"got ping\n")
@@ -115,7 +116,8 @@ class Followed(unittest.TestCase):
             self.assertEqual(client.popen.wait(20), 0)
 
     def test_events_arrive_as_they_happen_and_the_client_can_leave(self):
-        client = stack.docker.start("events", "--format", "{{json .}}", "--filter", "type=container",
+        client = stack.docker.start("events", "--format", "{{json .}}",
+                                    "--filter", "type=container",
                                     "--since", str(int(time.time())), stdout=subprocess.PIPE)
         stack.docker.run("run", "--rm", "--name", "eventful", IMAGE, "true")
         seen = []

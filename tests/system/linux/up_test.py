@@ -35,8 +35,8 @@ class Up(unittest.TestCase):
         mark = f"RDL_TMP={self.base}".encode()
         found = [f"process {pid}: {rdl.command_of(pid)}" for pid in rdl.pids_with(mark)
                  if rdl.is_running(pid)]
-        found += [f"mount {line}" for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()
-                  if str(self.base) in line]
+        mounts = pathlib.Path("/proc/self/mounts").read_text().splitlines()
+        found += [f"mount {line}" for line in mounts if str(self.base) in line]
         found += [f"control group {path}" for path in set(engine_cgroups()) - self.before]
         found += [f"file {path}" for path in self.base.iterdir()]
         return found
@@ -53,13 +53,13 @@ class Up(unittest.TestCase):
         self.assertEqual(up.popen.wait(), 0, out + up.log())
         self.assertIn("\nhello from a container behind rdlink\n", out)
         self.assertRegex(out, r"up: ready +after")
-        self.assertRegex(out, r"(?s)up: status .*docker")
+        self.assertRegex(out, r"(?s)up: status .*\nReady")
         print("", *(f"  | {line}" for line in out.splitlines()), sep="\n")
         self.assertNothingLeft()
 
     def test_interrupt_at_any_step_leaves_nothing(self):
-        for step in ("directory", "guest", "engine", "agent", "rdlinkd", "ready", "container", "status",
-                     "Ctrl-C ends"):
+        for step in ("directory", "guest", "engine", "agent", "rdlinkd", "ready", "container",
+                     "status", "Ctrl-C ends"):
             for number in (signal.SIGINT, signal.SIGTERM):
                 with self.subTest(after=step, signal=number.name):
                     up = self.start()
@@ -73,11 +73,12 @@ class Up(unittest.TestCase):
                     self.assertNothingLeft()
 
     def test_killed_it_leaves_no_process_and_no_mount(self):
-        """Its directory and the engine's control groups cannot go then; everything that runs does."""
+        # Its directory and the engine's control groups cannot go then; all that runs does.
         up = self.start()
         self.assertIn("Ctrl-C ends", read_until(up.popen.stdout, "Ctrl-C ends"))
         os.kill(up.pid, signal.SIGKILL)
-        rdl.wait_until(lambda: not [t for t in self.traces() if t.startswith(("process", "mount"))], 10,
+        alive = ("process", "mount")
+        rdl.wait_until(lambda: not [t for t in self.traces() if t.startswith(alive)], 10,
                        "its processes and mounts are gone")
         for name in {path.name for path in set(engine_cgroups()) - self.before}:
             rdl.remove_cgroups(name)
