@@ -53,7 +53,7 @@ class Up(unittest.TestCase):
         self.assertEqual(up.popen.wait(), 0, out + up.log())
         self.assertIn("\nhello from a container behind rdlink\n", out)
         self.assertRegex(out, r"up: ready +after")
-        self.assertRegex(out, r"(?s)up: status .*\nReady")
+        self.assertRegex(out, r"(?s)up: status .*\nrdlinkd \S+: Ready")
         print("", *(f"  | {line}" for line in out.splitlines()), sep="\n")
         self.assertNothingLeft()
 
