@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "platform.h"
+#include "support/cmocka_all.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static enum status load(struct config *c, const char *const *argv, struct errmsg *e)
+{
+    int argc = 0;
+
+    while (argv[argc])
+        argc++;
+    return config_load(c, argc, argv, e);
+}
+
+static void nothing_configured_means_the_platform_s_names(void **state)
+{
+    static struct config c;
+    static const char *const argv[] = { NULL };
+    char text[ADDR_TEXT_MAX];
+
+    assert_int_equal(load(&c, argv, NULL), ST_OK);
+    assert_int_equal(c.endpoint_count, 1);
+    assert_string_equal(c.endpoints[0].vm, "");
+    assert_string_equal(addr_format(&c.endpoints[0].at, text, sizeof text),
+                        platform_default_endpoint());
+    assert_string_equal(addr_format(&c.endpoint_fallback, text, sizeof text),
+                        platform_default_fallback());
+    assert_string_equal(addr_format(&c.status, text, sizeof text), platform_default_status());
+    assert_int_equal(c.dial_timeout_ms, 800);
+    assert_int_equal(c.vm_via.kind, ADDR_NONE);
+}
+
+static void endpoints_and_machines_are_parsed(void **state)
+{
+    static struct config c;
+    static const char *const argv[] = { "--endpoint", "vm1@unix:/a",         "--endpoint=unix:/b@c",
+                                        "--vm",       "vm1=vsock-hybrid:/x", NULL };
+
+    assert_int_equal(load(&c, argv, NULL), ST_OK);
+    assert_int_equal(c.endpoint_count, 2);
+    assert_string_equal(c.endpoints[0].vm, "vm1");
+    assert_string_equal(c.endpoints[0].at.path, "/a");
+    assert_string_equal(c.endpoints[1].vm, "");
+    assert_string_equal(c.endpoints[1].at.path, "/b@c");   /* an @ in a path is no machine */
+    assert_int_equal(c.endpoint_fallback.kind, ADDR_NONE); /* a chosen name has no default twin */
+    assert_int_equal(c.vm_count, 1);
+    assert_string_equal(c.vms[0].id, "vm1");
+    assert_int_equal(c.vms[0].addr.kind, ADDR_VSOCK_HYBRID);
+}
+
+static void wrong_options_are_explained(void **state)
+{
+    static const struct {
+        const char *argv[4];
+        const char *want;
+    } rows[] = {
+        { { "--vm", "novalue" }, "is not NAME=ADDR" },
+        { { "--vm", "a=nowhere" }, "vm: " },
+        { { "--endpoint", "@unix:/x" }, "the name before '@' is empty" },
+        { { "--status", "tcp:10.0.0.1:80" }, "status: " },
+        { { "--log-level", "loud" }, "none of error, warn, info" },
+        { { "extra" }, "unexpected argument 'extra'" },
+        { { "--config", "no/such/file" }, "no/such/file: not found" },
+        { { "--endpont", "unix:/x" }, "did you mean 'endpoint'?" },
+    };
+    static struct config c;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct errmsg e = { "" };
+
+        assert_int_not_equal(load(&c, rows[i].argv, &e), ST_OK);
+        if (!strstr(e.text, rows[i].want))
+            fail_msg("row %u: '%s' does not say '%s'", i, e.text, rows[i].want);
+    }
+}
+
+static void the_command_line_overrides_the_file(void **state)
+{
+    static struct config c;
+    char name[] = "rdlink-config-test.conf";
+    const char *const argv[] = { "--config", name, "--max-connections", "7", NULL };
+    FILE *f = fopen(name, "wb");
+
+    assert_non_null(f);
+    fputs("# test\nmax-connections = 5\ndial-timeout = 300ms\nendpoint = unix:/from-file\n", f);
+    fclose(f);
+    assert_int_equal(load(&c, argv, NULL), ST_OK);
+    remove(name);
+    assert_int_equal(c.max_connections, 7);
+    assert_int_equal(c.dial_timeout_ms, 300);
+    assert_string_equal(c.endpoints[0].at.path, "/from-file");
+}
+
+static void help_names_every_option(void **state)
+{
+    static char text[8192];
+
+    assert_in_range(config_help(text, sizeof text), 100, sizeof text - 1);
+    assert_non_null(strstr(text, "--endpoint [VM@]ADDR"));
+    assert_non_null(strstr(text, "--vm-folder DIR"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_configured_means_the_platform_s_names),
+        cmocka_unit_test(endpoints_and_machines_are_parsed),
+        cmocka_unit_test(wrong_options_are_explained),
+        cmocka_unit_test(the_command_line_overrides_the_file),
+        cmocka_unit_test(help_names_every_option),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

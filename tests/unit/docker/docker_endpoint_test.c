@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "docker/docker_endpoint.h"
+
+#include "ipc/health.h"
+#include "port/listener.h"
+#include "port/sim/loop_sim.h"
+#include "port/sim/stream_sim.h"
+#include "support/cmocka_all.h"
+
+#include <string.h>
+
+struct fixture {
+    struct sim *sim;
+    struct docker_endpoint *endpoint;
+    struct addr at, guest;
+    unsigned changes, drained;
+};
+
+static void on_change(void *ctx)
+{
+    ((struct fixture *)ctx)->changes++;
+}
+
+static void on_drained(void *ctx)
+{
+    ((struct fixture *)ctx)->drained++;
+}
+
+static const struct docker_endpoint_ops ops = { .on_change = on_change, .on_drained = on_drained };
+
+static void start(struct fixture *f)
+{
+    const struct docker_endpoint_config config = { 0 };
+    const struct listener_opts opts = { .adopt_fd = -1 };
+
+    *f = (struct fixture){ .sim = sim_new() };
+    assert_int_equal(addr_parse(&f->at, "unix:/d.sock", NULL), ST_OK);
+    assert_int_equal(addr_parse(&f->guest, "vsock:3:6660", NULL), ST_OK);
+    assert_int_equal(docker_endpoint_new(&f->endpoint, sim_loop(f->sim), &config, &ops, f, NULL),
+                     ST_OK);
+    assert_int_equal(docker_endpoint_listen(f->endpoint, &f->at, &opts, NULL), ST_OK);
+}
+
+static void stop(struct fixture *f)
+{
+    docker_endpoint_free(f->endpoint);
+    sim_free(f->sim);
+}
+
+static const struct condition *reachable(struct fixture *f, enum health_state want)
+{
+    static struct health_report report;
+    const struct health_component *c;
+
+    memset(&report, 0, sizeof report);
+    docker_endpoint_fill_health(f->endpoint, &report);
+    c = health_find(&report, "docker");
+    assert_non_null(c);
+    assert_int_equal(c->state, want);
+    return condition_find(&c->conditions, "DockerReachable");
+}
+
+static void clients_hear_why_while_there_is_no_guest(void **state)
+{
+    struct fixture f;
+    struct sim_peer *client;
+
+    start(&f);
+    docker_endpoint_set_target(f.endpoint, NULL, "", "WSL is not running");
+    client = sim_connect(f.sim, &f.at, &sim_local_peer);
+    sim_peer_send_text(client, "GET /v1.41/containers/json HTTP/1.1\r\nHost: d\r\n\r\n");
+    sim_run(f.sim);
+    assert_non_null(strstr(sim_peer_text(client), "HTTP/1.1 503 "));
+    assert_non_null(
+        strstr(sim_peer_text(client),
+               "{\"message\":\"rdlink: docker is not reachable: WSL is not running\"}"));
+    assert_int_equal(sim_dial_count(f.sim), 0);
+    assert_string_equal(reachable(&f, HEALTH_NOT_SERVING)->reason, "NoGuest");
+    sim_peer_end(client);
+    sim_advance_ms(f.sim, 10000);
+    stop(&f);
+}
+
+static void docker_is_reachable_once_it_has_answered(void **state)
+{
+    struct fixture f;
+    struct sim_peer *engine;
+
+    start(&f);
+    sim_next_dial(f.sim, ST_OK, 0);
+    docker_endpoint_set_target(f.endpoint, &f.guest, "vm1", "");
+    assert_string_equal(reachable(&f, HEALTH_NOT_SERVING)->reason, "Probing");
+    sim_run(f.sim);
+    engine = sim_take_dialled(f.sim);
+    assert_non_null(engine);
+    sim_peer_send_text(engine, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK");
+    sim_run(f.sim);
+    assert_string_equal(reachable(&f, HEALTH_SERVING)->reason, "EngineAnswers");
+    docker_endpoint_set_target(f.endpoint, NULL, "", "gone");
+    assert_string_equal(reachable(&f, HEALTH_NOT_SERVING)->reason, "NoGuest");
+    stop(&f);
+}
+
+static void clients_bytes_reach_the_guest_and_back(void **state)
+{
+    struct fixture f;
+    struct sim_peer *client, *engine;
+
+    start(&f);
+    docker_endpoint_set_target(f.endpoint, &f.guest, "vm1", "");
+    sim_run(f.sim); /* the probe's dial is refused: nothing was scripted */
+    assert_string_equal(reachable(&f, HEALTH_NOT_SERVING)->reason, "GuestUnreachable");
+    sim_next_dial(f.sim, ST_OK, 0);
+    client = sim_connect(f.sim, &f.at, &sim_local_peer);
+    sim_peer_send_text(client, "hello");
+    sim_peer_end(client);
+    sim_run(f.sim);
+    engine = sim_take_dialled(f.sim);
+    assert_non_null(engine);
+    assert_string_equal(sim_peer_text(engine), "hello");
+    assert_true(sim_peer_saw_end(engine));
+    sim_peer_send_text(engine, "world");
+    sim_peer_end(engine);
+    sim_run(f.sim);
+    assert_string_equal(sim_peer_text(client), "world");
+    assert_true(sim_peer_is_closed(client));
+    stop(&f);
+}
+
+static void a_failed_dial_makes_docker_be_asked_at_once(void **state)
+{
+    struct fixture f;
+    struct sim_peer *client;
+    unsigned dials;
+
+    start(&f);
+    docker_endpoint_set_target(f.endpoint, &f.guest, "vm1", "");
+    sim_run(f.sim);
+    dials = sim_dial_count(f.sim);
+    client = sim_connect(f.sim, &f.at, &sim_local_peer);
+    sim_peer_send_text(client, "GET / HTTP/1.1\r\nHost: d\r\n\r\n");
+    sim_advance_ms(f.sim, 1000); /* half of the probe's interval */
+    assert_non_null(strstr(sim_peer_text(client), "HTTP/1.1 503 "));
+    assert_true(sim_dial_count(f.sim) >= dials + 2); /* the client's, and a new question */
+    sim_peer_end(client);
+    sim_advance_ms(f.sim, 10000);
+    stop(&f);
+}
+
+static void drain_ends_with_the_last_connection(void **state)
+{
+    struct fixture f;
+    struct sim_peer *client, *engine;
+
+    start(&f);
+    docker_endpoint_set_target(f.endpoint, &f.guest, "vm1", "");
+    sim_run(f.sim);
+    sim_next_dial(f.sim, ST_OK, 0);
+    client = sim_connect(f.sim, &f.at, &sim_local_peer);
+    sim_run(f.sim);
+    engine = sim_take_dialled(f.sim);
+    docker_endpoint_drain(f.endpoint);
+    sim_advance_ms(f.sim, 1000);
+    assert_int_equal(f.drained, 0);
+    assert_null(sim_connect(f.sim, &f.at, &sim_local_peer));
+    sim_peer_end(client);
+    sim_peer_end(engine);
+    sim_run(f.sim);
+    assert_int_equal(f.drained, 1);
+    stop(&f);
+}
+
+static void listener_trouble_is_a_condition(void **state)
+{
+    static struct health_report report;
+    struct fixture f;
+    const struct condition *c;
+
+    start(&f);
+    f.changes = 0;
+    sim_listener_report(f.sim, &f.at, ST_NOFILES, "no descriptor left");
+    sim_run(f.sim);
+    assert_int_equal(f.changes, 1);
+    memset(&report, 0, sizeof report);
+    docker_endpoint_fill_health(f.endpoint, &report);
+    c = condition_find(&report.components[0].conditions, "EndpointListening");
+    assert_string_equal(c->reason, "OutOfDescriptors");
+    sim_listener_report(f.sim, &f.at, ST_OK, "");
+    sim_run(f.sim);
+    assert_int_equal(f.changes, 2);
+    stop(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(clients_hear_why_while_there_is_no_guest),
+        cmocka_unit_test(docker_is_reachable_once_it_has_answered),
+        cmocka_unit_test(clients_bytes_reach_the_guest_and_back),
+        cmocka_unit_test(a_failed_dial_makes_docker_be_asked_at_once),
+        cmocka_unit_test(drain_ends_with_the_last_connection),
+        cmocka_unit_test(listener_trouble_is_a_condition),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
