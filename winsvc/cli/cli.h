@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cli.h - `rdlink`: which command, and what all commands get from outside.
+ *
+ * A command writes through struct cli_env, works on its loop and ends with an exit code, so that
+ * all of it runs in a test without a process, a terminal or a socket.
+ */
+#ifndef WINSVC_CLI_CLI_H
+#define WINSVC_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cli_status;
+struct loop;
+
+/* Exit codes; the documentation of the program promises them. */
+enum {
+    CLI_READY = 0,
+    CLI_DEGRADED = 1,
+    CLI_NOT_RUNNING = 2,
+    CLI_NO_PERMISSION = 3,
+    CLI_USAGE = 4,
+    CLI_PENDING = -1 /* no exit code yet: @finish will be called */
+};
+
+enum cli_out { CLI_STDOUT, CLI_STDERR };
+
+struct cli_env {
+    struct loop *loop; /* borrowed */
+    /* All of @text at once. */
+    void (*print)(void *ctx, enum cli_out to, const char *text);
+    /* A command that returned CLI_PENDING is over; never called before it returned. */
+    void (*finish)(void *ctx, int exit_code);
+    void *ctx;
+    const char *status_address; /* RDLINK_STATUS, or NULL */
+    const char *default_address;
+    bool color; /* standard output is a terminal and NO_COLOR is not set */
+    int64_t (*wall_ms)(void);
+};
+
+struct cli; /* a command that is under way */
+
+/* argv[0] is the program. An exit code, or CLI_PENDING with *out set, to be freed after finish().
+ */
+int cli_start(struct cli **out, const struct cli_env *env, int argc, const char *const *argv);
+/* NULL is fine. */
+void cli_free(struct cli *c);
+
+#endif

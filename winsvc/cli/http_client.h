@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * http_client.h - one GET over a local socket or pipe, bounded in time and size.
+ *
+ * Owns: its dial, stream and the bytes of the answer. Runs on: the loop.
+ */
+#ifndef WINSVC_CLI_HTTP_CLIENT_H
+#define WINSVC_CLI_HTTP_CLIENT_H
+
+#include "base/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct addr;
+struct http_client;
+struct loop;
+
+enum { HTTP_CLIENT_BODY_MAX = 4 * 1024 * 1024 };
+
+/* Borrowed until http_client_free(). */
+struct http_client_answer {
+    unsigned status;  /* 200 */
+    const char *body; /* terminated */
+    size_t len_bytes;
+};
+
+/* @answer is NULL unless @st is ST_OK; @why says what failed. The client may be freed in it. */
+typedef void http_client_done_fn(void *ctx, enum status st, const struct http_client_answer *answer,
+                                 const struct errmsg *why);
+
+/* @timeout_ms covers everything from the dial to the last byte. @done is called once, never before
+ * this returns, unless the client is freed first. Statuses of dial_start(), ST_NOMEM. Handed to
+ * @done: statuses of a dial, ST_TIMEOUT, ST_PROTO (not HTTP, or cut short), ST_FULL (too large). */
+enum status http_client_get(struct http_client **out, struct loop *loop, const struct addr *to,
+                            const char *target, uint32_t timeout_ms, http_client_done_fn *done,
+                            void *ctx, struct errmsg *e);
+/* Cancels what is under way. NULL is fine. */
+void http_client_free(struct http_client *c);
+
+#endif

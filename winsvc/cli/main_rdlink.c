@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * main_rdlink.c - the process around cli.c: environment, terminal, loop, exit code.
+ */
+#include "cli/cli.h"
+#include "port/sys.h"
+#include "port/uv/loop_uv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+/* libuv's terminal translates colours and UTF-8 for the Windows console. */
+struct terminal {
+    bool is_open;
+    uv_tty_t tty;
+};
+
+struct program {
+    struct loop *loop;
+    struct terminal terminals[2]; /* by enum cli_out */
+    int exit_code;
+};
+
+static int fd_of(enum cli_out to)
+{
+    return to == CLI_STDOUT ? 1 : 2;
+}
+
+static void terminals_open(struct program *p)
+{
+    for (int to = CLI_STDOUT; to <= CLI_STDERR; to++) {
+        struct terminal *t = &p->terminals[to];
+
+        if (uv_guess_handle(fd_of(to)) != UV_TTY)
+            continue;
+        t->is_open = !uv_tty_init(loop_uv_handle(p->loop), &t->tty, fd_of(to), 0);
+        if (t->is_open)
+            uv_stream_set_blocking((uv_stream_t *)&t->tty, 1);
+    }
+}
+
+static void terminals_close(struct program *p)
+{
+    for (int to = CLI_STDOUT; to <= CLI_STDERR; to++)
+        if (p->terminals[to].is_open)
+            uv_close((uv_handle_t *)&p->terminals[to].tty, NULL);
+    uv_run(loop_uv_handle(p->loop), UV_RUN_NOWAIT);
+}
+
+static void print(void *ctx, enum cli_out to, const char *text)
+{
+    struct program *p = ctx;
+    FILE *file = to == CLI_STDOUT ? stdout : stderr;
+    size_t len = strlen(text);
+
+    while (p->terminals[to].is_open && len > 0) {
+        uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text, (unsigned)len);
+        int n = uv_try_write((uv_stream_t *)&p->terminals[to].tty, &buf, 1);
+
+        if (n <= 0)
+            break;
+        text += n;
+        len -= (size_t)n;
+    }
+    fwrite(text, 1, len, file);
+    fflush(file);
+}
+
+static void finish(void *ctx, int exit_code)
+{
+    struct program *p = ctx;
+
+    p->exit_code = exit_code;
+    loop_uv_stop(p->loop);
+}
+
+static bool wants_color(const struct program *p)
+{
+    const char *off = getenv("NO_COLOR");
+
+    return (!off || !off[0]) && p->terminals[CLI_STDOUT].is_open;
+}
+
+int main(int argc, char **argv)
+{
+    struct program p = { .exit_code = CLI_NOT_RUNNING };
+    struct cli_env env = {
+        .print = print,
+        .finish = finish,
+        .ctx = &p,
+        .status_address = getenv("RDLINK_STATUS"),
+        .default_address = RDLINK_STATUS_DEFAULT,
+        .wall_ms = sys_wall_ms,
+    };
+    struct cli *cli = NULL;
+    struct errmsg e;
+    int code;
+
+    argv = uv_setup_args(argc, argv);
+    if (loop_uv_new(&p.loop, &e)) {
+        fprintf(stderr, "rdlink: %s\n", e.text);
+        return CLI_NOT_RUNNING;
+    }
+    env.loop = p.loop;
+    terminals_open(&p);
+    env.color = wants_color(&p);
+    code = cli_start(&cli, &env, argc, (const char *const *)argv);
+    if (code == CLI_PENDING) {
+        loop_uv_run(p.loop);
+        code = p.exit_code;
+    }
+    cli_free(cli);
+    terminals_close(&p);
+    loop_uv_free(p.loop);
+    return code;
+}

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * THEORY: a person reads from the top and stops when it is clear what to do.
+ *
+ *   rdlinkd 0.1.0: Waiting for 12s (pid 812)           one line: is it well?
+ *     why   GuestNotAnswering: dev: timed out          only when it is not Ready
+ *     next  Start the distribution: wsl -d ...
+ *
+ *   PART                 STATE         FOR     DETAIL
+ *   docker               NOT_SERVING   12s     pid 815, 2 restarts, last: Killed (signal 9)
+ *     DockerReachable=False NoTarget: no guest yet     one line for each thing that is not true
+ *     next  ...
+ *   vm/dev               probing       12s     40 probes, 3 timeouts
+ *   endpoint/docker      listening     12s     unix:/run/docker.sock
+ *
+ * A hint is printed once however often its reason occurs. Columns are fixed so that two outputs can
+ * be compared; what is too long for its column is cut with "...", what is too long for the line is
+ * wrapped at a space and indented.
+ */
+#include "cli/render.h"
+
+#include "base/util.h"
+#include "cli/hints.h"
+#include "ipc/peer_text.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    WIDTH = 80,
+    NAME_COLUMNS = 20,
+    STATE_COLUMNS = 13,
+    FOR_COLUMNS = 7,
+    TEXT_MAX = 512,
+    HINTS_MAX = 32
+};
+
+enum tone { TONE_PLAIN, TONE_GOOD, TONE_WAIT, TONE_BAD, TONE_DIM };
+
+struct page {
+    char *text; /* owned */
+    size_t len, cap;
+    bool failed;
+    const struct render_opts *opts;
+    const char *hinted[HINTS_MAX]; /* borrowed from the JSON: reasons whose hint is printed */
+    unsigned hinted_count;
+};
+
+/* ---- writing --------------------------------------------------------------------------- */
+
+static void page_add(struct page *p, const char *text, size_t len)
+{
+    if (p->len + len + 1 > p->cap) {
+        size_t cap = MAX(2 * p->cap, p->len + len + 1024);
+        char *larger = p->failed ? NULL : realloc(p->text, cap);
+
+        if (!larger) {
+            p->failed = true;
+            return;
+        }
+        p->text = larger;
+        p->cap = cap;
+    }
+    memcpy(p->text + p->len, text, len);
+    p->len += len;
+    p->text[p->len] = '\0';
+}
+
+static void page_printf(struct page *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void page_printf(struct page *p, const char *fmt, ...)
+{
+    char line[TEXT_MAX];
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    if (n > 0)
+        page_add(p, line, MIN((size_t)n, sizeof line - 1));
+}
+
+static void page_toned(struct page *p, enum tone tone, const char *text)
+{
+    static const char *const codes[] = {
+        [TONE_GOOD] = "\033[32m",
+        [TONE_WAIT] = "\033[33m",
+        [TONE_BAD] = "\033[31m",
+        [TONE_DIM] = "\033[2m",
+    };
+
+    if (p->opts->color && tone != TONE_PLAIN)
+        page_printf(p, "%s%s\033[0m", codes[tone], text);
+    else
+        page_printf(p, "%s", text);
+}
+
+/* Bytes of the first @columns characters; @text is valid UTF-8, and a character counts as one. */
+static size_t bytes_of_columns(const char *text, size_t columns)
+{
+    size_t i = 0;
+
+    while (text[i]) {
+        if (((unsigned char)text[i] & 0xc0) != 0x80 && columns-- == 0)
+            break;
+        i++;
+    }
+    return i;
+}
+
+static size_t columns_of(const char *text)
+{
+    size_t n = 0;
+
+    for (; *text; text++)
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
+/* Exactly @columns wide and a space: padded, or cut with "...". */
+static void page_cell(struct page *p, enum tone tone, const char *text, size_t columns)
+{
+    char cell[TEXT_MAX];
+    size_t width = columns_of(text);
+
+    if (width > columns) {
+        snprintf(cell, sizeof cell, "%.*s...", (int)bytes_of_columns(text, columns - 3), text);
+        width = columns;
+    } else {
+        snprintf(cell, sizeof cell, "%s", text);
+    }
+    page_toned(p, tone, cell);
+    page_printf(p, "%*s", (int)(columns - width + 1), "");
+}
+
+/* Where to break @text so that it fits into @columns: after a space when there is one. */
+static size_t break_at(const char *text, size_t columns)
+{
+    size_t most = bytes_of_columns(text, columns);
+    size_t at = most;
+
+    if (!text[most])
+        return most;
+    while (at > 0 && text[at] != ' ')
+        at--;
+    return at ? at : most;
+}
+
+/* @text from column @from on, wrapped to lines indented by @indent; ends the line. */
+static void page_wrapped(struct page *p, size_t from, size_t indent, const char *text)
+{
+    size_t room = WIDTH - from;
+
+    for (;;) {
+        size_t n = break_at(text, room);
+
+        page_add(p, text, n);
+        page_add(p, "\n", 1);
+        text += n;
+        while (*text == ' ')
+            text++;
+        if (!*text)
+            return;
+        page_printf(p, "%*s", (int)indent, "");
+        room = WIDTH - indent;
+    }
+}
+
+/* ---- reading --------------------------------------------------------------------------- */
+
+/* The text of a field, safe for a terminal; "" when it is not there or no text. */
+static const char *text_of(const cJSON *object, const char *name, char buf[static TEXT_MAX])
+{
+    const char *value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+
+    peer_text_copy(buf, TEXT_MAX, value);
+    return buf;
+}
+
+static const char *or_dash(const char *text)
+{
+    return text[0] ? text : "-";
+}
+
+/* 0 when it is not there. */
+static int64_t number_of(const cJSON *object, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+
+    return cJSON_IsNumber(item) && item->valuedouble >= -9e15 && item->valuedouble <= 9e15
+               ? (int64_t)item->valuedouble
+               : 0;
+}
+
+static bool flag_of(const cJSON *object, const char *name)
+{
+    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, name));
+}
+
+/* Days since 1970-01-01; see civil_from_days() in status_json.c for the calendar. */
+static int64_t days_from_civil(int year, int month, int day)
+{
+    int64_t y = month <= 2 ? year - 1 : year;
+    int64_t era = y / 400;
+    int64_t yoe = y - era * 400;
+    int64_t doy = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+
+    return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
+}
+
+/* RFC 3339 in UTC, as our service writes it. False when it is anything else. */
+static bool parse_time(const char *text, int64_t *wall_ms)
+{
+    int year, month, day, hour, minute, second, ms = 0;
+
+    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3d", &year, &month, &day, &hour, &minute, &second,
+               &ms) < 6 ||
+        year < 1970 || month < 1 || month > 12 || day < 1 || day > 31)
+        return false;
+    *wall_ms = ((days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60000 +
+               second * 1000 + ms;
+    return true;
+}
+
+/* "12s", "3m12s", "5h07m", "4d03h" since the time in that field; "-" when there is none. */
+static const char *for_text(const struct page *p, const char *time, char buf[static 32])
+{
+    int64_t at_ms, s;
+
+    if (!parse_time(time, &at_ms)) {
+        snprintf(buf, 32, "-");
+        return buf;
+    }
+    s = MAX(p->opts->now_ms - at_ms, 0) / 1000;
+    if (s < 60)
+        snprintf(buf, 32, "%" PRId64 "s", s);
+    else if (s < 3600)
+        snprintf(buf, 32, "%" PRId64 "m%02" PRId64 "s", s / 60, s % 60);
+    else if (s < 86400)
+        snprintf(buf, 32, "%" PRId64 "h%02" PRId64 "m", s / 3600, s / 60 % 60);
+    else
+        snprintf(buf, 32, "%" PRId64 "d%02" PRId64 "h", s / 86400, s / 3600 % 24);
+    return buf;
+}
+
+/* ---- what to do ------------------------------------------------------------------------ */
+
+/* Each reason once; beyond HINTS_MAX reasons hints are repeated rather than lost. */
+static bool hint_is_new(struct page *p, const char *reason)
+{
+    for (unsigned i = 0; i < p->hinted_count; i++)
+        if (!strcmp(p->hinted[i], reason))
+            return false;
+    if (p->hinted_count < HINTS_MAX)
+        p->hinted[p->hinted_count++] = reason;
+    return true;
+}
+
+static void page_hint(struct page *p, const cJSON *condition)
+{
+    const char *reason =
+        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(condition, "reason"));
+    char clean[64], anchor[128];
+    const char *hint;
+
+    if (!reason || !reason[0] || !hint_is_new(p, reason))
+        return;
+    hint = hint_find(reason);
+    if (!hint) {
+        peer_text_copy(clean, sizeof clean, reason);
+        for (char *c = clean; *c; c++)
+            if (*c >= 'A' && *c <= 'Z')
+                *c = (char)(*c + 'a' - 'A');
+        snprintf(anchor, sizeof anchor, "see docs/troubleshooting.md#%s", clean);
+        hint = anchor;
+    }
+    page_printf(p, "  next  ");
+    page_wrapped(p, 8, 8, hint);
+}
+
+/* Every condition that is not true, with what to do about it. */
+static void page_conditions(struct page *p, const cJSON *part)
+{
+    const cJSON *c;
+
+    cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(part, "conditions"))
+    {
+        char type[TEXT_MAX], status[TEXT_MAX], reason[TEXT_MAX], message[TEXT_MAX];
+        char line[2 * TEXT_MAX];
+
+        text_of(c, "status", status);
+        if (!strcmp(status, "True"))
+            continue;
+        snprintf(line, sizeof line, "%.40s=%.10s %.40s: %.300s", text_of(c, "type", type),
+                 or_dash(status), text_of(c, "reason", reason), text_of(c, "message", message));
+        page_printf(p, "  ");
+        page_wrapped(p, 2, 4, line);
+        page_hint(p, c);
+    }
+}
+
+/* ---- parts ----------------------------------------------------------------------------- */
+
+static enum tone tone_of(const char *state)
+{
+    static const struct {
+        const char *state;
+        enum tone tone;
+    } rows[] = {
+        { "Ready", TONE_GOOD },      { "SERVING", TONE_GOOD }, { "listening", TONE_GOOD },
+        { "linked", TONE_GOOD },     { "control", TONE_GOOD }, { "Degraded", TONE_BAD },
+        { "NOT_SERVING", TONE_BAD }, { "taken", TONE_BAD },    { "off", TONE_BAD },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+        if (!strcmp(rows[i].state, state))
+            return rows[i].tone;
+    return TONE_WAIT;
+}
+
+static void page_row(struct page *p, const char *name, const cJSON *part, const char *detail)
+{
+    char state[TEXT_MAX], since[TEXT_MAX], age[32];
+
+    page_cell(p, TONE_PLAIN, name, NAME_COLUMNS);
+    text_of(part, "state", state);
+    page_cell(p, tone_of(state), or_dash(state), STATE_COLUMNS);
+    page_cell(p, TONE_PLAIN, for_text(p, text_of(part, "since", since), age), FOR_COLUMNS);
+    page_wrapped(p, NAME_COLUMNS + STATE_COLUMNS + FOR_COLUMNS + 3, 4, or_dash(detail));
+}
+
+static void page_component(struct page *p, const cJSON *c)
+{
+    const cJSON *exit = cJSON_GetObjectItemCaseSensitive(c, "lastExit");
+    char name[TEXT_MAX], reason[TEXT_MAX], detail[TEXT_MAX];
+    int64_t pid = number_of(c, "pid"), restarts = number_of(c, "restarts");
+    size_t n = 0;
+
+    if (pid)
+        n = (size_t)snprintf(detail, sizeof detail, "pid %" PRId64, pid);
+    else
+        n = (size_t)snprintf(detail, sizeof detail, "no process");
+    if (restarts)
+        n += (size_t)snprintf(detail + n, sizeof detail - n, ", %" PRId64 " restart%s", restarts,
+                              restarts == 1 ? "" : "s");
+    if (cJSON_IsObject(exit))
+        n += (size_t)snprintf(detail + n, sizeof detail - n, ", last: %.40s",
+                              text_of(exit, "reason", reason));
+    if (flag_of(c, "crashLoop"))
+        snprintf(detail + n, sizeof detail - n, ", crash loop");
+    page_row(p, or_dash(text_of(c, "name", name)), c, detail);
+    page_conditions(p, c);
+}
+
+static void page_instance(struct page *p, const cJSON *i)
+{
+    const cJSON *agent = cJSON_GetObjectItemCaseSensitive(i, "agent");
+    char vm[TEXT_MAX], name[TEXT_MAX], generation[TEXT_MAX], version[TEXT_MAX], error[TEXT_MAX];
+    char detail[TEXT_MAX];
+
+    snprintf(name, sizeof name, "vm/%.200s", or_dash(text_of(i, "vm", vm)));
+    text_of(i, "generation", generation);
+    if (cJSON_IsObject(agent))
+        snprintf(detail, sizeof detail, "agent %.40s %s",
+                 or_dash(text_of(agent, "version", version)),
+                 flag_of(agent, "serving") ? "serving" : "not serving");
+    else if (generation[0] && strcmp(generation, "none"))
+        snprintf(detail, sizeof detail, "generation %.20s", generation);
+    else
+        snprintf(detail, sizeof detail, "%.300s", text_of(i, "lastError", error));
+    page_row(p, name, i, detail);
+    page_conditions(p, i);
+    if (cJSON_IsObject(agent))
+        page_conditions(p, agent);
+}
+
+static void page_endpoint(struct page *p, const cJSON *e)
+{
+    char text[TEXT_MAX], name[TEXT_MAX], requested[TEXT_MAX], address[TEXT_MAX], detail[TEXT_MAX];
+
+    snprintf(name, sizeof name, "endpoint/%.200s", or_dash(text_of(e, "name", text)));
+    text_of(e, "requested", requested);
+    text_of(e, "address", address);
+    if (!address[0])
+        snprintf(detail, sizeof detail, "%.190s %.250s", requested, text_of(e, "message", text));
+    else if (strcmp(address, requested))
+        snprintf(detail, sizeof detail, "%.190s instead of %.190s", address, requested);
+    else
+        snprintf(detail, sizeof detail, "%.190s", address);
+    page_row(p, name, e, detail);
+}
+
+static void page_parts(struct page *p, const cJSON *status, const char *array,
+                       void (*part)(struct page *p, const cJSON *item))
+{
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(status, array))
+    {
+        part(p, item);
+    }
+}
+
+/* ---- the page -------------------------------------------------------------------------- */
+
+static const cJSON *ready_condition(const cJSON *status)
+{
+    const cJSON *c;
+    char type[TEXT_MAX];
+
+    cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(status, "conditions"))
+    {
+        if (!strcmp(text_of(c, "type", type), "Ready"))
+            return c;
+    }
+    return NULL;
+}
+
+static void page_headline(struct page *p, const cJSON *status)
+{
+    const cJSON *program = cJSON_GetObjectItemCaseSensitive(status, "program");
+    const cJSON *ready = ready_condition(status);
+    char name[TEXT_MAX], version[TEXT_MAX], phase[TEXT_MAX], time[TEXT_MAX], age[32];
+
+    page_printf(p, "%.30s %.30s: ", or_dash(text_of(program, "name", name)),
+                or_dash(text_of(program, "version", version)));
+    text_of(status, "phase", phase);
+    page_toned(p, tone_of(phase), or_dash(phase));
+    if (ready)
+        page_printf(p, " for %s", for_text(p, text_of(ready, "lastTransitionTime", time), age));
+    page_printf(p, " (pid %" PRId64 ")\n", number_of(program, "pid"));
+}
+
+static void page_why(struct page *p, const cJSON *status)
+{
+    const cJSON *ready = ready_condition(status);
+    char reason[TEXT_MAX], message[TEXT_MAX], line[TEXT_MAX];
+
+    if (!ready || flag_of(status, "ready"))
+        return;
+    snprintf(line, sizeof line, "%.40s: %.300s", text_of(ready, "reason", reason),
+             text_of(ready, "message", message));
+    page_printf(p, "  why   ");
+    page_wrapped(p, 8, 8, line);
+    page_hint(p, ready);
+}
+
+char *render_status(const struct cJSON *status, const struct render_opts *opts)
+{
+    struct page p = { .opts = opts };
+
+    page_headline(&p, status);
+    page_why(&p, status);
+    page_add(&p, "\n", 1);
+    page_toned(&p, TONE_DIM, "PART                 STATE         FOR     DETAIL");
+    page_add(&p, "\n", 1);
+    page_parts(&p, status, "components", page_component);
+    page_parts(&p, status, "instances", page_instance);
+    page_parts(&p, status, "endpoints", page_endpoint);
+    if (p.failed) {
+        free(p.text);
+        return NULL;
+    }
+    return p.text;
+}
