@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/cmocka_all.h"
+
+#include "base/log.h"
+#include "http/http_message.h"
+#include "port/addr.h"
+#include "port/sim/stream_sim.h"
+#include "status/snapshot.h"
+#include "status/status_server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GET "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n"
+
+struct fixture {
+    struct sim *sim;
+    struct addr at;
+    struct status_server *server;
+    struct status_server_stats stats;
+    enum snapshot_phase phase; /* what the owner shows */
+};
+
+static void fill(void *ctx, struct snapshot *out)
+{
+    struct fixture *f = ctx;
+
+    snapshot_init(out, "rdlinkd", "0.1.0", 255, 4096);
+    out->phase = f->phase;
+}
+
+static const struct status_server_ops ops = { .fill = fill };
+
+static void ignore_log(void *ctx, enum log_level level, enum log_component from, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    (void)from;
+    (void)line;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    struct status_server_config config = { .max_connections = 3 };
+    struct errmsg e;
+
+    assert_non_null(f);
+    log_set_sink(ignore_log, NULL);
+    f->sim = sim_new();
+    assert_int_equal(addr_parse(&f->at, "unix:/run/status.sock", &e), ST_OK);
+    assert_int_equal(status_server_new(&f->server, sim_loop(f->sim), &f->at, &config, &ops, f, &e),
+                     ST_OK);
+    *state = f;
+    return 0;
+}
+
+/* sim_free() aborts when anything was left open. */
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    status_server_free(f->server);
+    sim_free(f->sim);
+    log_set_sink(NULL, NULL);
+    free(f);
+    return 0;
+}
+
+static struct sim_peer *client(struct fixture *f)
+{
+    struct sim_peer *p = sim_connect(f->sim, &f->at, &sim_local_peer);
+
+    assert_non_null(p);
+    sim_run(f->sim);
+    return p;
+}
+
+static struct status_server_stats *stats(struct fixture *f)
+{
+    status_server_stats(f->server, &f->stats);
+    return &f->stats;
+}
+
+/* What came back since the last look. */
+static const char *ask(struct fixture *f, struct sim_peer *p, const char *request)
+{
+    sim_peer_drop_received(p);
+    sim_peer_send_text(p, request);
+    sim_run(f->sim);
+    return sim_peer_text(p);
+}
+
+static bool starts_with(const char *text, const char *start)
+{
+    return !strncmp(text, start, strlen(start));
+}
+
+static unsigned count_of(const char *text, const char *what)
+{
+    unsigned n = 0;
+
+    for (; (text = strstr(text, what)); text += strlen(what))
+        n++;
+    return n;
+}
+
+/* The value of ETag in an answer, quotes included. */
+static void etag_of(const char *answer, char *buf, size_t cap)
+{
+    const char *at = strstr(answer, "ETag: ");
+
+    assert_non_null(at);
+    snprintf(buf, cap, "%.*s", (int)strcspn(at + 6, "\r"), at + 6);
+}
+
+/* ---- answers --------------------------------------------------------------------------- */
+
+static void get_answers_the_status_with_a_tag(void **state)
+{
+    struct fixture *f = *state;
+    const char *text = ask(f, client(f), GET);
+    const char *body = strstr(text, "\r\n\r\n");
+    char length[64];
+
+    assert_true(starts_with(text, "HTTP/1.1 200 OK\r\n"));
+    assert_non_null(strstr(text, "Content-Type: application/json\r\n"));
+    assert_non_null(strstr(text, "ETag: \"1000-ff-1\"\r\n"));
+    assert_non_null(strstr(text, "Cache-Control: no-cache\r\n"));
+    assert_non_null(body);
+    assert_true(starts_with(body + 4, "{\"apiVersion\":\"rdlink.v1\",\"generation\":1,"));
+    snprintf(length, sizeof length, "Content-Length: %zu\r\n", strlen(body + 4));
+    assert_non_null(strstr(text, length));
+}
+
+static void head_answers_the_same_without_a_body(void **state)
+{
+    struct fixture *f = *state;
+    const char *text = ask(f, client(f), "HEAD /v1/status HTTP/1.1\r\nHost: x\r\n\r\n");
+
+    assert_true(starts_with(text, "HTTP/1.1 200 OK\r\n"));
+    assert_non_null(strstr(text, "ETag: "));
+    assert_null(strstr(text, "Content-Length: 0\r\n"));
+    assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n");
+}
+
+static void known_tag_is_answered_with_304_until_something_changes(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = client(f);
+    char etag[64], request[256];
+
+    etag_of(ask(f, p, GET), etag, sizeof etag);
+    snprintf(request, sizeof request,
+             "GET /v1/status HTTP/1.1\r\nHost: x\r\nif-none-match: %s\r\n\r\n", etag);
+    for (unsigned i = 0; i < 3; i++) {
+        const char *text = ask(f, p, request);
+
+        assert_true(starts_with(text, "HTTP/1.1 304 Not Modified\r\n"));
+        assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n");
+        assert_non_null(strstr(text, etag));
+    }
+    assert_int_equal(stats(f)->renders, 1);
+    assert_int_equal(stats(f)->not_modified, 3);
+    f->phase = PHASE_STOPPING;
+    status_server_changed(f->server);
+    assert_true(starts_with(ask(f, p, request), "HTTP/1.1 200 OK\r\n"));
+}
+
+static void wrong_requests_are_told_what_is_wrong(void **state)
+{
+    static const struct {
+        const char *request, *want;
+        bool stays; /* the connection lives on */
+    } rows[] = {
+        { "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404 ", true },
+        { "GET /v1/statusx HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404 ", true },
+        { "GET /v1 HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404 ", true },
+        { "PUT /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 404 ", true },
+        { "GET /v1/status?wait=25s&since=4 HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 ", true },
+        { "POST /v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 405 ",
+          true },
+        { "DELETE /v1/status HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 405 ", true },
+        { "hello there\r\n\r\n", "HTTP/1.1 400 ", false },
+        { "GET /v1/status HTTP/9.9\r\nHost: x\r\n\r\n", "HTTP/1.1 400 ", false },
+        { "GET /v1/status HTTP/1.1\r\nContent-Length: x\r\n\r\n", "HTTP/1.1 400 ", false },
+        { "\x16\x03\x01\x02 tls", "HTTP/1.1 400 ", false },
+        { "GET /v1/status HTTP/1.0\r\n\r\n", "HTTP/1.1 200 ", false },
+        { "GET /v1/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HTTP/1.1 200 ",
+          false },
+    };
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct sim_peer *p = client(f);
+        const char *text = ask(f, p, rows[i].request);
+
+        if (!starts_with(text, rows[i].want))
+            fail_msg("row %u: %s", i, text);
+        assert_int_equal(!sim_peer_saw_end(p), rows[i].stays);
+        if (!starts_with(text, "HTTP/1.1 200 "))
+            assert_true(starts_with(strstr(text, "\r\n\r\n"), "\r\n\r\n{\"message\":\""));
+        sim_peer_end(p);
+        sim_run(f->sim);
+        assert_true(sim_peer_is_closed(p));
+    }
+}
+
+static void method_not_allowed_names_the_allowed_ones(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_non_null(strstr(ask(f, client(f), "DELETE /v1/status HTTP/1.1\r\nHost: x\r\n\r\n"),
+                           "Allow: GET, HEAD\r\n"));
+}
+
+static void too_large_a_body_is_refused_with_413(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = client(f);
+    char body[5001];
+
+    memset(body, 'x', sizeof body - 1);
+    body[sizeof body - 1] = '\0';
+    ask(f, p, "POST /v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
+    sim_peer_send_text(p, body);
+    sim_run(f->sim);
+    assert_true(starts_with(sim_peer_text(p), "HTTP/1.1 413 "));
+    assert_true(sim_peer_saw_end(p));
+    sim_peer_end(p);
+    sim_run(f->sim);
+    assert_int_equal(stats(f)->rejected, 1);
+}
+
+static void too_large_a_head_is_refused_with_431(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = client(f);
+
+    sim_peer_send_text(p, "GET /v1/status HTTP/1.1\r\nX: ");
+    for (unsigned i = 0; i <= HTTP_HEAD_MAX / 64; i++)
+        sim_peer_send_text(p, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+    sim_run(f->sim);
+    assert_true(starts_with(sim_peer_text(p), "HTTP/1.1 431 "));
+    assert_true(sim_peer_saw_end(p));
+    sim_peer_end(p);
+    sim_run(f->sim);
+}
+
+/* ---- how it arrives -------------------------------------------------------------------- */
+
+static void one_byte_at_a_time_is_the_same(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = client(f);
+
+    sim_peer_set_piece(p, 1);
+    assert_true(starts_with(ask(f, p, GET), "HTTP/1.1 200 "));
+    assert_true(starts_with(ask(f, p, GET), "HTTP/1.1 200 "));
+    assert_int_equal(stats(f)->requests, 2);
+}
+
+static void pipelined_requests_are_answered_in_order(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = client(f);
+    const char *text =
+        ask(f, p,
+            GET "GET /x HTTP/1.1\r\nHost: x\r\n\r\n" GET "HEAD /v1/status HTTP/1.1\r\n"
+                "Host: x\r\nConnection: close\r\n\r\n" GET);
+
+    assert_int_equal(count_of(text, "HTTP/1.1 200 "), 3);
+    assert_int_equal(count_of(text, "HTTP/1.1 404 "), 1);
+    assert_true(strstr(text, "HTTP/1.1 404 ") > strstr(text, "HTTP/1.1 200 "));
+    assert_true(sim_peer_saw_end(p));
+    assert_int_equal(stats(f)->requests, 4); /* what follows "close" is not answered */
+    sim_peer_end(p);
+    sim_run(f->sim);
+    assert_true(sim_peer_is_closed(p));
+}
+
+static void a_slow_reader_costs_one_answer_however_much_it_asks(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = client(f);
+
+    sim_peer_set_room(p, 10);
+    for (unsigned i = 0; i < 100; i++)
+        sim_peer_send_text(p, GET);
+    sim_run(f->sim);
+    assert_int_equal(stats(f)->requests, 1);
+    assert_false(sim_peer_is_read(p));
+    sim_peer_set_room(p, SIZE_MAX);
+    sim_run(f->sim);
+    assert_int_equal(stats(f)->requests, 100);
+    assert_int_equal(count_of(sim_peer_text(p), "HTTP/1.1 200 OK"), 100);
+    assert_true(sim_peer_is_read(p));
+}
+
+static void a_reader_that_never_reads_is_cut(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = client(f);
+
+    sim_peer_set_room(p, 0);
+    sim_peer_send_text(p, GET);
+    sim_advance_ms(f->sim, 9999);
+    assert_false(sim_peer_is_closed(p));
+    sim_advance_ms(f->sim, 2);
+    assert_true(sim_peer_is_closed(p));
+    assert_int_equal(stats(f)->timed_out, 1);
+}
+
+static void a_client_that_ends_its_direction_still_gets_the_answer(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = client(f);
+
+    sim_peer_set_room(p, 10);
+    sim_peer_send_text(p, GET);
+    sim_peer_end(p);
+    sim_run(f->sim);
+    sim_peer_set_room(p, SIZE_MAX);
+    sim_run(f->sim);
+    assert_true(starts_with(sim_peer_text(p), "HTTP/1.1 200 "));
+    assert_true(sim_peer_is_closed(p));
+}
+
+static void a_reset_frees_the_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = client(f);
+
+    sim_peer_send_text(p, "GET /v1/sta");
+    sim_run(f->sim);
+    sim_peer_reset(p, ST_RESET);
+    sim_run(f->sim);
+    assert_true(sim_peer_is_closed(p));
+    assert_int_equal(stats(f)->active, 0);
+}
+
+static void a_failed_write_frees_the_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = client(f);
+
+    sim_peer_next_write_fails(p, ST_NOMEM);
+    sim_peer_send_text(p, GET GET);
+    sim_run(f->sim);
+    assert_true(sim_peer_is_closed(p));
+    assert_int_equal(stats(f)->active, 0);
+}
+
+static void pipelined_requests_that_cannot_wait_end_the_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = client(f);
+
+    sim_peer_set_room(p, 10);
+    sim_peer_next_unread_fails(p, ST_NOMEM);
+    sim_peer_send_text(p, GET GET);
+    sim_run(f->sim);
+    assert_true(sim_peer_is_closed(p));
+}
+
+/* ---- deadlines ------------------------------------------------------------------------- */
+
+static void a_client_that_says_nothing_is_cut_after_5_s(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = client(f);
+
+    sim_advance_ms(f->sim, 4999);
+    assert_false(sim_peer_is_closed(p));
+    sim_advance_ms(f->sim, 2);
+    assert_true(sim_peer_is_closed(p));
+}
+
+static void a_head_in_drops_is_cut_5_s_after_its_first_byte(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = client(f);
+    const char *request = GET;
+    unsigned sent = 0;
+
+    ask(f, p, GET); /* past the first request: the idle deadline is 60 s now */
+    for (; !sim_peer_is_closed(p) && sent < 20; sent++) {
+        sim_peer_send(p, request + sent, 1);
+        sim_advance_ms(f->sim, 1000);
+    }
+    assert_in_range(sent, 5, 6);
+    assert_int_equal(stats(f)->timed_out, 1);
+}
+
+static void an_idle_connection_is_kept_for_60_s_after_each_request(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = client(f);
+
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(starts_with(ask(f, p, GET), "HTTP/1.1 200 "));
+        sim_advance_ms(f->sim, 59999);
+        assert_false(sim_peer_is_closed(p));
+    }
+    sim_advance_ms(f->sim, 2);
+    assert_true(sim_peer_is_closed(p));
+}
+
+static void a_client_that_keeps_sending_after_the_end_is_cut_after_1_s(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = client(f);
+
+    ask(f, p, "nonsense\r\n\r\n");
+    for (unsigned i = 0; i < 9; i++) {
+        sim_peer_send_text(p, "more nonsense");
+        sim_advance_ms(f->sim, 100);
+        assert_int_equal(sim_peer_undelivered(p), 0);
+        assert_false(sim_peer_is_closed(p));
+    }
+    sim_advance_ms(f->sim, 200);
+    assert_true(sim_peer_is_closed(p));
+}
+
+/* ---- the cap --------------------------------------------------------------------------- */
+
+static void beyond_the_cap_a_client_gets_503_and_the_others_stay(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *first = client(f), *one_too_many;
+
+    client(f);
+    client(f);
+    one_too_many = client(f);
+    assert_true(starts_with(ask(f, one_too_many, GET), "HTTP/1.1 503 "));
+    assert_non_null(strstr(sim_peer_text(one_too_many), "{\"message\":\"too many status readers"));
+    assert_int_equal(stats(f)->refused, 1);
+    assert_int_equal(stats(f)->active, 3);
+    sim_peer_end(one_too_many);
+    sim_peer_end(first);
+    sim_run(f->sim);
+    assert_true(starts_with(ask(f, client(f), GET), "HTTP/1.1 200 "));
+}
+
+static void far_beyond_the_cap_clients_are_closed(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *last = NULL;
+
+    for (unsigned i = 0; i < 3 + 16 + 1; i++)
+        last = client(f);
+    assert_true(sim_peer_is_closed(last));
+    assert_int_equal(stats(f)->refused, 17);
+}
+
+static void free_closes_everything_at_any_moment(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *slow = client(f), *half = client(f);
+
+    sim_peer_set_room(slow, 5);
+    sim_peer_send_text(slow, GET GET);
+    sim_peer_send_text(half, "GET /v1/st");
+    client(f);
+    client(f); /* being refused */
+    sim_run(f->sim);
+    status_server_free(f->server);
+    f->server = NULL;
+    assert_int_equal(sim_open_streams(f->sim), 0);
+    assert_int_equal(sim_open_listeners(f->sim), 0);
+}
+
+static void an_address_that_is_taken_is_reported(void **state)
+{
+    struct fixture *f = *state;
+    struct status_server *second = NULL;
+    struct errmsg e = { .text = "" };
+
+    sim_next_listen_fails(f->sim, ST_EXISTS);
+    assert_int_equal(status_server_new(&second, sim_loop(f->sim), &f->at, NULL, &ops, f, &e),
+                     ST_EXISTS);
+    assert_null(second);
+}
+
+static void listener_trouble_does_not_end_the_server(void **state)
+{
+    struct fixture *f = *state;
+
+    sim_listener_report(f->sim, &f->at, ST_NOFILES, "out of descriptors");
+    sim_listener_report(f->sim, &f->at, ST_OK, "");
+    sim_run(f->sim);
+    assert_true(starts_with(ask(f, client(f), GET), "HTTP/1.1 200 "));
+}
+
+#define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_SERVER(get_answers_the_status_with_a_tag),
+        WITH_SERVER(head_answers_the_same_without_a_body),
+        WITH_SERVER(known_tag_is_answered_with_304_until_something_changes),
+        WITH_SERVER(wrong_requests_are_told_what_is_wrong),
+        WITH_SERVER(method_not_allowed_names_the_allowed_ones),
+        WITH_SERVER(too_large_a_body_is_refused_with_413),
+        WITH_SERVER(too_large_a_head_is_refused_with_431),
+        WITH_SERVER(one_byte_at_a_time_is_the_same),
+        WITH_SERVER(pipelined_requests_are_answered_in_order),
+        WITH_SERVER(a_slow_reader_costs_one_answer_however_much_it_asks),
+        WITH_SERVER(a_reader_that_never_reads_is_cut),
+        WITH_SERVER(a_client_that_ends_its_direction_still_gets_the_answer),
+        WITH_SERVER(a_reset_frees_the_connection),
+        WITH_SERVER(a_failed_write_frees_the_connection),
+        WITH_SERVER(pipelined_requests_that_cannot_wait_end_the_connection),
+        WITH_SERVER(a_client_that_says_nothing_is_cut_after_5_s),
+        WITH_SERVER(a_head_in_drops_is_cut_5_s_after_its_first_byte),
+        WITH_SERVER(an_idle_connection_is_kept_for_60_s_after_each_request),
+        WITH_SERVER(a_client_that_keeps_sending_after_the_end_is_cut_after_1_s),
+        WITH_SERVER(beyond_the_cap_a_client_gets_503_and_the_others_stay),
+        WITH_SERVER(far_beyond_the_cap_clients_are_closed),
+        WITH_SERVER(free_closes_everything_at_any_moment),
+        WITH_SERVER(an_address_that_is_taken_is_reported),
+        WITH_SERVER(listener_trouble_does_not_end_the_server),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
