@@ -17,10 +17,10 @@ struct loop;
 struct service;
 
 enum service_event {
-    SERVICE_EVENT_STOP,     /* also system shutdown and pre-shutdown: end within 5 s */
-    SERVICE_EVENT_SUSPEND,  /* the machine is about to sleep */
-    SERVICE_EVENT_RESUME,   /* it woke up: probe every link now, do not wait for keep-alives */
-    SERVICE_EVENT_SESSION   /* a user logged on or off; @detail is the session's number */
+    SERVICE_EVENT_STOP,    /* also system shutdown and pre-shutdown: end within 5 s */
+    SERVICE_EVENT_SUSPEND, /* the machine is about to sleep */
+    SERVICE_EVENT_RESUME,  /* it woke up: probe every link now, do not wait for keep-alives */
+    SERVICE_EVENT_SESSION  /* a user logged on or off; @detail is the session's number */
 };
 
 /* On the attached loop. */

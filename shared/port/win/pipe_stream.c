@@ -111,7 +111,8 @@ static void on_read(struct io_op *op);
 static void read_more(struct pipe_stream *s)
 {
     bool want = s->peer_ended ? s->message && s->eof_told : s->reading;
-    if (!want || s->read_pending || s->peer_gone || s->error || s->closed || s->stash_len)
+    bool dead = s->error && s->error != ST_RESET; /* what a gone peer left is still read */
+    if (!want || s->read_pending || s->peer_gone || dead || s->closed || s->stash_len)
         return;
     io_op_prepare(&s->read_op, on_read);
     if (!ReadFile(s->h, s->buf, (DWORD)s->buf_size, NULL, &s->read_op.ov)) {
@@ -186,10 +187,10 @@ static void on_read(struct io_op *op)
     }
     if (more && !s->closed)
         grow(s);
+    if (!s->peer_ended)
+        read_more(s);
     if (s->peer_ended || s->error)
         schedule(s);
-    else
-        read_more(s);
     release(s);
 }
 
@@ -220,12 +221,11 @@ static void on_later(struct io_op *op)
         s->want_drained = false;
         s->base.handler->on_drained(s->base.ctx);
     }
-    if (!s->closed && s->error && !s->error_told) {
+    read_more(s);
+    if (!s->closed && s->error && !s->error_told && !(s->error == ST_RESET && s->read_pending)) {
         s->error_told = true;
         s->base.handler->on_error(s->base.ctx, s->error);
     }
-    if (!s->closed)
-        read_more(s);
     release(s);
 }
 
