@@ -33,8 +33,9 @@ static const char status_help[] =
 static const char address_help[] =
     "Addresses\n"
     "\n"
-    "  unix:PATH            a unix socket; the default is unix:/run/rdlink/status.sock\n"
-    "  npipe:NAME           the pipe \\\\.\\pipe\\NAME; Windows' default is npipe:rdlink_status\n"
+    "  unix:PATH            a unix socket; default unix:/run/rdlink/status.sock\n"
+    "  npipe:NAME           the pipe \\\\.\\pipe\\NAME; default on Windows\n"
+    "                       npipe:rdlink_status\n"
     "  tcp:127.0.0.1:PORT   loopback TCP\n"
     "\n"
     "--address comes before RDLINK_STATUS, and that before the default.\n";

@@ -34,7 +34,8 @@ enum {
     NAME_COLUMNS = 20,
     STATE_COLUMNS = 13,
     FOR_COLUMNS = 7,
-    TEXT_MAX = 512,
+    FIELD_MAX = 304,
+    LINE_MAX = 1400,
     HINTS_MAX = 32
 };
 
@@ -72,7 +73,7 @@ static void page_add(struct page *p, const char *text, size_t len)
 static void page_printf(struct page *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static void page_printf(struct page *p, const char *fmt, ...)
 {
-    char line[TEXT_MAX];
+    char line[LINE_MAX];
     va_list ap;
     int n;
 
@@ -120,10 +121,17 @@ static size_t columns_of(const char *text)
     return n;
 }
 
+/* Shortens @text in place to @columns characters. */
+static const char *cut(char *text, size_t columns)
+{
+    text[bytes_of_columns(text, columns)] = '\0';
+    return text;
+}
+
 /* Exactly @columns wide and a space: padded, or cut with "...". */
 static void page_cell(struct page *p, enum tone tone, const char *text, size_t columns)
 {
-    char cell[TEXT_MAX];
+    char cell[LINE_MAX];
     size_t width = columns_of(text);
 
     if (width > columns) {
@@ -172,11 +180,11 @@ static void page_wrapped(struct page *p, size_t from, size_t indent, const char 
 /* ---- reading --------------------------------------------------------------------------- */
 
 /* The text of a field, safe for a terminal; "" when it is not there or no text. */
-static const char *text_of(const cJSON *object, const char *name, char buf[static TEXT_MAX])
+static const char *text_of(const cJSON *object, const char *name, char buf[static FIELD_MAX])
 {
     const char *value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
 
-    peer_text_copy(buf, TEXT_MAX, value);
+    peer_text_copy(buf, FIELD_MAX, value);
     return buf;
 }
 
@@ -288,14 +296,14 @@ static void page_conditions(struct page *p, const cJSON *part)
 
     cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(part, "conditions"))
     {
-        char type[TEXT_MAX], status[TEXT_MAX], reason[TEXT_MAX], message[TEXT_MAX];
-        char line[2 * TEXT_MAX];
+        char type[FIELD_MAX], status[FIELD_MAX], reason[FIELD_MAX], message[FIELD_MAX];
+        char line[LINE_MAX];
 
         text_of(c, "status", status);
         if (!strcmp(status, "True"))
             continue;
-        snprintf(line, sizeof line, "%.40s=%.10s %.40s: %.300s", text_of(c, "type", type),
-                 or_dash(status), text_of(c, "reason", reason), text_of(c, "message", message));
+        snprintf(line, sizeof line, "%s=%s %s: %s", text_of(c, "type", type), or_dash(status),
+                 text_of(c, "reason", reason), text_of(c, "message", message));
         page_printf(p, "  ");
         page_wrapped(p, 2, 4, line);
         page_hint(p, c);
@@ -323,7 +331,7 @@ static enum tone tone_of(const char *state)
 
 static void page_row(struct page *p, const char *name, const cJSON *part, const char *detail)
 {
-    char state[TEXT_MAX], since[TEXT_MAX], age[32];
+    char state[FIELD_MAX], since[FIELD_MAX], age[32];
 
     page_cell(p, TONE_PLAIN, name, NAME_COLUMNS);
     text_of(part, "state", state);
@@ -335,7 +343,7 @@ static void page_row(struct page *p, const char *name, const cJSON *part, const 
 static void page_component(struct page *p, const cJSON *c)
 {
     const cJSON *exit = cJSON_GetObjectItemCaseSensitive(c, "lastExit");
-    char name[TEXT_MAX], reason[TEXT_MAX], detail[TEXT_MAX];
+    char name[FIELD_MAX], reason[FIELD_MAX], detail[LINE_MAX];
     int64_t pid = number_of(c, "pid"), restarts = number_of(c, "restarts");
     size_t n = 0;
 
@@ -347,7 +355,7 @@ static void page_component(struct page *p, const cJSON *c)
         n += (size_t)snprintf(detail + n, sizeof detail - n, ", %" PRId64 " restart%s", restarts,
                               restarts == 1 ? "" : "s");
     if (cJSON_IsObject(exit))
-        n += (size_t)snprintf(detail + n, sizeof detail - n, ", last: %.40s",
+        n += (size_t)snprintf(detail + n, sizeof detail - n, ", last: %s",
                               text_of(exit, "reason", reason));
     if (flag_of(c, "crashLoop"))
         snprintf(detail + n, sizeof detail - n, ", crash loop");
@@ -358,19 +366,18 @@ static void page_component(struct page *p, const cJSON *c)
 static void page_instance(struct page *p, const cJSON *i)
 {
     const cJSON *agent = cJSON_GetObjectItemCaseSensitive(i, "agent");
-    char vm[TEXT_MAX], name[TEXT_MAX], generation[TEXT_MAX], version[TEXT_MAX], error[TEXT_MAX];
-    char detail[TEXT_MAX];
+    char vm[FIELD_MAX], name[LINE_MAX], generation[FIELD_MAX], version[FIELD_MAX], error[FIELD_MAX];
+    char detail[LINE_MAX];
 
-    snprintf(name, sizeof name, "vm/%.200s", or_dash(text_of(i, "vm", vm)));
+    snprintf(name, sizeof name, "vm/%s", or_dash(text_of(i, "vm", vm)));
     text_of(i, "generation", generation);
     if (cJSON_IsObject(agent))
-        snprintf(detail, sizeof detail, "agent %.40s %s",
-                 or_dash(text_of(agent, "version", version)),
+        snprintf(detail, sizeof detail, "agent %s %s", or_dash(text_of(agent, "version", version)),
                  flag_of(agent, "serving") ? "serving" : "not serving");
     else if (generation[0] && strcmp(generation, "none"))
-        snprintf(detail, sizeof detail, "generation %.20s", generation);
+        snprintf(detail, sizeof detail, "generation %s", generation);
     else
-        snprintf(detail, sizeof detail, "%.300s", text_of(i, "lastError", error));
+        snprintf(detail, sizeof detail, "%s", text_of(i, "lastError", error));
     page_row(p, name, i, detail);
     page_conditions(p, i);
     if (cJSON_IsObject(agent))
@@ -379,17 +386,18 @@ static void page_instance(struct page *p, const cJSON *i)
 
 static void page_endpoint(struct page *p, const cJSON *e)
 {
-    char text[TEXT_MAX], name[TEXT_MAX], requested[TEXT_MAX], address[TEXT_MAX], detail[TEXT_MAX];
+    char text[FIELD_MAX], requested[FIELD_MAX], address[FIELD_MAX];
+    char name[LINE_MAX], detail[LINE_MAX];
 
-    snprintf(name, sizeof name, "endpoint/%.200s", or_dash(text_of(e, "name", text)));
+    snprintf(name, sizeof name, "endpoint/%s", or_dash(text_of(e, "name", text)));
     text_of(e, "requested", requested);
     text_of(e, "address", address);
     if (!address[0])
-        snprintf(detail, sizeof detail, "%.190s %.250s", requested, text_of(e, "message", text));
+        snprintf(detail, sizeof detail, "%s %s", requested, text_of(e, "message", text));
     else if (strcmp(address, requested))
-        snprintf(detail, sizeof detail, "%.190s instead of %.190s", address, requested);
+        snprintf(detail, sizeof detail, "%s instead of %s", address, requested);
     else
-        snprintf(detail, sizeof detail, "%.190s", address);
+        snprintf(detail, sizeof detail, "%s", address);
     page_row(p, name, e, detail);
 }
 
@@ -409,7 +417,7 @@ static void page_parts(struct page *p, const cJSON *status, const char *array,
 static const cJSON *ready_condition(const cJSON *status)
 {
     const cJSON *c;
-    char type[TEXT_MAX];
+    char type[FIELD_MAX];
 
     cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(status, "conditions"))
     {
@@ -423,12 +431,13 @@ static void page_headline(struct page *p, const cJSON *status)
 {
     const cJSON *program = cJSON_GetObjectItemCaseSensitive(status, "program");
     const cJSON *ready = ready_condition(status);
-    char name[TEXT_MAX], version[TEXT_MAX], phase[TEXT_MAX], time[TEXT_MAX], age[32];
+    char name[FIELD_MAX], version[FIELD_MAX], phase[FIELD_MAX], time[FIELD_MAX], age[32];
 
-    page_printf(p, "%.30s %.30s: ", or_dash(text_of(program, "name", name)),
-                or_dash(text_of(program, "version", version)));
+    text_of(program, "name", name);
+    text_of(program, "version", version);
     text_of(status, "phase", phase);
-    page_toned(p, tone_of(phase), or_dash(phase));
+    page_printf(p, "%s %s: ", or_dash(cut(name, 14)), or_dash(cut(version, 14)));
+    page_toned(p, tone_of(phase), or_dash(cut(phase, 10)));
     if (ready)
         page_printf(p, " for %s", for_text(p, text_of(ready, "lastTransitionTime", time), age));
     page_printf(p, " (pid %" PRId64 ")\n", number_of(program, "pid"));
@@ -437,11 +446,11 @@ static void page_headline(struct page *p, const cJSON *status)
 static void page_why(struct page *p, const cJSON *status)
 {
     const cJSON *ready = ready_condition(status);
-    char reason[TEXT_MAX], message[TEXT_MAX], line[TEXT_MAX];
+    char reason[FIELD_MAX], message[FIELD_MAX], line[LINE_MAX];
 
     if (!ready || flag_of(status, "ready"))
         return;
-    snprintf(line, sizeof line, "%.40s: %.300s", text_of(ready, "reason", reason),
+    snprintf(line, sizeof line, "%s: %s", text_of(ready, "reason", reason),
              text_of(ready, "message", message));
     page_printf(p, "  why   ");
     page_wrapped(p, 8, 8, line);

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/cmocka_all.h"
+
+#include "base/util.h"
+#include "base/version.h"
+#include "cli/cli.h"
+#include "port/addr.h"
+#include "port/sim/stream_sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define READY_JSON   "{\"ready\":true,\"phase\":\"Ready\",\"later\":[{\"field\":1.50}]}"
+#define WAITING_JSON "{\"ready\":false,\"phase\":\"Waiting\"}"
+
+struct fixture {
+    struct sim *sim;
+    struct cli_env env;
+    struct cli *cli;
+    int code; /* CLI_PENDING until it is over */
+    char out[8192], err[4096];
+};
+
+static void print(void *ctx, enum cli_out to, const char *text)
+{
+    struct fixture *f = ctx;
+    char *buf = to == CLI_STDOUT ? f->out : f->err;
+    size_t cap = to == CLI_STDOUT ? sizeof f->out : sizeof f->err, len = strlen(buf);
+
+    assert_true(len + strlen(text) < cap);
+    snprintf(buf + len, cap - len, "%s", text);
+}
+
+static void finish(void *ctx, int exit_code)
+{
+    struct fixture *f = ctx;
+
+    assert_int_equal(f->code, CLI_PENDING);
+    f->code = exit_code;
+}
+
+static int64_t wall_ms(void)
+{
+    return 1795309200000;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    f->sim = sim_new();
+    f->env = (struct cli_env){ .loop = sim_loop(f->sim),
+                               .print = print,
+                               .finish = finish,
+                               .ctx = f,
+                               .default_address = "unix:/run/default.sock",
+                               .wall_ms = wall_ms };
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    cli_free(f->cli);
+    sim_free(f->sim);
+    free(f);
+    return 0;
+}
+
+/* Starts "rdlink WORDS...": words are separated by one space. */
+static void start(struct fixture *f, const char *words)
+{
+    static char copy[512];
+    const char *argv[16];
+    int argc = 0;
+
+    cli_free(f->cli);
+    f->cli = NULL;
+    f->out[0] = f->err[0] = '\0';
+    snprintf(copy, sizeof copy, "rdlink %s", words);
+    for (char *w = strtok(copy, " "); w; w = strtok(NULL, " "))
+        argv[argc++] = w;
+    f->code = CLI_PENDING;
+    f->code = cli_start(&f->cli, &f->env, argc, argv);
+}
+
+/* Runs it against a service that answers @answer to every request. */
+static int run(struct fixture *f, const char *words, const char *answer)
+{
+    struct sim_peer *service;
+
+    sim_next_dial(f->sim, ST_OK, 0);
+    start(f, words);
+    sim_run(f->sim);
+    service = sim_take_dialled(f->sim);
+    assert_non_null(service);
+    assert_non_null(strstr(sim_peer_text(service), "GET /v1/status HTTP/1.1\r\n"));
+    sim_peer_send_text(service, answer);
+    sim_peer_end(service);
+    sim_run(f->sim);
+    return f->code;
+}
+
+static const char *answer_of(const char *line, const char *body)
+{
+    static char text[1024];
+
+    snprintf(text, sizeof text, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n%s", line, strlen(body),
+             body);
+    return text;
+}
+
+/* ---- what the service says ------------------------------------------------------------- */
+
+static void exit_code_says_how_it_is(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(run(f, "status", answer_of("200 OK", READY_JSON)), CLI_READY);
+    assert_non_null(strstr(f->out, ": Ready"));
+    assert_int_equal(run(f, "status", answer_of("200 OK", WAITING_JSON)), CLI_DEGRADED);
+    assert_non_null(strstr(f->out, ": Waiting"));
+    assert_string_equal(f->err, "");
+}
+
+static void json_is_printed_as_it_came(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(run(f, "status --json", answer_of("200 OK", READY_JSON)), CLI_READY);
+    assert_string_equal(f->out, READY_JSON "\n");
+    assert_int_equal(run(f, "status --json", answer_of("200 OK", WAITING_JSON "\n")), CLI_DEGRADED);
+    assert_string_equal(f->out, WAITING_JSON "\n");
+}
+
+static void answers_that_are_no_status_count_as_not_running(void **state)
+{
+    static const char *const rows[] = {
+        "",
+        "\x16\x03\x01",
+        "hello\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"ready\":true",
+        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnull",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"ready\":true",
+        "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"ready\":\"yes\"}",
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 14\r\n\r\n{\"ready\":true}",
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+    };
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (run(f, i % 2 ? "status" : "status --json", rows[i]) != CLI_NOT_RUNNING)
+            fail_msg("row %u: exit code %d", i, f->code);
+        assert_string_equal(f->out, "");
+        assert_non_null(strstr(f->err, "no status from unix:/run/default.sock: "));
+        assert_non_null(strstr(f->err, "\n  next  "));
+    }
+}
+
+static void too_large_an_answer_is_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(run(f, "status", "HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n{"),
+                     CLI_NOT_RUNNING);
+}
+
+static void an_answer_in_pieces_is_the_same(void **state)
+{
+    struct fixture *f = *state;
+    const char *answer = answer_of("200 OK", READY_JSON);
+    struct sim_peer *service;
+
+    sim_next_dial(f->sim, ST_OK, 0);
+    start(f, "status --json");
+    sim_run(f->sim);
+    service = sim_take_dialled(f->sim);
+    sim_peer_set_piece(service, 1);
+    sim_peer_send_text(service, answer);
+    sim_run(f->sim);
+    assert_int_equal(f->code, CLI_READY);
+    assert_string_equal(f->out, READY_JSON "\n");
+}
+
+/* ---- no answer ------------------------------------------------------------------------- */
+
+static void failed_dials_are_explained(void **state)
+{
+    static const struct {
+        enum status st;
+        int want;
+        const char *text;
+    } rows[] = {
+        { ST_NOTFOUND, CLI_NOT_RUNNING, "not running" },
+        { ST_REFUSED, CLI_NOT_RUNNING, "not running" },
+        { ST_DENIED, CLI_NO_PERMISSION, "no permission" },
+        { ST_RESET, CLI_NOT_RUNNING, "no status" },
+        { ST_NOFILES, CLI_NOT_RUNNING, "no status" },
+    };
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < 2 * ARRAY_SIZE(rows); i++) {
+        enum status st = rows[i / 2].st;
+
+        if (i % 2) /* at once, or after a while */
+            sim_next_dial(f->sim, st, 1);
+        else
+            sim_next_dial_start_fails(f->sim, st);
+        start(f, "status");
+        sim_advance_ms(f->sim, 2);
+        assert_int_equal(f->code, rows[i / 2].want);
+        assert_non_null(strstr(f->err, rows[i / 2].text));
+        assert_non_null(strstr(f->err, "\n  next  "));
+        assert_string_equal(f->out, "");
+    }
+}
+
+static void a_service_that_never_answers_is_given_up(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *service;
+
+    sim_next_dial(f->sim, ST_OK, 0);
+    start(f, "status --timeout 2s");
+    sim_run(f->sim);
+    service = sim_take_dialled(f->sim);
+    sim_peer_send_text(service, "HTTP/1.1 200 OK\r\n");
+    sim_advance_ms(f->sim, 1999);
+    assert_int_equal(f->code, CLI_PENDING);
+    sim_advance_ms(f->sim, 2);
+    assert_int_equal(f->code, CLI_NOT_RUNNING);
+    assert_non_null(strstr(f->err, "no answer within 2000 ms"));
+    assert_true(sim_peer_is_closed(service));
+}
+
+static void a_reset_is_reported(void **state)
+{
+    struct fixture *f = *state;
+
+    sim_next_dial(f->sim, ST_OK, 0);
+    start(f, "status");
+    sim_run(f->sim);
+    sim_peer_reset(sim_take_dialled(f->sim), ST_RESET);
+    sim_run(f->sim);
+    assert_int_equal(f->code, CLI_NOT_RUNNING);
+}
+
+static void freed_while_it_waits_nothing_is_left(void **state)
+{
+    struct fixture *f = *state;
+
+    sim_next_dial(f->sim, ST_OK, SIM_NEVER);
+    start(f, "status");
+    cli_free(f->cli);
+    f->cli = NULL;
+    assert_int_equal(sim_dials_pending(f->sim), 0);
+    sim_next_dial(f->sim, ST_OK, 0);
+    start(f, "status");
+    sim_run(f->sim);
+    cli_free(f->cli);
+    f->cli = NULL;
+    assert_int_equal(sim_open_streams(f->sim), 0);
+    assert_int_equal(f->code, CLI_PENDING);
+}
+
+/* ---- where it asks --------------------------------------------------------------------- */
+
+static void address_is_chosen_option_first_then_environment(void **state)
+{
+    static const struct {
+        const char *words, *env, *want;
+    } rows[] = {
+        { "status", NULL, "unix:/run/default.sock" },
+        { "status", "", "unix:/run/default.sock" },
+        { "status", "unix:/env.sock", "unix:/env.sock" },
+        { "status --address unix:/opt.sock", "unix:/env.sock", "unix:/opt.sock" },
+        { "status --address=unix:/opt.sock", "not an address", "unix:/opt.sock" },
+    };
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct addr want;
+        struct sim_peer *service;
+
+        assert_int_equal(addr_parse(&want, rows[i].want, NULL), ST_OK);
+        f->env.status_address = rows[i].env;
+        sim_next_dial(f->sim, ST_OK, 0);
+        start(f, rows[i].words);
+        sim_run(f->sim);
+        service = sim_take_dialled_to(f->sim, &want);
+        if (!service)
+            fail_msg("row %u did not ask at %s", i, rows[i].want);
+    }
+}
+
+static void a_bad_environment_is_a_usage_error_that_names_it(void **state)
+{
+    struct fixture *f = *state;
+
+    f->env.status_address = "nonsense";
+    start(f, "status");
+    assert_int_equal(f->code, CLI_USAGE);
+    assert_non_null(strstr(f->err, "RDLINK_STATUS"));
+}
+
+static void wrong_usage_is_4_and_says_where_help_is(void **state)
+{
+    static const char *const rows[] = { "",
+                                        "stats",
+                                        "status now",
+                                        "status --jason",
+                                        "status --address",
+                                        "status --address nonsense",
+                                        "status --timeout soon",
+                                        "status --timeout 0",
+                                        "help nothing" };
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        start(f, rows[i]);
+        if (f->code != CLI_USAGE)
+            fail_msg("row %u: exit code %d", i, f->code);
+        assert_non_null(strstr(f->err, "rdlink help"));
+        assert_string_equal(f->out, "");
+    }
+    assert_int_equal(sim_dial_count(f->sim), 0);
+}
+
+static void help_fits_80_columns(void **state)
+{
+    static const char *const rows[] = { "help",   "help status",  "help address", "help exit-codes",
+                                        "--help", "status --help" };
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *line;
+
+        start(f, rows[i]);
+        assert_int_equal(f->code, CLI_READY);
+        assert_string_equal(f->err, "");
+        for (line = f->out; *line; line += strcspn(line, "\n") + 1)
+            assert_true(strcspn(line, "\n") <= 80);
+    }
+    assert_non_null(strstr(f->out, "--timeout"));
+}
+
+static void version_is_the_programs(void **state)
+{
+    struct fixture *f = *state;
+    char want[64];
+
+    start(f, "version");
+    snprintf(want, sizeof want, "rdlink %s\n", rdlink_version());
+    assert_int_equal(f->code, CLI_READY);
+    assert_string_equal(f->out, want);
+}
+
+#define WITH_SIM(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_SIM(exit_code_says_how_it_is),
+        WITH_SIM(json_is_printed_as_it_came),
+        WITH_SIM(answers_that_are_no_status_count_as_not_running),
+        WITH_SIM(too_large_an_answer_is_refused),
+        WITH_SIM(an_answer_in_pieces_is_the_same),
+        WITH_SIM(failed_dials_are_explained),
+        WITH_SIM(a_service_that_never_answers_is_given_up),
+        WITH_SIM(a_reset_is_reported),
+        WITH_SIM(freed_while_it_waits_nothing_is_left),
+        WITH_SIM(address_is_chosen_option_first_then_environment),
+        WITH_SIM(a_bad_environment_is_a_usage_error_that_names_it),
+        WITH_SIM(wrong_usage_is_4_and_says_where_help_is),
+        WITH_SIM(help_fits_80_columns),
+        WITH_SIM(version_is_the_programs),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
