@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "guestagent/control_server.h"
+
+#include "base/log.h"
+#include "guestagent/admit.h"
+#include "ipc/channel.h"
+#include "ipc/health.h"
+#include "port/listener.h"
+#include "port/loop.h"
+#include "port/stream.h"
+
+#include <stdlib.h>
+
+enum { REPORT_MS = 1000 };
+
+struct lane {
+    struct control_server *server;
+    struct channel *channel; /* owned; NULL = free lane */
+    uint64_t age;            /* the higher the younger */
+    bool told_ready;
+};
+
+struct control_server {
+    struct loop *loop;
+    const struct control_source *source;
+    void *ctx;
+    struct listener *listener; /* owned */
+    struct timer tick;
+    struct lane lanes[CONTROL_MAX_CHANNELS];
+    uint64_t youngest;
+};
+
+/* Whom we take. */
+static const Rdlink__V1__Role host_roles[] = { RDLINK__V1__ROLE__ROLE_CONTROLLER };
+
+/* ---- telling ----------------------------------------------------------------------------- */
+
+static void send_ready(struct lane *lane)
+{
+    static char detail[] = "docker bridge";
+    Rdlink__V1__Ready ready = RDLINK__V1__READY__INIT;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+
+    ready.detail = detail;
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_READY;
+    msg.ready = &ready;
+    lane->told_ready = channel_send(lane->channel, &msg) == ST_OK;
+}
+
+/* Everything there is to say, to one lane or (NULL) to all. */
+static void report_to(struct control_server *c, struct lane *only)
+{
+    struct health_report report = { .count = 0 };
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    bool serving = c->source->is_serving(c->ctx);
+
+    c->source->report(c->ctx, &report);
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_HEALTH;
+    if (health_encode(&report, &msg.health) != ST_OK)
+        return; /* no memory now; the next report is a second away */
+    for (unsigned i = 0; i < CONTROL_MAX_CHANNELS; i++) {
+        struct lane *lane = &c->lanes[i];
+
+        if (!lane->channel || !channel_is_open(lane->channel) || (only && lane != only))
+            continue;
+        if (channel_send(lane->channel, &msg) == ST_OK && serving && !lane->told_ready)
+            send_ready(lane);
+    }
+    health_message_free(msg.health);
+}
+
+static void on_tick(void *ctx)
+{
+    struct control_server *c = ctx;
+
+    timer_start(&c->tick, REPORT_MS);
+    report_to(c, NULL);
+}
+
+void control_server_changed(struct control_server *c)
+{
+    report_to(c, NULL);
+}
+
+/* ---- channels ---------------------------------------------------------------------------- */
+
+static void on_open(void *ctx, const struct channel_peer *peer)
+{
+    struct lane *lane = ctx;
+
+    log_info(LOG_IPC, "control: host connected version=%s pid=%llu", peer->version,
+             (unsigned long long)peer->pid);
+    report_to(lane->server, lane);
+}
+
+static void on_end(void *ctx, enum channel_end why, const char *detail)
+{
+    struct lane *lane = ctx;
+    struct channel *ended = lane->channel;
+
+    log_write(why == CHANNEL_END_CLOSED_BY_PEER ? LOG_INFO : LOG_WARN, LOG_IPC,
+              "control: channel ended: %s%s%s", channel_end_name(why), detail ? ": " : "",
+              detail ? detail : "");
+    lane->channel = NULL;
+    channel_free(ended);
+}
+
+static const struct channel_handler channel_handler = { .on_open = on_open, .on_end = on_end };
+
+/* A free lane, or the oldest one made free. */
+static struct lane *take_lane(struct control_server *c)
+{
+    struct lane *oldest = &c->lanes[0];
+
+    for (unsigned i = 0; i < CONTROL_MAX_CHANNELS; i++) {
+        if (!c->lanes[i].channel)
+            return &c->lanes[i];
+        if (c->lanes[i].age < oldest->age)
+            oldest = &c->lanes[i];
+    }
+    log_warn_limited(LOG_IPC, "control: more than %d channels; closed the oldest",
+                     CONTROL_MAX_CHANNELS);
+    channel_free(oldest->channel);
+    oldest->channel = NULL;
+    return oldest;
+}
+
+static void on_accept(void *ctx, struct stream *s, const struct peer *peer)
+{
+    static const struct channel_config config = { .side = CHANNEL_ACCEPTOR,
+                                                  .role = RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE,
+                                                  .instance = "",
+                                                  .peer_roles = host_roles,
+                                                  .peer_role_count = ARRAY_SIZE(host_roles) };
+    struct control_server *c = ctx;
+    struct lane *lane;
+
+    if (admit_peer(peer, "control") != ST_OK) {
+        stream_close(s);
+        return;
+    }
+    lane = take_lane(c);
+    *lane = (struct lane){ .server = c, .age = ++c->youngest };
+    if (channel_new(&lane->channel, c->loop, s, &config, &channel_handler, lane) != ST_OK)
+        lane->channel = NULL;
+}
+
+static void on_listener_state(void *ctx, enum status st, const struct errmsg *why)
+{
+    if (st == ST_OK)
+        log_info(LOG_IPC, "control: accepting again");
+    else
+        log_warn(LOG_IPC, "control: listener: %s", why->text);
+}
+
+static const struct listener_handler listener_handler = {
+    .on_accept = on_accept,
+    .on_state = on_listener_state,
+};
+
+/* ---- the server -------------------------------------------------------------------------- */
+
+enum status control_server_new(struct control_server **out, struct loop *loop,
+                               const struct control_source *source, void *ctx, struct errmsg *e)
+{
+    struct control_server *c = calloc(1, sizeof *c);
+
+    if (!c) {
+        errmsg_set(e, "control server: %s", status_text(ST_NOMEM));
+        return ST_NOMEM;
+    }
+    c->loop = loop;
+    c->source = source;
+    c->ctx = ctx;
+    timer_init(&c->tick, loop, on_tick, c);
+    timer_start(&c->tick, REPORT_MS);
+    *out = c;
+    return ST_OK;
+}
+
+enum status control_server_listen(struct control_server *c, const struct addr *at,
+                                  const struct listener_opts *opts, struct errmsg *e)
+{
+    ASSERT(!c->listener);
+    return listener_open(c->loop, &c->listener, at, opts, &listener_handler, c, e);
+}
+
+static void say_goodbye(struct channel *channel)
+{
+    static char reason[] = "Stopped", message[] = "the agent was asked to stop";
+    Rdlink__V1__ExitNotice notice = RDLINK__V1__EXIT_NOTICE__INIT;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+
+    notice.reason = reason;
+    notice.message = message;
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_EXIT_NOTICE;
+    msg.exit_notice = &notice;
+    if (channel_is_open(channel))
+        channel_send(channel, &msg);
+}
+
+void control_server_free(struct control_server *c)
+{
+    if (!c)
+        return;
+    timer_stop(&c->tick);
+    listener_close(c->listener);
+    for (unsigned i = 0; i < CONTROL_MAX_CHANNELS; i++) {
+        if (!c->lanes[i].channel)
+            continue;
+        say_goodbye(c->lanes[i].channel);
+        channel_free(c->lanes[i].channel);
+    }
+    free(c);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * control_server.h - where the host asks the agent how it is: rdlink.v1 on a port of its own.
+ *
+ * The host dials (the guest needs no route to it); every channel gets Ready once and a HealthReport
+ * at least every second. The host may ask, not order: there is no message by which it could stop
+ * the guest's side. At most CONTROL_MAX_CHANNELS; a new one replaces the oldest, because an old
+ * one whose host died unheard must not lock the new host out. Runs on: one loop.
+ */
+#ifndef GUESTAGENT_CONTROL_SERVER_H
+#define GUESTAGENT_CONTROL_SERVER_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+
+enum { CONTROL_MAX_CHANNELS = 4 };
+
+struct addr;
+struct control_server;
+struct health_report;
+struct listener_opts;
+struct loop;
+
+struct control_source {
+    /* Adds what there is to say to an empty report. */
+    void (*report)(void *ctx, struct health_report *out);
+    /* The agent does its job: Ready may be sent. */
+    bool (*is_serving)(void *ctx);
+};
+
+/* ST_NOMEM. */
+enum status control_server_new(struct control_server **out, struct loop *loop,
+                               const struct control_source *source, void *ctx, struct errmsg *e);
+/* One address. Statuses of listener_open(). */
+enum status control_server_listen(struct control_server *c, const struct addr *at,
+                                  const struct listener_opts *opts, struct errmsg *e);
+/* Reports to everybody now instead of within a second. */
+void control_server_changed(struct control_server *c);
+/* Says goodbye (ExitNotice) and closes everything. NULL is fine. */
+void control_server_free(struct control_server *c);
+
+#endif
