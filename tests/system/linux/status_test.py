@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The status as its readers see it: Node's http client as the UI has it, a raw client, `rdlink`.
+
+The guest is the real agent in front of a docker engine that can only say that it is there, so that
+this module needs neither root nor an engine.
+"""
+
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socketserver
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
+import rdl
+import rdl_http
+import rdl_link
+
+PATH = "/v1/status"
+session = None
+host = None
+
+# Polls over one kept-alive connection, as the UI does, and prints what it saw as one JSON line
+# after each answer. A line on standard input asks for the next poll.
+NODE_POLLER = """
+const http = require('http');
+const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+let tag = null;
+require('readline').createInterface({ input: process.stdin }).on('line', () => {
+  const headers = tag ? { 'If-None-Match': tag } : {};
+  const options = { socketPath: process.argv[1], path: '/v1/status', agent, headers };
+  const request = http.request(options, (answer) => {
+    const chunks = [];
+    answer.on('data', (chunk) => chunks.push(chunk));
+    answer.on('end', () => {
+      tag = answer.headers.etag;
+      const text = Buffer.concat(chunks).toString();
+      console.log(JSON.stringify({ code: answer.statusCode, tag, reused: request.reusedSocket,
+                                   body: text ? JSON.parse(text) : null }));
+    });
+  });
+  request.on('error', (error) => console.log(JSON.stringify({ error: String(error) })));
+  request.end();
+});
+"""
+
+
+class Engine:
+    """A unix socket that answers GET /_ping."""
+
+    class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+        daemon_threads = True
+
+    class _Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"OK")
+
+        def address_string(self):
+            return "unix"
+
+        def log_message(self, *_):
+            pass
+
+    def __init__(self, path):
+        self.path = path
+        self._server = self._Server(path, self._Handler)
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def setUpModule():
+    global session, host
+    session = rdl.Session()
+    unittest.addModuleCleanup(session.close)
+    engine = Engine(session.path("docker.sock"))
+    session.at_end(engine.close)
+    rdl_link.Agent(session, engine.path)
+    host = rdl_link.Host(session)
+    rdl.wait_until(lambda: host.status()["ready"], 20, "the status is Ready")
+
+
+def get(*headers, method="GET", path=PATH):
+    return rdl_http.request(host.status_socket, method, path,
+                            headers=(*headers, "Connection: close"))
+
+
+def tag_of(answer):
+    return {name.lower(): value for name, value in answer.headers.items()}["etag"]
+
+
+class Raw(unittest.TestCase):
+    def test_every_part_is_there_when_ready(self):
+        status = host.status()
+        self.assertEqual((status["apiVersion"], status["phase"], status["ready"]),
+                         ("rdlink.v1", "Ready", True))
+        self.assertEqual(status["program"]["pid"], host.process.pid)
+        self.assertEqual([c["state"] for c in status["components"]], ["SERVING"])
+        self.assertEqual([e["state"] for e in status["endpoints"]], ["listening"])
+        instance, = status["instances"]
+        self.assertEqual((instance["vm"], instance["generation"]), ("vm1", "v2"))
+        self.assertTrue(instance["agent"]["serving"])
+
+    def test_known_tag_gets_304(self):
+        # A counter may make a new generation between two requests, so a few tries are fair.
+        def not_modified():
+            tag = tag_of(get())
+            answer = get(f"If-None-Match: {tag}")
+            return answer.status == 304 and answer.body == b"" and tag_of(answer) == tag
+        rdl.wait_until(not_modified, 5, "304 for the tag just given")
+
+    def test_generation_is_the_tags(self):
+        answer = get()
+        self.assertTrue(tag_of(answer).endswith(f"-{answer.json()['generation']}\""))
+
+    def test_wrong_requests_are_explained(self):
+        for want, method, path in ((404, "GET", "/"), (405, "POST", PATH), (405, "DELETE", PATH)):
+            with self.subTest(method=method, path=path):
+                answer = get(method=method, path=path)
+                self.assertEqual(answer.status, want)
+                self.assertIn("message", answer.json())
+
+    def test_sixty_four_readers_and_one_more(self):
+        readers = [rdl_http.connect(host.status_socket) for _ in range(64)]
+        try:
+            rdl.wait_until(lambda: get().status == 503, 5, "the 65th reader is refused")
+        finally:
+            for reader in readers:
+                reader.close()
+        rdl.wait_until(lambda: get().status == 200, 5, "there is room again")
+
+
+class Node(unittest.TestCase):
+    def setUp(self):
+        self.node = session.start(
+            "node", [rdl.tool("node", "nodejs"), "-e", NODE_POLLER, host.status_socket],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.stop)
+
+    def stop(self):
+        self.node.stop()
+        self.node.popen.stdin.close()
+        self.node.popen.stdout.close()
+
+    def poll(self):
+        self.node.popen.stdin.write("\n")
+        self.node.popen.stdin.flush()
+        return json.loads(self.node.popen.stdout.readline())
+
+    def test_polling_reuses_its_connection_and_sees_changes_only(self):
+        first = self.poll()
+        self.assertEqual((first["code"], first["body"]["phase"]), (200, "Ready"))
+        answers = [self.poll() for _ in range(20)]
+        self.assertTrue(all(a["reused"] for a in answers), answers)
+        self.assertGreaterEqual(sum(a["code"] == 304 for a in answers), 15)
+        worker = host.worker()
+        os.kill(worker["pid"], signal.SIGKILL)
+
+        def restarted():
+            body = self.poll()["body"]
+            return body and body["components"][0]["restarts"] == worker["restarts"] + 1 and body
+        seen = rdl.wait_until(restarted, 10, "the poller sees the restart")
+        self.assertEqual(seen["components"][0]["lastExit"]["signal"], signal.SIGKILL)
+        rdl.wait_until(lambda: host.status()["ready"], 20, "Ready again")
+
+
+def rdlink(*words, **options):
+    options.setdefault("env", session.env())
+    return subprocess.run([options.pop("program", rdl.binary("rdlink")), *words],
+                          capture_output=True, text=True, timeout=30, **options)
+
+
+def address(path):
+    return f"--address=unix:{path}"
+
+
+class CommandLine(unittest.TestCase):
+    def test_ready_is_0(self):
+        done = rdlink("status", address(host.status_socket))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"^rdlinkd \S+: Ready for \d")
+        self.assertRegex(done.stdout, r"\ndocker +SERVING ")
+        self.assertLessEqual(max(map(len, done.stdout.splitlines())), 80)
+
+    def test_json_is_the_services_own(self):
+        done = rdlink("status", "--json", env=session.env(RDLINK_STATUS=f"unix:{host.status_socket}"))
+        self.assertEqual(done.returncode, 0)
+        status, served = json.loads(done.stdout), host.status()
+        self.assertEqual(status["program"], served["program"])
+        self.assertEqual(set(status), set(served))
+
+    def test_no_guest_is_1_and_says_what_to_do(self):
+        other = rdl.Session()
+        self.addCleanup(other.close)
+        alone = rdl_link.Host(other)
+        done = rdlink("status", address(alone.status_socket))
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"^rdlinkd \S+: (Waiting|Starting) ")
+        self.assertIn("\n  why   ", done.stdout)
+        self.assertIn("\n  next  ", done.stdout)
+
+    def test_not_running_is_2(self):
+        done = rdlink("status", address(session.path("nobody.sock")))
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("not running", done.stderr)
+        self.assertIn("\n  next  ", done.stderr)
+
+    def test_something_else_behind_the_address_is_2(self):
+        done = rdlink("status", address(session.path("docker.sock")))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("no status from", done.stderr)
+
+    def test_service_that_hangs_is_2_within_its_timeout(self):
+        other = rdl.Session()
+        self.addCleanup(other.close)
+        hung = rdl_link.Host(other)
+        hung.process.send(signal.SIGSTOP)
+        done = rdlink("status", address(hung.status_socket), "--timeout=300ms")
+        hung.process.send(signal.SIGCONT)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("no answer within 300 ms", done.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody without permission")
+    def test_no_permission_is_3(self):
+        with tempfile.TemporaryDirectory(prefix="rdl-", dir="/tmp") as folder:
+            os.chmod(folder, 0o755)
+            program = shutil.copy(rdl.binary("rdlink"), folder)
+            done = rdlink("status", address(host.status_socket), program=program, cwd="/",
+                          user=65534, group=65534, extra_groups=[])
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("no permission", done.stderr)
+
+    def test_wrong_usage_is_4(self):
+        for words in ((), ("stats",), ("status", "--jason"), ("status", "--address", "nonsense")):
+            with self.subTest(words=words):
+                done = rdlink(*words)
+                self.assertEqual((done.returncode, done.stdout), (4, ""))
+
+
+if __name__ == "__main__":
+    rdl.main()
