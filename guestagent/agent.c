@@ -12,7 +12,8 @@
  *
  * Sockets handed down by systemd replace the configured addresses: those named "bridge" and
  * "control" (FileDescriptorName=) are what they say; without names the first is the bridge's and
- * the second the control port. The socket unit keeps the port bound while we restart, so that
+ * the second the control port. A control port that was not handed down is opened as configured.
+ * The socket unit keeps the port bound while we restart, so that
  * clients wait in the backlog instead of being refused.
  *
  * Watchdog: a timer of the loop sends WATCHDOG=1 at half the asked interval, if the bridge's own
@@ -176,25 +177,25 @@ static enum status listen_at(struct agent *a, bool control, const struct addr *a
     return st;
 }
 
-/* What systemd handed down. *any says whether it did. */
-static enum status listen_on_inherited(struct agent *a, bool *any, struct errmsg *e)
+/* What systemd handed down; how many there were of each kind. */
+static enum status listen_on_inherited(struct agent *a, unsigned *bridges, unsigned *controls,
+                                       struct errmsg *e)
 {
     struct sd_listen_fd fds[SD_LISTEN_MAX];
     unsigned count = sd_notify_listen_fds(fds);
-    bool have_control = false;
     enum status st = ST_OK;
 
-    *any = count > 0;
+    *bridges = *controls = 0;
     for (unsigned i = 0; i < count && st == ST_OK; i++) {
         struct addr at = { .kind = ADDR_FD, .fd = fds[i].fd };
         bool named = !strcmp(fds[i].name, "bridge") || !strcmp(fds[i].name, "control");
         bool control = named ? !strcmp(fds[i].name, "control") : i == 1;
 
-        if (control && have_control) {
+        ++*(control ? controls : bridges);
+        if (*controls > 1) {
             errmsg_set(e, "two control sockets were handed down");
             return ST_INVAL;
         }
-        have_control |= control;
         st = listen_at(a, control, &at, fds[i].fd, e);
         if (st)
             errmsg_wrap(e, "socket %u from systemd (%s)", i, fds[i].name);
@@ -205,14 +206,12 @@ static enum status listen_on_inherited(struct agent *a, bool *any, struct errmsg
 static enum status listen_everywhere(struct agent *a, struct errmsg *e)
 {
     const struct config *c = a->config;
-    bool inherited;
-    enum status st = listen_on_inherited(a, &inherited, e);
+    unsigned bridges, controls;
+    enum status st = listen_on_inherited(a, &bridges, &controls, e);
 
-    if (st || inherited)
-        return st;
-    for (unsigned i = 0; i < c->listen_count && st == ST_OK; i++)
+    for (unsigned i = 0; i < c->listen_count && st == ST_OK && !bridges; i++)
         st = listen_at(a, false, &c->listen_at[i], -1, e);
-    if (st == ST_OK && c->has_control)
+    if (st == ST_OK && c->has_control && !controls)
         st = listen_at(a, true, &c->control_at, -1, e);
     return st;
 }

@@ -73,10 +73,14 @@ static bool is_true(const struct docker_bridge *b, const char *type)
 static void set_condition(struct docker_bridge *b, const char *type, enum condition_status status,
                           const char *reason, const char *message)
 {
+    static const enum log_level levels[] = {
+        [COND_UNKNOWN] = LOG_DEBUG, [COND_TRUE] = LOG_INFO, [COND_FALSE] = LOG_WARN
+    };
+
     if (!condition_update(&b->conditions, type, status, reason, sys_wall_ms(), "%s", message))
         return;
-    log_write(status == COND_FALSE ? LOG_WARN : LOG_INFO, LOG_BRIDGE,
-              "condition=%s %s reason=%s %s", type, condition_status_name(status), reason, message);
+    log_write(levels[status], LOG_BRIDGE, "condition=%s %s reason=%s %s", type,
+              condition_status_name(status), reason, message);
     if (b->checked && b->ops->on_change)
         b->ops->on_change(b->ctx);
 }
@@ -268,7 +272,7 @@ enum status docker_bridge_new(struct docker_bridge **out, struct loop *loop,
     }
     set_condition(b, ready_type, COND_UNKNOWN, "NotChecked", b->target_text);
     set_condition(b, trusted_type, COND_UNKNOWN, "NotChecked", b->target_text);
-    set_condition(b, listener_type, COND_FALSE, "NotListening", "no listening address yet");
+    set_condition(b, listener_type, COND_UNKNOWN, "NotListening", "no listening address yet");
     b->last_check_ms = loop_now_ms(loop);
     timer_init(&b->check, loop, check, b);
     timer_start(&b->check, 0);
