@@ -49,6 +49,9 @@ static void on_timer(uv_timer_t *timer)
     struct loop_uv *self = timer->data;
 
     loop_run_timers(&self->base);
+    /* libuv would go on to wait for an event, but something has happened in this turn already. */
+    if (self->single_turn)
+        uv_stop(&self->uv);
 }
 
 static void loop_uv_arm(struct loop *loop, uint64_t due_ms)
@@ -142,7 +145,13 @@ void loop_uv_run(struct loop *loop)
 
 bool loop_uv_run_once(struct loop *loop)
 {
-    return uv_run(&loop_uv_of(loop)->uv, UV_RUN_ONCE) != 0;
+    struct loop_uv *self = loop_uv_of(loop);
+    bool alive;
+
+    self->single_turn = true;
+    alive = uv_run(&self->uv, UV_RUN_ONCE) != 0;
+    self->single_turn = false;
+    return alive;
 }
 
 void loop_uv_stop(struct loop *loop)

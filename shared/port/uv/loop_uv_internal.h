@@ -23,6 +23,7 @@ struct loop_uv {
     uv_timer_t timer;                         /* armed for the first of base.timers */
     uv_signal_t signals[LOOP_UV_MAX_SIGNALS]; /* the first @signal_count are initialised */
     unsigned signal_count;
+    bool single_turn; /* within loop_uv_run_once() */
     loop_uv_signal_fn *on_signal;
     void *signal_ctx;
     struct list hybrid_hubs; /* hybrid.c: one per path that is listened at */
