@@ -4,6 +4,11 @@
  * is a guest, so dial it, or there is none, so the client hears why. Dials and probes are the two
  * witnesses of the condition DockerReachable: a probe settles it, a failed dial only makes the next
  * probe come at once, because one client's bad luck is not yet the state of the engine.
+ *
+ * A dial that timed out has cost its client most of the second in which it must hear. One command
+ * of the docker CLI asks up to five times, so until the probe that follows has its answer, other
+ * clients are refused at once with the same reason. A guest that is merely slow is back as soon as
+ * it answers the probe; one that is frozen costs every command one timeout, not five.
  */
 #include "docker/docker_endpoint.h"
 
@@ -31,6 +36,8 @@ struct docker_endpoint {
     struct addr target;
     char instance[64];
     char reason[CONDITION_MESSAGE_MAX]; /* what clients hear while there is no target */
+    bool stalled;                       /* a dial timed out, and the probe has no answer yet */
+    struct errmsg stalled_why;
     struct condition_set conditions;
 };
 
@@ -54,6 +61,10 @@ static enum status target(void *ctx, struct addr *to, struct errmsg *why)
         errmsg_set(why, "rdlink: docker is not reachable: %s", d->reason);
         return ST_UNREACHABLE;
     }
+    if (d->stalled) {
+        *why = d->stalled_why;
+        return ST_UNREACHABLE;
+    }
     *to = d->target;
     return ST_OK;
 }
@@ -65,6 +76,11 @@ static void on_dial(void *ctx, enum status st, const struct errmsg *why)
     if (st == ST_OK)
         return;
     log_warn_limited(LOG_DOCKER, "instance=%s dial failed: %s", d->instance, why->text);
+    if (st == ST_TIMEOUT && d->has_target) {
+        d->stalled = true;
+        d->stalled_why = *why;
+        errmsg_wrap(&d->stalled_why, "cannot reach the docker engine");
+    }
     docker_probe_now(d->probe);
 }
 
@@ -100,6 +116,7 @@ static void on_answer(void *ctx, enum docker_answer answer, const char *detail)
 {
     struct docker_endpoint *d = ctx;
 
+    d->stalled = false;
     switch (answer) {
     case DOCKER_ANSWERS:
         set_condition(d, "DockerReachable", COND_TRUE, "EngineAnswers", "GET /_ping answered 200");
@@ -171,6 +188,7 @@ void docker_endpoint_set_target(struct docker_endpoint *d, const struct addr *to
     if (to && d->has_target && addr_equal(to, &d->target))
         return;
     d->has_target = to != NULL;
+    d->stalled = false;
     snprintf(d->instance, sizeof d->instance, "%s", instance);
     snprintf(d->reason, sizeof d->reason, "%s", reason);
     if (to) {

@@ -2,8 +2,11 @@
  *
  * THEORY: the worker knows nothing of guests. It gets its listening address on the command line
  * (an inherited socket, or the name of a pipe whose first instance the controller holds) and its
- * target by message. It is Ready once it listens: that is all the controller can restart it for.
- * That no guest answers is a condition, not a reason to be restarted.
+ * target by message. It listens when it has heard for the first time where clients go (or why
+ * nowhere): those who waited in the backlog while its predecessor was replaced are then served, not
+ * refused by a process that knows nothing yet. It is Ready once it listens: that is all the
+ * controller can restart it for. That no guest answers is a condition, not a reason to be
+ * restarted.
  *
  * Ends: Drain -> no new clients, 0 when the last one is done; Shutdown, end of the link -> at once;
  * a listener that cannot be opened -> ExitNotice and 1.
@@ -19,6 +22,7 @@
 #include "port/listener.h"
 #include "supervisor/worker_link.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 struct worker_config {
@@ -46,6 +50,8 @@ struct docker_worker {
     struct loop *loop;                /* borrowed */
     struct worker_link *link;         /* owned */
     struct docker_endpoint *endpoint; /* owned */
+    struct addr at;                   /* where clients connect */
+    bool listens;
     docker_worker_done_fn *done;
     void *ctx;
 };
@@ -106,12 +112,31 @@ static void set_target(struct docker_worker *w, const Rdlink__V1__DockerTarget *
     docker_endpoint_set_target(w->endpoint, &to, msg->instance, "");
 }
 
+static void listen_now(struct docker_worker *w)
+{
+    const struct listener_opts opts = { .adopt_fd = -1, .join = true };
+    struct errmsg e = { "" };
+    char text[ADDR_TEXT_MAX];
+
+    if (docker_endpoint_listen(w->endpoint, &w->at, &opts, &e) != ST_OK) {
+        log_error(LOG_DOCKER, "listen: %s", e.text);
+        worker_link_exit_notice(w->link, 1, "ListenFailed", e.text);
+        finish(w, 1);
+        return;
+    }
+    w->listens = true;
+    worker_link_ready(w->link, addr_format(&w->at, text, sizeof text));
+}
+
 static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
 {
     struct docker_worker *w = ctx;
 
-    if (msg->body_case == RDLINK__V1__ENVELOPE__BODY_DOCKER_TARGET)
-        set_target(w, msg->docker_target);
+    if (msg->body_case != RDLINK__V1__ENVELOPE__BODY_DOCKER_TARGET)
+        return;
+    set_target(w, msg->docker_target);
+    if (!w->listens)
+        listen_now(w);
 }
 
 static void on_drain(void *ctx, uint32_t deadline_ms)
@@ -144,18 +169,6 @@ static const struct worker_link_ops link_ops = {
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static enum status start_listening(struct docker_worker *w, const struct worker_config *config,
-                                   struct errmsg *e)
-{
-    const struct listener_opts opts = { .adopt_fd = -1, .join = true };
-    struct addr at;
-    enum status st = addr_parse(&at, config->listen, e);
-
-    if (st != ST_OK)
-        return st;
-    return docker_endpoint_listen(w->endpoint, &at, &opts, e);
-}
-
 static enum status start(struct docker_worker *w, const struct worker_config *config,
                          struct errmsg *e)
 {
@@ -163,20 +176,14 @@ static enum status start(struct docker_worker *w, const struct worker_config *co
                                                      .dial_timeout_ms = config->dial_timeout_ms };
     const struct worker_link_config link = { .role = RDLINK__V1__ROLE__ROLE_WORKER_DOCKER,
                                              .instance = config->instance };
-    enum status st = docker_endpoint_new(&w->endpoint, w->loop, &endpoint, &endpoint_ops, w, e);
+    enum status st = addr_parse(&w->at, config->listen, e);
 
     if (st != ST_OK)
         return st;
-    st = worker_link_open(&w->link, w->loop, &link, &link_ops, w, e);
+    st = docker_endpoint_new(&w->endpoint, w->loop, &endpoint, &endpoint_ops, w, e);
     if (st != ST_OK)
         return st;
-    st = start_listening(w, config, e);
-    if (st != ST_OK) {
-        worker_link_exit_notice(w->link, 1, "ListenFailed", e->text);
-        return st;
-    }
-    worker_link_ready(w->link, config->listen);
-    return ST_OK;
+    return worker_link_open(&w->link, w->loop, &link, &link_ops, w, e);
 }
 
 enum status docker_worker_start(struct docker_worker **out, struct loop *loop, int argc,

@@ -13,9 +13,9 @@ struct loop;
 /* The process should exit with @code: 0 ended as asked, 1 failed. Called once, from the loop. */
 typedef void docker_worker_done_fn(void *ctx, int code);
 
-/* The body of `rdlinkd --worker docker OPTIONS`: opens the link to the controller and listens;
- * @argv begins with the first option. ST_INVAL: wrong options. Otherwise what failed, and the
- * controller was told. */
+/* The body of `rdlinkd --worker docker OPTIONS`: opens the link to the controller, and
+ * listens once the controller has said where clients go; @argv begins with the first option.
+ * ST_INVAL: wrong options. Otherwise what worker_link_open() says. */
 enum status docker_worker_start(struct docker_worker **out, struct loop *loop, int argc,
                                 const char *const *argv, docker_worker_done_fn *done, void *ctx,
                                 struct errmsg *e);

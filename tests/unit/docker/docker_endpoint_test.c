@@ -147,6 +147,53 @@ static void a_failed_dial_makes_docker_be_asked_at_once(void **state)
     stop(&f);
 }
 
+static struct sim_peer *ask(struct fixture *f)
+{
+    struct sim_peer *client = sim_connect(f->sim, &f->at, &sim_local_peer);
+
+    sim_peer_send_text(client, "GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n");
+    sim_peer_end(client);
+    sim_run(f->sim);
+    return client;
+}
+
+static void one_dial_that_times_out_spares_other_clients_the_wait(void **state)
+{
+    struct fixture f;
+    struct sim_peer *first, *second, *engine;
+    unsigned dials;
+
+    start(&f);
+    sim_next_dial(f.sim, ST_OK, 0);
+    docker_endpoint_set_target(f.endpoint, &f.guest, "vm1", "");
+    sim_run(f.sim);
+    sim_peer_send_text(sim_take_dialled(f.sim), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    sim_run(f.sim);
+    assert_string_equal(reachable(&f, HEALTH_SERVING)->reason, "EngineAnswers");
+
+    sim_next_dial(f.sim, ST_OK, SIM_NEVER); /* the first client's */
+    sim_next_dial(f.sim, ST_OK, 500);       /* the probe's that follows */
+    first = ask(&f);
+    assert_string_equal(sim_peer_text(first), "");
+    sim_advance_ms(f.sim, 800);
+    assert_non_null(strstr(sim_peer_text(first), "HTTP/1.1 503 "));
+    dials = sim_dial_count(f.sim);
+    second = ask(&f);
+    assert_string_equal(sim_peer_text(second), sim_peer_text(first));
+    assert_int_equal(sim_dial_count(f.sim), dials);
+
+    sim_advance_ms(f.sim, 500); /* the guest answers again */
+    engine = sim_take_dialled(f.sim);
+    assert_non_null(engine);
+    sim_peer_send_text(engine, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    sim_run(f.sim);
+    sim_next_dial(f.sim, ST_OK, 0);
+    ask(&f);
+    assert_int_equal(sim_dial_count(f.sim), dials + 1);
+    sim_advance_ms(f.sim, 10000);
+    stop(&f);
+}
+
 static void drain_ends_with_the_last_connection(void **state)
 {
     struct fixture f;
@@ -198,6 +245,7 @@ int main(void)
         cmocka_unit_test(docker_is_reachable_once_it_has_answered),
         cmocka_unit_test(clients_bytes_reach_the_guest_and_back),
         cmocka_unit_test(a_failed_dial_makes_docker_be_asked_at_once),
+        cmocka_unit_test(one_dial_that_times_out_spares_other_clients_the_wait),
         cmocka_unit_test(drain_ends_with_the_last_connection),
         cmocka_unit_test(listener_trouble_is_a_condition),
     };
