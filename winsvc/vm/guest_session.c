@@ -105,6 +105,7 @@ struct guest_session {
     struct timer budget_timer; /* runs while there is neither link nor channel */
     struct timer notify_timer; /* zero: on_change() is due */
     char last_error[160];
+    enum guest_generation error_lane; /* whose error that is */
     struct condition_set conditions;
 };
 
@@ -161,8 +162,8 @@ static const struct rancher_lane *leading_lane(const struct guest_session *s)
 {
     if (s->a.state != s->b.state)
         return s->a.state > s->b.state ? &s->a : &s->b;
-    if (s->a.trouble && !s->b.trouble)
-        return &s->a;
+    if (!s->a.trouble != !s->b.trouble)
+        return s->a.trouble ? &s->a : &s->b;
     return s->b.finding >= s->a.finding ? &s->b : &s->a;
 }
 
@@ -298,6 +299,8 @@ static void sum_up(struct guest_session *s)
         s->state = state;
         s->generation = who;
         s->since_ms = loop_now_ms(s->loop);
+        if (state == SESSION_LINKED || state == SESSION_CONTROL)
+            s->last_error[0] = '\0';
     }
     if (s->agent.is_open || lane_has_guest(&s->a) || lane_has_guest(&s->b))
         s->was_found = true;
@@ -319,7 +322,8 @@ static void on_lane_change(void *ctx)
     timer_start(&s->notify_timer, 0);
 }
 
-/* An empty port is worth a line only as long as there is nothing better to tell. */
+/* The error that readers see belongs to one lane, generation A's to begin with: all three find an
+ * empty machine empty, and a text that changes from one to the other tells nobody more. */
 static void on_lane_failure(void *ctx, enum guest_generation generation, bool nobody,
                             const char *text)
 {
@@ -328,8 +332,9 @@ static void on_lane_failure(void *ctx, enum guest_generation generation, bool no
         [GUEST_A] = s->times.port_a, [GUEST_B] = s->times.port_b, [GUEST_V2] = s->times.port_v2
     };
 
-    if (nobody && s->was_found)
+    if (nobody && (s->was_found || s->error_lane != generation))
         return;
+    s->error_lane = generation;
     snprintf(s->last_error, sizeof s->last_error, "generation %s, port %u: %.110s",
              guest_generation_name(generation), (unsigned)ports[generation], text);
 }
@@ -420,6 +425,7 @@ enum status guest_session_new(struct guest_session **out, struct loop *loop,
     s->ctx = ctx;
     s->vm = vm->addr;
     s->times = with_defaults(config);
+    s->error_lane = GUEST_A;
     s->since_ms = loop_now_ms(loop);
     snprintf(s->vm_id, sizeof s->vm_id, "%s", vm->id);
     snprintf(s->instance, sizeof s->instance, "%s", instance);

@@ -29,9 +29,10 @@
  *
  * READY must not be overtaken. Closing a socket that holds unread bytes may send a reset, and a
  * reset may make the guest's kernel throw away the READY it has not read yet. So we take the
- * signature in before closing. Its length, an end or an error from the guest, or HANDSHAKE_DRAIN_MS
- * end the wait; as soon as the system has READY, each of these counts as sent: only the data link
- * that follows proves anything.
+ * signature in before closing. Its length, an end or an error from the guest, or read_timeout_ms
+ * end the wait (not less than for a probe: a guest that is slow to write would find the connection
+ * closed, and never come to read READY). As soon as the system has READY, each of these counts as
+ * sent: only the data link that follows proves anything.
  *
  * Invariants. At most one dial or one stream exists; done() is the last thing that happens, with
  * the struct idle; no callback comes after handshake_cancel().
@@ -157,7 +158,7 @@ static void begin_ready(struct handshake *h)
         return;
     }
     h->step = HANDSHAKE_DRAINING;
-    timer_start(&h->deadline, HANDSHAKE_DRAIN_MS);
+    timer_start(&h->deadline, h->read_timeout_ms);
     stream_read_start(h->stream);
 }
 
@@ -235,9 +236,11 @@ void handshake_probe(struct handshake *h, const struct addr *at, const struct si
 }
 
 void handshake_send_ready(struct handshake *h, const struct addr *at,
-                          const struct signature *expect, uint32_t dial_timeout_ms)
+                          const struct signature *expect, uint32_t dial_timeout_ms,
+                          uint32_t read_timeout_ms)
 {
     h->is_ready = true;
+    h->read_timeout_ms = read_timeout_ms;
     start(h, at, expect, dial_timeout_ms);
 }
 

@@ -78,14 +78,13 @@ struct handshake {
     enum status early_status;
 };
 
-enum { HANDSHAKE_DRAIN_MS = 1000 }; /* how long READY's connection stays open at most */
-
 void handshake_init(struct handshake *h, struct loop *loop, handshake_done_fn *done, void *ctx);
-/* @read_timeout_ms is for the whole signature. @h must be idle. */
+/* @read_timeout_ms is for the whole signature, after READY as well. @h must be idle. */
 void handshake_probe(struct handshake *h, const struct addr *at, const struct signature *want,
                      uint32_t dial_timeout_ms, uint32_t read_timeout_ms);
 void handshake_send_ready(struct handshake *h, const struct addr *at,
-                          const struct signature *expect, uint32_t dial_timeout_ms);
+                          const struct signature *expect, uint32_t dial_timeout_ms,
+                          uint32_t read_timeout_ms);
 bool handshake_is_idle(const struct handshake *h);
 /* Drops what is under way; done() is not called. Fine when idle. */
 void handshake_cancel(struct handshake *h);

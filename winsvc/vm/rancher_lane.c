@@ -162,7 +162,8 @@ static void matched(struct rancher_lane *l)
     change_state(l, SESSION_HANDSHAKE);
     l->ops->on_change(l->ctx);
     dial_handshake_port(&at, l);
-    handshake_send_ready(&l->handshake, &at, l->config.signature, l->config.times->dial_timeout_ms);
+    handshake_send_ready(&l->handshake, &at, l->config.signature, l->config.times->dial_timeout_ms,
+                         l->config.times->read_timeout_ms);
 }
 
 /* A link that came while READY's connection was still winding up has moved the state on. */

@@ -257,6 +257,28 @@ static void nobody_there_is_said_with_a_reason(void **state)
     assert_true(view(w).last_error[0] != '\0');
 }
 
+static void error_shown_is_the_telling_one_and_stays(void **state)
+{
+    struct world *w = *state;
+    char before[sizeof view(w).last_error];
+
+    sim_run(w->sim);
+    memcpy(before, view(w).last_error, sizeof before);
+    assert_non_null(strstr(before, "generation A, port 6669"));
+    sim_advance_ms(w->sim, 5000);
+    assert_string_equal(view(w).last_error, before);
+    guest_listens(w, &B);
+    sim_advance_ms(w->sim, 1000);
+    sim_peer_send_text(accepted(w, B.handshake), "x");
+    sim_run(w->sim);
+    assert_string_equal(view(w).last_error,
+                        "generation B, port 6670: wrong signature at byte 1 of 69");
+    sim_advance_ms(w->sim, 4000); /* A finds nobody in the meantime */
+    assert_non_null(strstr(view(w).last_error, "wrong signature"));
+    guest_links(w, &A);
+    assert_string_equal(view(w).last_error, "");
+}
+
 static void first_probes_go_out_at_once_and_then_every_second(void **state)
 {
     struct world *w = *state;
@@ -967,6 +989,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(nobody_there_is_said_with_a_reason),
+        T(error_shown_is_the_telling_one_and_stays),
         T(first_probes_go_out_at_once_and_then_every_second),
         T(generation_a_comes_up),
         T(generation_b_comes_up),

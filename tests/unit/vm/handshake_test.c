@@ -121,7 +121,7 @@ static struct sim_peer *probe(struct world *w)
 static struct sim_peer *ready(struct world *w)
 {
     sim_next_dial(w->sim, ST_OK, 0);
-    handshake_send_ready(&w->h, &w->at, &SIGNATURE_A, 2000);
+    handshake_send_ready(&w->h, &w->at, &SIGNATURE_A, 2000, 5000);
     sim_run(w->sim);
     return sim_take_dialled(w->sim);
 }
@@ -283,9 +283,23 @@ static void ready_waits_no_longer_than_its_time_for_the_signature(void **state)
     struct world *w = *state;
 
     ready(w);
-    sim_advance_ms(w->sim, HANDSHAKE_DRAIN_MS - 1);
+    sim_advance_ms(w->sim, 4999);
     assert_int_equal(w->done, 0);
     sim_advance_ms(w->sim, 1);
+    expect(w, HANDSHAKE_READY, ST_OK);
+}
+
+/* A close while the guest still writes would end it before it reads. */
+static void ready_lets_a_slow_guest_finish_its_signature(void **state)
+{
+    struct world *w = *state;
+    struct sim_peer *guest = ready(w);
+
+    for (unsigned i = 0; i < 60; i++) {
+        assert_false(sim_peer_is_closed(guest));
+        sim_peer_send(guest, SIGNATURE_A.text + i, 1);
+        sim_advance_ms(w->sim, 80);
+    }
     expect(w, HANDSHAKE_READY, ST_OK);
 }
 
@@ -314,7 +328,7 @@ static struct sim_peer *ready_to_a_guest_that_does_not_read(struct world *w)
 
     sim_next_dial(w->sim, ST_OK, 5);
     sim_set_new_room(w->sim, 2);
-    handshake_send_ready(&w->h, &w->at, &SIGNATURE_A, 2000);
+    handshake_send_ready(&w->h, &w->at, &SIGNATURE_A, 2000, 5000);
     sim_advance_ms(w->sim, 5);
     guest = sim_take_dialled(w->sim);
     assert_string_equal(sim_peer_text(guest), "RE");
@@ -340,7 +354,7 @@ static void ready_that_is_never_taken_is_a_failure(void **state)
     struct world *w = *state;
 
     ready_to_a_guest_that_does_not_read(w);
-    sim_advance_ms(w->sim, HANDSHAKE_DRAIN_MS);
+    sim_advance_ms(w->sim, 5000);
     expect(w, HANDSHAKE_CUT, ST_TIMEOUT);
 }
 
@@ -352,7 +366,7 @@ static void cancel_at_any_step_leaves_nothing(void **state)
         for (unsigned is_ready = 0; is_ready < 2; is_ready++) {
             sim_next_dial(w->sim, ST_OK, 0);
             if (is_ready)
-                handshake_send_ready(&w->h, &w->at, &SIGNATURE_A, 2000);
+                handshake_send_ready(&w->h, &w->at, &SIGNATURE_A, 2000, 5000);
             else
                 handshake_probe(&w->h, &w->at, &SIGNATURE_A, 2000, 5000);
             for (unsigned i = 0; i < steps; i++)
@@ -386,6 +400,7 @@ int main(void)
         T(dial_that_cannot_start_is_reported_from_the_loop),
         T(ready_is_five_bytes_an_end_and_a_drain),
         T(ready_waits_no_longer_than_its_time_for_the_signature),
+        T(ready_lets_a_slow_guest_finish_its_signature),
         T(ready_counts_as_sent_when_the_guest_leaves_with_it),
         T(ready_counts_as_sent_when_the_guest_resets_after_it),
         T(ready_is_not_cut_short_by_an_early_signature),
