@@ -18,6 +18,7 @@ struct worker {
     struct loop *loop;
     struct worker_link *link;
     uint64_t reports;
+    struct timer stay; /* keeps the loop busy when nothing else does */
 };
 
 static void fill_health(void *ctx, struct health_report *out)
@@ -35,6 +36,10 @@ static void on_drain(void *ctx, uint32_t deadline_ms)
     struct worker *w = ctx;
 
     loop_uv_stop(w->loop);
+}
+
+static void on_stay_over(void *ctx)
+{
 }
 
 static void send_what_is_never_taken(struct worker *w)
@@ -77,7 +82,9 @@ static void on_shutdown(void *ctx, const char *command)
         exit(3);
     } else if (!strcmp(command, "close")) {
         worker_link_free(w->link);
-        hang();
+        w->link = NULL;
+        fclose(stdin); /* libuv leaves standard descriptors open */
+        timer_start(&w->stay, 60000);
     } else if (!strcmp(command, "out-of-order")) {
         send_what_is_never_taken(w);
     }
@@ -159,6 +166,7 @@ int main(int argc, char **argv)
 
     if (loop_uv_new(&w.loop, &e) != ST_OK)
         return 1;
+    timer_init(&w.stay, w.loop, on_stay_over, &w);
     if (!strcmp(mode, "garbage"))
         code = run_garbage(&w);
     else

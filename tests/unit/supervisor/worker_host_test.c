@@ -12,13 +12,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LIMIT_MS = 20000 };
+enum { LIMIT_MS = 20000, PULSE_MS = 10 };
 
 struct fixture {
     struct loop *loop;
     struct worker_host *host;
-    struct timer limit; /* keeps a broken test from waiting for ever */
-    bool is_over_limit;
+    struct timer pulse; /* so that a turn of the loop never waits long */
+    uint64_t limit_ms;  /* keeps a broken test from waiting for ever */
     char *argv[3];
     unsigned opened, health_news, changes, stopped;
     struct channel_peer peer;
@@ -57,9 +57,11 @@ static const struct worker_host_ops ops = {
     .on_stopped = on_stopped,
 };
 
-static void on_limit(void *ctx)
+static void on_pulse(void *ctx)
 {
-    ((struct fixture *)ctx)->is_over_limit = true;
+    struct fixture *f = ctx;
+
+    timer_start(&f->pulse, PULSE_MS);
 }
 
 static char program[] = TEST_WORKER, missing_program[] = TEST_WORKER "-that-is-not-there";
@@ -85,8 +87,9 @@ static void setup(struct fixture *f, char *file, char *mode, uint32_t start_ms)
     *f = (struct fixture){ .argv = { file, mode, NULL } };
     spec.argv = f->argv;
     assert_int_equal(loop_uv_new(&f->loop, NULL), ST_OK);
-    timer_init(&f->limit, f->loop, on_limit, f);
-    timer_start(&f->limit, LIMIT_MS);
+    f->limit_ms = loop_now_ms(f->loop) + LIMIT_MS;
+    timer_init(&f->pulse, f->loop, on_pulse, f);
+    timer_start(&f->pulse, PULSE_MS);
     assert_int_equal(worker_host_new(&f->host, f->loop, &config, &ops, f), ST_OK);
     assert_int_equal(worker_host_add(f->host, &spec, &index), ST_OK);
     worker_host_start(f->host);
@@ -100,11 +103,12 @@ static struct worker_view view(struct fixture *f)
     return v;
 }
 
-#define RUN_UNTIL(f, condition)                     \
-    do {                                            \
-        while (!(condition) && !(f)->is_over_limit) \
-            loop_uv_run_once((f)->loop);            \
-        assert_false((f)->is_over_limit);           \
+#define RUN_UNTIL(f, condition)                                  \
+    do {                                                         \
+        while (!(condition)) {                                   \
+            assert_true(loop_now_ms((f)->loop) < (f)->limit_ms); \
+            loop_uv_run_once((f)->loop);                         \
+        }                                                        \
     } while (0)
 
 static bool is_running(struct fixture *f)
@@ -114,7 +118,7 @@ static bool is_running(struct fixture *f)
 
 static void teardown(struct fixture *f)
 {
-    timer_stop(&f->limit);
+    timer_stop(&f->pulse);
     worker_host_free(f->host);
     loop_uv_free(f->loop);
 }
