@@ -78,8 +78,7 @@ static int explain_failure(const struct cli_status *s, enum status st, const str
 
     if (st == ST_DENIED) {
         snprintf(what, sizeof what, "no permission to read the status at %s", s->options.address);
-        complain(&s->env, what,
-                 "run it as an administrator, or ask one to admit you (--status-group)");
+        complain(&s->env, what, "run it as the owner of the service or an administrator");
         return CLI_NO_PERMISSION;
     }
     if (st == ST_NOTFOUND || st == ST_REFUSED) {

@@ -13,12 +13,23 @@ static const struct {
     const char *reason, *hint;
 } rows[] = {
     { "ComponentCrashLoop", "read the service's log: the component says there why it ends" },
+    { "AccessDenied", "put the agent's user into the group of docker.sock, restart it" },
+    { "ComponentNotServing", "see what that component says below" },
     { "ComponentRestarting", "nothing: it is started again by itself" },
     { "ComponentStarting", "nothing: wait a moment" },
+    { "ConnectionRefused", "in the guest: systemctl restart docker" },
+    { "DataPortTaken", "end Rancher Desktop's own host-switch, or the other rdlinkd" },
     { "EndpointFallback", "end the program that holds the name; it is taken back by itself" },
     { "EndpointTaken", "end the program that holds the name; it is taken by itself then" },
+    { "EngineSilent", "in the guest: systemctl status docker" },
     { "GuestNotAnswering", "start Rancher Desktop, or rdlink-agent in the guest" },
+    { "GuestUnreachable", "in the guest: systemctl status rdlink-bridge" },
+    { "NoListener", "start Rancher Desktop's distribution: wsl -d rancher-desktop" },
+    { "NoGuest", "see what the virtual machine says below" },
+    { "NotServing", "see what the agent says below" },
     { "NoVirtualMachine", "start Rancher Desktop or its WSL distribution" },
+    { "OutOfDescriptors", "raise LimitNOFILE, or find the client that never ends" },
+    { "SocketMissing", "in the guest: systemctl start docker" },
     { "SourceMissing", "start Rancher Desktop or its WSL distribution" },
     { "Stopping", "nothing: the service was told to end" },
 };

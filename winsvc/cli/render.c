@@ -7,7 +7,7 @@
  *
  *   PART                 STATE         FOR     DETAIL
  *   docker               NOT_SERVING   12s     pid 815, 2 restarts, last: Killed (signal 9)
- *     DockerReachable=False NoTarget: no guest yet     one line for each thing that is not true
+ *     DockerReachable=False NoTarget: no guest yet     one line for each thing that is false
  *     next  ...
  *   vm/dev               probing       12s     40 probes, 3 timeouts
  *   endpoint/docker      listening     12s     unix:/run/docker.sock
@@ -289,7 +289,8 @@ static void page_hint(struct page *p, const cJSON *condition)
     page_wrapped(p, 8, 8, hint);
 }
 
-/* Every condition that is not true, with what to do about it. */
+/* Every condition that is false, with what to do about it. Unknown is no trouble: it is what a part
+ * says that has not been asked, or does not apply; --json has it. */
 static void page_conditions(struct page *p, const cJSON *part)
 {
     const cJSON *c;
@@ -300,7 +301,7 @@ static void page_conditions(struct page *p, const cJSON *part)
         char line[LINE_MAX];
 
         text_of(c, "status", status);
-        if (!strcmp(status, "True"))
+        if (strcmp(status, "False"))
             continue;
         snprintf(line, sizeof line, "%s=%s %s: %s", text_of(c, "type", type), or_dash(status),
                  text_of(c, "reason", reason), text_of(c, "message", message));

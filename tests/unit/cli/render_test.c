@@ -107,13 +107,25 @@ static void a_hint_is_given_once(void **state)
     char *page =
         render("{'ready':true,'components':[{'name':'a','conditions':[{'type':'T','status':'False',"
                "'reason':'Same','message':'m'}]},{'name':'b','conditions':[{'type':'T',"
-               "'status':'Unknown','reason':'Same','message':'m'}]}]}");
+               "'status':'False','reason':'Same','message':'n'}]}]}");
     const char *first = strstr(page, "#same");
 
     (void)state;
     assert_non_null(first);
     assert_null(strstr(first + 1, "#same"));
-    assert_non_null(strstr(page, "T=Unknown Same: m\n"));
+    assert_non_null(strstr(page, "T=False Same: n\n"));
+    free(page);
+}
+
+static void what_is_true_or_unknown_is_no_trouble(void **state)
+{
+    char *page = render("{'components':[{'name':'a','conditions':[{'type':'T','status':'True',"
+                        "'reason':'R'},{'type':'U','status':'Unknown','reason':'R'}]}]}");
+
+    (void)state;
+    assert_null(strstr(page, "T=True"));
+    assert_null(strstr(page, "U=Unknown"));
+    assert_null(strstr(page, "next"));
     free(page);
 }
 
@@ -229,6 +241,7 @@ int main(void)
         cmocka_unit_test(ready_is_one_line_for_each_part),
         cmocka_unit_test(trouble_says_why_and_what_next),
         cmocka_unit_test(a_hint_is_given_once),
+        cmocka_unit_test(what_is_true_or_unknown_is_no_trouble),
         cmocka_unit_test(a_status_of_another_version_is_shown_as_far_as_it_goes),
         cmocka_unit_test(no_line_is_wider_than_80_columns),
         cmocka_unit_test(text_cannot_command_the_terminal),
