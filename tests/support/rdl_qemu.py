@@ -63,8 +63,8 @@ def kernel():
         package = _kernel_package()
         shutil.rmtree(unpacked, ignore_errors=True)
         unpacked.mkdir(parents=True)
-        subprocess.run(["apt-get", "-q", "download", package], cwd=unpacked, check=True,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", package],
+                       cwd=unpacked, check=True, stdout=subprocess.DEVNULL)
         (deb,) = unpacked.glob("*.deb")
         subprocess.run(["dpkg-deb", "-x", deb.name, "."], cwd=unpacked, check=True)
         deb.unlink()

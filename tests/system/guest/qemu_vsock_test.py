@@ -34,7 +34,14 @@ def tearDownModule():
 
 def start_agent(options=""):
     guest.run(f"{AGENT} {options} >>/run/agent.log 2>&1 & echo $! >/run/agent.pid")
-    rdl.wait_until(lambda: connect(BRIDGE) is not None, 20, "the bridge accepts")
+    rdl.wait_until(bridge_accepts, 20, "the bridge accepts")
+
+
+def bridge_accepts():
+    s = connect(BRIDGE)
+    if s:
+        s.close()
+    return s is not None
 
 
 def accepted():
@@ -59,6 +66,12 @@ def connect(port):
 
 
 def read_all(s):
+    """What comes until the peer's end; the connection is closed then."""
+    with s:
+        return read_to_end(s)
+
+
+def read_to_end(s):
     out = b""
     while piece := s.recv(65536):
         out += piece
@@ -80,8 +93,9 @@ class HostSide(unittest.TestCase):
 
     def test_the_other_end_first_and_our_data_after_it(self):
         s = connect(BRIDGE)
+        self.addCleanup(s.close)
         s.sendall(b"S")
-        got = read_all(s)
+        got = read_to_end(s)
         want = bytes((i * 31 >> 3) & 255 for i in range(8 << 20))
         self.assertEqual(hashlib.sha256(got).digest(), hashlib.sha256(want).digest())
         s.sendall(b"still open in this direction")
