@@ -53,7 +53,6 @@ def reap():
 
 
 def main():
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     private_directories()
     control_groups()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)

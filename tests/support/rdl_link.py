@@ -52,13 +52,16 @@ class Agent:
 class Host:
     """`rdlinkd run`: the controller and its docker worker."""
 
-    def __init__(self, session, wrapper=(), programs=None, options=()):
+    def __init__(self, session, name=None, endpoint=None, wrapper=(), programs=None, options=()):
         self.session = session
-        self.endpoint = session.path("docker-host.sock")
-        self.fallback = session.path("docker-fallback.sock")
-        self.status_socket = session.path("status.sock")
+        folder = session.dir / (name or "")  # a second one has machines and names of its own
+        folder.mkdir(exist_ok=True)
+        self.log_name = "-".join(filter(None, ("rdlinkd", name)))
+        self.endpoint = endpoint or str(folder / "docker-host.sock")
+        self.fallback = str(folder / "docker-fallback.sock")
+        self.status_socket = str(folder / "status.sock")
         self._argv = [*wrapper, rdl.binary("rdlinkd", programs), "run",
-                      "--vm-folder", str(session.dir),
+                      "--vm-folder", str(folder),
                       "--endpoint", f"unix:{self.endpoint}",
                       "--endpoint-fallback", f"unix:{self.fallback}",
                       "--status", f"unix:{self.status_socket}", *options]
@@ -66,7 +69,7 @@ class Host:
         self.start()
 
     def start(self):
-        self.process = self.session.start("rdlinkd", self._argv)
+        self.process = self.session.start(self.log_name, self._argv)
         rdl.wait_until(lambda: self.answers() or not self.process.alive(), 20,
                        "rdlinkd shows its status")
         if not self.process.alive():

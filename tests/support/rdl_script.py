@@ -6,6 +6,8 @@ import os
 import socket
 import threading
 
+import rdl_http
+
 
 class Server:
     """Listens at `path` from `with` to its end; `script(connection)` runs in a thread for each
@@ -57,3 +59,11 @@ class Server:
                 self.script(connection)
             except Exception as failure:  # handed to the test's thread
                 self.failures.append(failure)
+
+
+def answer_ping(connection):
+    """A script: answers one HTTP request with 200 and OK. Whoever leaves without one is let go, as
+    rdlinkd does when it gives a question to the engine up."""
+    with contextlib.suppress(ConnectionError):
+        rdl_http.read_head(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK")

@@ -24,15 +24,10 @@ def setUpModule():
     global session, agent, host
     session = rdl.Session()
     unittest.addModuleCleanup(session.close)
-    with rdl_script.Server(session.path("docker.sock"), answer_ping):
+    with rdl_script.Server(session.path("docker.sock"), rdl_script.answer_ping):
         agent = rdl_link.Agent(session, session.path("docker.sock"))
         host = rdl_link.Host(session)
         host.wait_serving()
-
-
-def answer_ping(connection):
-    if is_probe(connection):
-        answer_probe(connection)
 
 
 def is_probe(connection):
@@ -41,16 +36,11 @@ def is_probe(connection):
     return connection.recv(4, socket.MSG_PEEK)[:4] in (b"GET ", b"HEAD")
 
 
-def answer_probe(connection):
-    rdl_http.read_head(connection)
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK")
-
-
 def scripted(script):
     """A docker.sock that runs `script` for clients and answers rdlinkd's probe."""
     def either(connection):
         if is_probe(connection):
-            answer_probe(connection)
+            rdl_script.answer_ping(connection)
         else:
             script(connection)
     return rdl_script.Server(session.path("docker.sock"), either)

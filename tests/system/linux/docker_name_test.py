@@ -27,11 +27,6 @@ sys.stdin.read()
 """
 
 
-def answer_ping(connection):
-    rdl_http.read_head(connection)
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK")
-
-
 def serves(path):
     return rdl_http.request(path, "GET", "/_ping").status == 200
 
@@ -44,7 +39,8 @@ def endpoint_of(host, path):
 class Name(unittest.TestCase):
     def setUp(self):
         self.session = self.enterContext(rdl.Session())
-        self.enterContext(rdl_script.Server(self.session.path("docker.sock"), answer_ping))
+        self.enterContext(
+            rdl_script.Server(self.session.path("docker.sock"), rdl_script.answer_ping))
         rdl_link.Agent(self.session, self.session.path("docker.sock"))
         self.wanted = self.session.path("docker-host.sock")
 
@@ -85,16 +81,13 @@ class Name(unittest.TestCase):
         first = rdl_link.Host(self.session)
         first.wait_serving()
         worker = first.worker()["pid"]
-        second = self.session.start("rdlinkd-second", [
-            rdl.binary("rdlinkd"), "run", "--vm-folder", str(self.session.dir),
-            "--endpoint", f"unix:{self.wanted}",
-            "--endpoint-fallback", f"unix:{self.session.path('second-fallback.sock')}",
-            "--status", f"unix:{self.session.path('second-status.sock')}"])
-        rdl.wait_until(lambda: serves(self.session.path("second-fallback.sock")), 20,
-                       "the second one serves at its fallback")
-        first.wait_serving()
+        second = rdl_link.Host(self.session, name="second", endpoint=self.wanted)
+        rdl.wait_until(lambda: endpoint_of(second, self.wanted)["state"] == "fallback", 20,
+                       "the second one is at its fallback")
+        self.assertEqual(endpoint_of(second, self.wanted)["owner"]["pid"], first.process.pid)
+        self.assertTrue(serves(self.wanted))
         self.assertEqual(first.worker()["pid"], worker)
-        self.assertEqual(second.stop(), 0)
+        self.assertEqual(second.process.stop(), 0)
         self.assertTrue(serves(self.wanted), "the second one's end took the first one's name away")
 
     def test_removed_socket_file_is_made_again(self):

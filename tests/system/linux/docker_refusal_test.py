@@ -31,20 +31,15 @@ def setUpModule():
     docker = rdl_link.Docker(session, host.endpoint)
 
 
-def answer_ping(connection):
-    rdl_http.read_head(connection)
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK")
-
-
 class Refusal(unittest.TestCase):
     """Each test makes one thing unreachable and then asks in every way."""
 
     def check(self, what):
+        self.check_cli(what)
         self.check_raw(what)
         self.check_head()
         self.check_with_body()
         self.check_not_http()
-        self.check_cli(what)
 
     def refused(self, method, target, **options):
         answer = rdl_http.request(host.endpoint, method, target, **options)
@@ -77,14 +72,15 @@ class Refusal(unittest.TestCase):
         self.assertLess(time.monotonic() - began, BOUND_S)
 
     def check_cli(self, what):
-        """The CLI asks up to three times (HEAD and GET /_ping, then the request itself)."""
+        """The CLI asks several times (HEAD and GET /_ping, then the request itself) and must still
+        end within the bound."""
         began = time.monotonic()
         done = docker.run("ps", check=False)
         seconds = time.monotonic() - began
         self.assertNotEqual(done.returncode, 0)
         self.assertIn(b"Error response from daemon: ", done.stderr)
-        self.assertLess(seconds, 3 * BOUND_S)
         rdl.measured(f"{what}, docker ps refused", seconds)
+        self.assertLess(seconds, BOUND_S)
 
     def agent(self, target="docker.sock"):
         agent = rdl_link.Agent(session, session.path(target))
@@ -104,14 +100,14 @@ class Refusal(unittest.TestCase):
         self.check("no guest")
 
     def test_agent_gone(self):
-        with rdl_script.Server(session.path("docker.sock"), answer_ping):
+        with rdl_script.Server(session.path("docker.sock"), rdl_script.answer_ping):
             agent = self.agent()
             host.wait_serving()
             agent.process.kill()
             self.check("agent killed")
 
     def test_agent_frozen(self):
-        with rdl_script.Server(session.path("docker.sock"), answer_ping):
+        with rdl_script.Server(session.path("docker.sock"), rdl_script.answer_ping):
             agent = self.agent()
             host.wait_serving()
             agent.process.send(signal.SIGSTOP)
@@ -136,7 +132,7 @@ class Refusal(unittest.TestCase):
     def test_docker_sock_appears_later(self):
         self.agent()
         self.answered_by_agent("docker.sock")
-        with rdl_script.Server(session.path("docker.sock"), answer_ping):
+        with rdl_script.Server(session.path("docker.sock"), rdl_script.answer_ping):
             rdl.measured("docker.sock appeared, until served", host.wait_serving())
 
 
