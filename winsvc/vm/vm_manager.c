@@ -63,15 +63,16 @@ static void on_gone(void *ctx, const struct vm_info *vm)
 {
     struct vm_manager *m = ctx;
     int i = index_of(m, vm->id);
-    unsigned behind;
 
     if (i < 0)
         return;
     log_info(LOG_VM, "vm=%s is gone", m->running.vms[i].id);
     guest_session_free(m->sessions[i]);
-    behind = --m->running.count - (unsigned)i;
-    memmove(&m->running.vms[i], &m->running.vms[i + 1], behind * sizeof m->running.vms[0]);
-    memmove(&m->sessions[i], &m->sessions[i + 1], behind * sizeof m->sessions[0]);
+    m->running.count--;
+    for (unsigned k = (unsigned)i; k < m->running.count; k++) {
+        m->running.vms[k] = m->running.vms[k + 1];
+        m->sessions[k] = m->sessions[k + 1];
+    }
 }
 
 static void on_come(void *ctx, const struct vm_info *vm)

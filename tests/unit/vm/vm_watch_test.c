@@ -4,23 +4,23 @@
 #include "support/cmocka_all.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* "id@cid" words; the result of a diff is written the same way, "-" for gone, "+" for come. */
 static struct vm_snapshot snapshot(const char *words)
 {
     struct vm_snapshot s = { .source_exists = true };
-    int used = 0;
-    char id[VM_ID_MAX];
-    unsigned cid;
 
-    while (sscanf(words, " %63[^@ ]@%u%n", id, &cid, &used) == 2) {
+    while (*words) {
         struct vm_info *vm = &s.vms[s.count++];
+        size_t id_bytes = strcspn(words, "@");
+        char *end;
 
-        memcpy(vm->id, id, sizeof id);
+        memcpy(vm->id, words, id_bytes);
         vm->addr.kind = ADDR_VSOCK;
-        vm->addr.cid = cid;
-        words += used;
+        vm->addr.cid = (uint32_t)strtoul(words + id_bytes + 1, &end, 10);
+        words = end + strspn(end, " ");
     }
     return s;
 }
