@@ -219,17 +219,32 @@ static int64_t days_from_civil(int year, int month, int day)
     return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
 }
 
-/* RFC 3339 in UTC, as our service writes it. False when it is anything else. */
+/* Exactly @digits digits and then @after; moves *at past both. */
+static bool take_number(const char **at, unsigned digits, char after, int *out)
+{
+    *out = 0;
+    for (; digits; digits--, (*at)++) {
+        if (**at < '0' || **at > '9')
+            return false;
+        *out = 10 * *out + (**at - '0');
+    }
+    return *(*at)++ == after;
+}
+
+/* RFC 3339 in UTC with milliseconds, as our service writes it. False when it is anything else. */
 static bool parse_time(const char *text, int64_t *wall_ms)
 {
-    int year, month, day, hour, minute, second, ms = 0;
+    int year, month, day, hour, minute, second, ms;
 
-    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3d", &year, &month, &day, &hour, &minute, &second,
-               &ms) < 6 ||
-        year < 1970 || month < 1 || month > 12 || day < 1 || day > 31)
+    if (!take_number(&text, 4, '-', &year) || !take_number(&text, 2, '-', &month) ||
+        !take_number(&text, 2, 'T', &day) || !take_number(&text, 2, ':', &hour) ||
+        !take_number(&text, 2, ':', &minute) || !take_number(&text, 2, '.', &second) ||
+        !take_number(&text, 3, 'Z', &ms))
+        return false;
+    if (month < 1 || month > 12 || day < 1 || day > 31)
         return false;
     *wall_ms = ((days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60000 +
-               second * 1000 + ms;
+               (int64_t)second * 1000 + ms;
     return true;
 }
 

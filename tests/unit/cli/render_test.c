@@ -43,10 +43,11 @@ static const char ready[] =
     "'lastTransitionTime':'2026-11-22T00:56:48.000Z'}],"
     "'components':[{'name':'docker','state':'SERVING','pid':815,'restarts':0,"
     "'since':'2026-11-22T00:59:48.500Z','lastExit':null,'crashLoop':false,'conditions':[]}],"
-    "'instances':[{'vm':'dev','state':'control','generation':'v2','since':'2026-11-21T20:00:00Z',"
+    "'instances':[{'vm':'dev','state':'control','generation':'v2','since':'2026-11-21T20:00:00."
+    "000Z',"
     "'agent':{'version':'0.1.0','serving':true,'conditions':[]},'conditions':[]}],"
     "'endpoints':[{'name':'docker','state':'listening','requested':'unix:/run/docker.sock',"
-    "'address':'unix:/run/docker.sock','since':'2026-11-18T00:00:00Z'}]}";
+    "'address':'unix:/run/docker.sock','since':'2026-11-18T00:00:00.000Z'}]}";
 
 static void ready_is_one_line_for_each_part(void **state)
 {
@@ -75,7 +76,7 @@ static const char degraded[] =
     "'message':'the engine at the other end of a rather long way did not answer within two "
     "seconds'}]}],"
     "'instances':[{'vm':'6b6f5c1e-facb-11e6-bd58-64006a7986d3','state':'probing',"
-    "'generation':'none','since':'2026-11-22T00:59:00Z','lastError':'connection refused',"
+    "'generation':'none','since':'2026-11-22T00:59:00.000Z','lastError':'connection refused',"
     "'agent':null,'conditions':[]}],"
     "'endpoints':[{'name':'docker','state':'fallback','requested':'npipe:docker_engine',"
     "'address':'npipe:rancher_docker','since':null}]}";
@@ -137,7 +138,7 @@ static void a_status_of_another_version_is_shown_as_far_as_it_goes(void **state)
         "{'ready':'yes','conditions':{},'components':'none','instances':[1,null,'x',[]]}",
         "{'components':[{'name':7,'state':{},'restarts':'many','since':'yesterday','pid':-1e99,"
         "'lastExit':'once','conditions':[5]}],'endpoints':[{}],'new':{'field':[1]}}",
-        "{'conditions':[{'type':'Ready','lastTransitionTime':'2026-99-99T00:00:00Z'}]}",
+        "{'conditions':[{'type':'Ready','lastTransitionTime':'2026-99-99T00:00:00.000Z'}]}",
     };
 
     (void)state;
