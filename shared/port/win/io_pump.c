@@ -107,6 +107,7 @@ enum status io_pump_acquire(struct io_pump **out, struct loop *loop, struct errm
         st = pump_new(&p, loop, e);
         if (st)
             goto out;
+        ASSERT(p);
         p->next = pumps;
         pumps = p;
     }

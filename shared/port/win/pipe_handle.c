@@ -10,9 +10,9 @@
  *               FILE_CREATE_PIPE_INSTANCE, which the descriptor gives the server's account only.
  *
  * Wine 8 ignores the disposition and lets clients reach a SYNCHRONIZE-only instance. The second is
- * cured by disconnecting the instance, which it is on Windows anyway; for the first, the name is
- * looked up beforehand, which is also how a taken name is told from a missing right. The look is no
- * protection against a race; FILE_CREATE is.
+ * cured by make_unreachable(); for the first, the name is looked up beforehand, which is also how a
+ * taken name is told from a missing right. The look is no protection against a race; FILE_CREATE
+ * is.
  *
  * The kernel's quotas: 64 KiB each way. A write that fits ends at once, so the usual request and
  * answer never wait for the other side to read.
@@ -87,6 +87,13 @@ static enum status descriptor(PSECURITY_DESCRIPTOR *out, const char *sddl, struc
     return ST_INVAL;
 }
 
+/* As anonymous: whoever serves there learns nothing of us and cannot act as us. */
+static HANDLE open_for_a_look(const wchar_t *path)
+{
+    return CreateFileW(path, FILE_READ_ATTRIBUTES, 0, NULL, OPEN_EXISTING,
+                       SECURITY_SQOS_PRESENT | SECURITY_ANONYMOUS | FILE_FLAG_OVERLAPPED, NULL);
+}
+
 static enum status create_failed(enum pipe_create how, NTSTATUS nt, struct errmsg *e)
 {
     DWORD error = RtlNtStatusToDosError(nt);
@@ -99,6 +106,17 @@ static enum status create_failed(enum pipe_create how, NTSTATUS nt, struct errms
     case ERROR_PIPE_BUSY: win_error_set(e, "create pipe", error); return ST_EXISTS;
     default: return win_error_set(e, "create pipe", error);
     }
+}
+
+/* For Wine: a client that has come and gone leaves an instance that can be disconnected, and a
+ * disconnected one is out of the way. On Windows it is that from the start: busy, nothing opens. */
+static void make_unreachable(HANDLE claim, const wchar_t *path)
+{
+    HANDLE client = open_for_a_look(path);
+    if (client == INVALID_HANDLE_VALUE)
+        return;
+    CloseHandle(client);
+    DisconnectNamedPipe(claim);
 }
 
 enum status pipe_create(HANDLE *out, const wchar_t *path, enum pipe_create how, bool byte_mode,
@@ -140,7 +158,7 @@ enum status pipe_create(HANDLE *out, const wchar_t *path, enum pipe_create how, 
     if (!NT_SUCCESS(nt))
         return create_failed(how, nt, e);
     if (how == PIPE_CLAIM)
-        DisconnectNamedPipe(h); /* for Wine; on Windows it is, and the call fails */
+        make_unreachable(h, path);
     *out = h;
     return ST_OK;
 }
@@ -166,8 +184,7 @@ void pipe_find_owner(const wchar_t *path, struct claim_owner *owner)
 {
     ULONG pid = 0;
     *owner = (struct claim_owner){ 0 };
-    HANDLE h = CreateFileW(path, FILE_READ_ATTRIBUTES, 0, NULL, OPEN_EXISTING,
-                           SECURITY_SQOS_PRESENT | SECURITY_ANONYMOUS | FILE_FLAG_OVERLAPPED, NULL);
+    HANDLE h = open_for_a_look(path);
     if (h == INVALID_HANDLE_VALUE)
         return;
     if (GetNamedPipeServerProcessId(h, &pid) && pid != 0) {
