@@ -30,6 +30,7 @@
 #include "ipc/channel.h"
 
 #include "base/util.h"
+#include "base/version.h"
 #include "ipc/envelope.h"
 #include "ipc/peer_text.h"
 #include "port/loop.h"
@@ -41,7 +42,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_QUEUED_BYTES = 4 * IPC_MAX_MESSAGE, LINGER_MS = 1000, DETAIL_MAX = 128 };
+enum {
+    MAX_QUEUED_BYTES = 4 * IPC_MAX_MESSAGE,
+    LINGER_MS = 1000,
+    DETAIL_MAX = 128,
+    VERSION_TEXT_MAX = 32
+};
 
 enum channel_state { CHANNEL_GREETING, CHANNEL_OPEN, CHANNEL_ENDED };
 
@@ -228,19 +234,25 @@ static enum status send_message(struct channel *c, const Rdlink__V1__Envelope *m
     return st;
 }
 
-static char version_text[] = RDLINK_VERSION;
+/* Ours, as the messages want it: protobuf-c has no const strings. */
+static char *version_text(char buf[static VERSION_TEXT_MAX])
+{
+    snprintf(buf, VERSION_TEXT_MAX, "%s", rdlink_version());
+    return buf;
+}
 
 static void send_hello(struct channel *c)
 {
     Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
     Rdlink__V1__Hello hello = RDLINK__V1__HELLO__INIT;
+    char version[VERSION_TEXT_MAX];
 
     hello.major = IPC_MAJOR;
     hello.minor = IPC_MINOR;
     hello.role = c->config.role;
     hello.instance = c->instance;
     hello.pid = (uint64_t)sys_pid();
-    hello.version = version_text;
+    hello.version = version_text(version);
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_HELLO;
     msg.hello = &hello;
     send_message(c, &msg);
@@ -250,13 +262,14 @@ static void send_hello_ack(struct channel *c)
 {
     Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
     Rdlink__V1__HelloAck ack = RDLINK__V1__HELLO_ACK__INIT;
+    char version[VERSION_TEXT_MAX];
 
     ack.major = IPC_MAJOR;
     ack.minor = IPC_MINOR;
     ack.role = c->config.role;
     ack.instance = c->instance;
     ack.pid = (uint64_t)sys_pid();
-    ack.version = version_text;
+    ack.version = version_text(version);
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_HELLO_ACK;
     msg.hello_ack = &ack;
     send_message(c, &msg);
