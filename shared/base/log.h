@@ -45,7 +45,7 @@ const char *log_component_name(enum log_component c);
 
 void log_set_level(enum log_level level);
 /* NULL restores the default sink: stderr, one write per line, "<time> <level> <component>: ...". */
-void log_set_sink(log_sink_fn *sink, void *ctx);
+void log_set_sink(log_sink_fn *fn, void *ctx);
 
 void log_write(enum log_level level, enum log_component from, const char *fmt, ...)
     PRINTF_LIKE(3, 4);

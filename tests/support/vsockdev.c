@@ -388,7 +388,7 @@ static ssize_t put(const struct hdr *h, int fd, size_t want)
 {
     struct vring *v = &rings[0];
     struct iovec iov[8], data[8];
-    uint16_t head;
+    uint16_t head = 0;
     size_t hl = sizeof(*h), left = sizeof(*h), room = want;
     struct hdr full = *h;
     ssize_t n = 0;
@@ -544,7 +544,7 @@ static void reply(int s, struct msg *m, uint32_t size)
 {
     m->flags = 1 | 4;
     m->size = size;
-    if (write(s, m, 12 + size) != (ssize_t)(12 + size))
+    if (write(s, m, 12 + size) != (ssize_t)12 + size)
         die("reply: %s", strerror(errno));
 }
 

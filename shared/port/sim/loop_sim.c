@@ -120,7 +120,7 @@ static struct sim_event *choose(struct sim *sim, bool timers_due)
             break;
         due++;
     }
-    if (sim->shuffle)
+    if (sim->shuffle && (due > 0 || timers_due))
         pick = (unsigned)(random_next(sim) % (due + (timers_due ? 1 : 0)));
     if (pick >= due)
         return NULL;

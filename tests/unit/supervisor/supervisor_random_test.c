@@ -45,7 +45,7 @@ static uint32_t draw(struct world *w)
 
 static unsigned below(struct world *w, unsigned n)
 {
-    return draw(w) % n;
+    return (unsigned)(((uint64_t)draw(w) * n) >> 32);
 }
 
 static enum worker_state state_of(struct world *w, unsigned index)
