@@ -4,7 +4,7 @@
  * The owner (the controller) fills one from its parts whenever it is asked; nothing in it points
  * into another module, so the views (status_json, later events and metrics) never touch live
  * objects. Every array is bounded and says how many it had to leave out. A snapshot is about
- * 300 KiB: keep it on the heap. Pure; any thread.
+ * 380 KiB: keep it on the heap. Pure; any thread.
  *
  * Use: snapshot_init(), then source and stopping, snapshot_add_*() for each part, and last
  * snapshot_conclude(), which draws phase and the condition Ready from the parts.

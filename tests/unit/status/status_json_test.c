@@ -5,6 +5,7 @@
  */
 #include "support/cmocka_all.h"
 
+#include "port/stream.h"
 #include "status/snapshot.h"
 #include "status/status_json.h"
 
@@ -427,6 +428,75 @@ static void hostile_text_stays_json_and_printable(void **state)
     free(s);
 }
 
+/* Quotes: the longest that text can become. */
+static void fill_text(char *text, size_t cap)
+{
+    memset(text, '"', cap - 1);
+    text[cap - 1] = '\0';
+}
+
+static void fill_conditions(struct condition_set *set)
+{
+    for (set->count = 0; set->count < CONDITION_SET_MAX; set->count++) {
+        struct condition *c = &set->items[set->count];
+
+        fill_text(c->type, sizeof c->type);
+        fill_text(c->reason, sizeof c->reason);
+        fill_text(c->message, sizeof c->message);
+        c->observed_generation = UINT64_MAX;
+    }
+}
+
+static void fill_counters(struct snapshot_counters *counters)
+{
+    for (counters->count = 0; counters->count < HEALTH_MAX_COUNTERS; counters->count++) {
+        struct health_counter *c = &counters->items[counters->count];
+
+        fill_text(c->name, sizeof c->name);
+        c->value = UINT64_MAX;
+    }
+}
+
+/* Otherwise the server could not send it: STREAM_MAX_QUEUED bounds one answer to a slow reader. */
+static void the_largest_status_fits_a_stream(void **state)
+{
+    struct snapshot *s = empty_snapshot();
+    char *text;
+    size_t len;
+
+    (void)state;
+    fill_conditions(&s->conditions);
+    s->component_count = SNAPSHOT_MAX_COMPONENTS;
+    for (unsigned i = 0; i < s->component_count; i++) {
+        struct snapshot_component *c = &s->components[i];
+
+        fill_text(c->name, sizeof c->name);
+        c->last_exit.any = true;
+        fill_text(c->last_exit.message, sizeof c->last_exit.message);
+        fill_conditions(&c->conditions);
+        fill_counters(&c->counters);
+    }
+    s->instance_count = SNAPSHOT_MAX_INSTANCES;
+    for (unsigned i = 0; i < s->instance_count; i++) {
+        struct snapshot_instance *v = &s->instances[i];
+
+        fill_text(v->address, sizeof v->address);
+        fill_text(v->last_error, sizeof v->last_error);
+        v->agent.reports = true;
+        fill_conditions(&v->conditions);
+        fill_counters(&v->counters);
+        fill_conditions(&v->agent.conditions);
+        fill_counters(&v->agent.counters);
+    }
+    s->endpoint_count = SNAPSHOT_MAX_ENDPOINTS;
+    for (unsigned i = 0; i < s->endpoint_count; i++)
+        fill_text(s->endpoints[i].message, sizeof s->endpoints[i].message);
+    assert_int_equal(status_json_render(s, &text, &len), ST_OK);
+    assert_in_range(len, STREAM_MAX_QUEUED / 4, STREAM_MAX_QUEUED - 4096);
+    status_json_free(text);
+    free(s);
+}
+
 static void times_are_rfc3339_in_utc(void **state)
 {
     static const struct {
@@ -501,6 +571,7 @@ int main(void)
         cmocka_unit_test(conditions_have_kubernetes_six_fields),
         cmocka_unit_test(large_counters_keep_every_digit),
         cmocka_unit_test(hostile_text_stays_json_and_printable),
+        cmocka_unit_test(the_largest_status_fits_a_stream),
         cmocka_unit_test(times_are_rfc3339_in_utc),
         cmocka_unit_test(lack_of_memory_is_a_status),
     };
