@@ -27,18 +27,18 @@ struct stream;
 
 enum { IPC_MAJOR = 1, IPC_MINOR = 0, IPC_MAX_MESSAGE = 65536 };
 
-#define CHANNEL_END_LIST(X)                                                                        \
-    X(CLOSED_BY_PEER, "ClosedByPeer")        /* clean end between two messages */                 \
-    X(TRUNCATED, "Truncated")                /* end within a message */                           \
-    X(OVERSIZED, "Oversized")                /* length above IPC_MAX_MESSAGE */                   \
-    X(EMPTY, "Empty")                        /* length 0, or an Envelope without a body early */  \
-    X(MALFORMED, "Malformed")                /* not a protobuf Envelope */                        \
-    X(OUT_OF_ORDER, "OutOfOrder")            /* a message at the wrong time, a sequence gap */    \
-    X(VERSION_MISMATCH, "VersionMismatch")   /* other major version */                            \
-    X(ROLE_MISMATCH, "RoleMismatch")         /* not the kind of peer that belongs here */         \
-    X(SILENT, "Silent")                      /* nothing heard for too long */                     \
-    X(NOT_READING, "NotReading")             /* peer lets our messages pile up */                 \
-    X(STREAM_ERROR, "StreamError")           /* reset or I/O error */                             \
+#define CHANNEL_END_LIST(X)                                                                    \
+    X(CLOSED_BY_PEER, "ClosedByPeer")      /* clean end between two messages */                \
+    X(TRUNCATED, "Truncated")              /* end within a message */                          \
+    X(OVERSIZED, "Oversized")              /* length above IPC_MAX_MESSAGE */                  \
+    X(EMPTY, "Empty")                      /* length 0, or an Envelope without a body early */ \
+    X(MALFORMED, "Malformed")              /* not a protobuf Envelope */                       \
+    X(OUT_OF_ORDER, "OutOfOrder")          /* a message at the wrong time, a sequence gap */   \
+    X(VERSION_MISMATCH, "VersionMismatch") /* other major version */                           \
+    X(ROLE_MISMATCH, "RoleMismatch")       /* not the kind of peer that belongs here */        \
+    X(SILENT, "Silent")                    /* nothing heard for too long */                    \
+    X(NOT_READING, "NotReading")           /* peer lets our messages pile up */                \
+    X(STREAM_ERROR, "StreamError")         /* reset or I/O error */                            \
     X(NO_MEMORY, "NoMemory")
 
 enum channel_end {
@@ -54,11 +54,11 @@ enum channel_side { CHANNEL_OPENER, CHANNEL_ACCEPTOR };
 
 struct channel_config {
     enum channel_side side;
-    Rdlink__V1__Role role;      /* ours */
-    const char *instance;       /* copied; "" where there is none */
+    Rdlink__V1__Role role;              /* ours */
+    const char *instance;               /* copied; "" where there is none */
     const Rdlink__V1__Role *peer_roles; /* whom we take; borrowed, static */
     unsigned peer_role_count;
-    uint32_t silence_ms;        /* 0 = no limit */
+    uint32_t silence_ms; /* 0 = no limit */
 };
 
 /* What is known of the peer after the greeting. */
