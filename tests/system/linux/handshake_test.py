@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""rdlinkd finds Rancher's guests, generations A and B, by their own handshake.
+"""rdlinkd finds Rancher's guests, generations A and B, by their own handshake, and our agent by its.
 
-rdlinkd is the real one; the guests are scripted (tests/support/rancher_guest.py) on hybrid sockets
+rdlinkd and the agent are the real ones; Rancher's guests are scripted (tests/support/rancher_guest.py) on hybrid sockets
 in its folder of machines. What the host believes is read from GET /v1/status.
 """
 
@@ -111,6 +111,20 @@ class HandshakeTest(unittest.TestCase):
         guest.stop()
         machine.close()
         self.expect("vm1 is gone", lambda: self.instance() is None)
+
+    # ---- our own agent ---------------------------------------------------------------------
+
+    def test_agent_is_found_lost_and_found_again(self):
+        agent = rdl_link.Agent(self.session, self.session.path("no-docker.sock"))
+        self.expect("the control channel is open", lambda: self.lane("v2") == "control")
+        self.expect("it says that docker is not there",
+                    lambda: self.reason("AgentHealthy") == "NotServing")
+        self.assertEqual(self.instance()["agent"]["pid"], agent.process.pid)
+        self.assertEqual(self.reason("LinkUp"), "ControlOnly")
+        agent.process.kill()
+        self.expect("its loss is named", lambda: self.reason("AgentHealthy") == "AgentLost")
+        agent.start()
+        self.expect("it is found again", lambda: self.lane("v2") == "control")
 
     # ---- other guests ---------------------------------------------------------------------
 
