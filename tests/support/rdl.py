@@ -57,7 +57,7 @@ def binary(name, folder=None):
 
 def tool(name, package):
     """Path of a program of the system, or Skip with the Debian package that has it."""
-    path = shutil.which(name, path=f"/usr/sbin:/sbin:{os.environ.get('PATH', '')}")
+    path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if not path:
         raise Skip(f"{name} is not installed (Debian package {package})")
     return path
@@ -83,6 +83,30 @@ def wait_until(condition, timeout, what, every=0.02):
 def measured(what, seconds):
     """One figure of the run, in the form that the documentation collects."""
     print(f"measured: {what}: {seconds:.3f} s", flush=True)
+
+
+class Stalls:
+    """How much later than asked this machine woke a sleeper up, at worst, during the `with`. A
+    test of a bound adds .worst_s to it, so that it judges our programs and not the machine."""
+
+    STEP_S = 0.005
+
+    def __enter__(self):
+        self.worst_s = 0.0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join()
+
+    def _watch(self):
+        while not self._end.is_set():
+            began = time.monotonic()
+            time.sleep(self.STEP_S)
+            self.worst_s = max(self.worst_s, time.monotonic() - began - self.STEP_S)
 
 
 class Process:

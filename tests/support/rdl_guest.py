@@ -141,5 +141,5 @@ class Engine:
 
 def _last_error(log):
     lines = log.splitlines()
-    fatal = [line for line in lines if "level=fatal" in line or "failed to start" in line]
-    return (fatal or lines or ["no output"])[-1][-200:]
+    fatal = [line for line in lines if "failed to start" in line]
+    return (fatal or lines or ["no output"])[-1].rpartition("failed to start daemon: ")[2][:200]

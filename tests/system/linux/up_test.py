@@ -23,12 +23,25 @@ class Up(unittest.TestCase):
         self.base.mkdir()
         self.before = set(engine_cgroups())
 
-    def start(self, *options):
-        """up.py with its directory under self.base, which also marks all that it starts."""
-        up = self.session.start("up", [sys.executable, "-B", UP, *options],
-                                env={"RDL_TMP": str(self.base)}, stdout=subprocess.PIPE, text=True)
+    def start(self, *options, refused=None):
+        """up.py with its directory under self.base, which also marks all that it starts. `refused`
+        is a program that this machine shall not be allowed to run."""
+        env = {"RDL_TMP": str(self.base)}
+        if refused:
+            env["PATH"] = f"{self.forbid(refused)}:{os.environ['PATH']}"
+        up = self.session.start("up", [sys.executable, "-B", UP, *options], env=env,
+                                stdout=subprocess.PIPE, text=True)
         self.addCleanup(up.popen.stdout.close)
         return up
+
+    def forbid(self, name):
+        """A directory with a program of that name which does what a refusing kernel makes it do."""
+        folder = pathlib.Path(self.session.path("forbidden"))
+        folder.mkdir()
+        program = folder / name
+        program.write_text(f"#!/bin/sh\necho '{name}: Operation not permitted' >&2\nexit 1\n")
+        program.chmod(0o755)
+        return folder
 
     def traces(self):
         """Processes, mounts, control groups and files of any up.py that this test started."""
@@ -57,20 +70,40 @@ class Up(unittest.TestCase):
         print("", *(f"  | {line}" for line in out.splitlines()), sep="\n")
         self.assertNothingLeft()
 
+    def test_without_iptables_it_says_so_and_does_the_rest(self):
+        up = self.start("--once", refused="iptables")
+        out = up.popen.stdout.read()
+        self.assertEqual(up.popen.wait(), 0, out + up.log())
+        self.assertRegex(out, r"up: engine +REFUSED: .*iptables: Operation not permitted")
+        self.assertIn("\nhello from a container behind rdlink\n", out)
+        self.assertNothingLeft()
+
+    def test_without_namespaces_it_says_so_shows_the_status_and_fails(self):
+        up = self.start("--once", refused="unshare")
+        out = up.popen.stdout.read()
+        self.assertEqual(up.popen.wait(), 1, out + up.log())
+        self.assertRegex(out, r"up: guest +REFUSED: .*unshare: Operation not permitted")
+        self.assertRegex(out, r"(?s)up: status .*\nrdlinkd \S+: ")
+        self.assertNothingLeft()
+
     def test_interrupt_at_any_step_leaves_nothing(self):
-        for step in ("directory", "guest", "engine", "agent", "rdlinkd", "ready", "container",
-                     "status", "Ctrl-C ends"):
-            for number in (signal.SIGINT, signal.SIGTERM):
-                with self.subTest(after=step, signal=number.name):
-                    up = self.start()
-                    line = read_until(up.popen.stdout, step)
-                    self.assertIn(step, line, up.log())
-                    up.send(number)
-                    up.popen.stdout.read()
-                    code = up.popen.wait(30)
-                    if step == "Ctrl-C ends" and number == signal.SIGINT:
-                        self.assertEqual(code, 0)
-                    self.assertNothingLeft()
+        steps = ("directory", "guest", "engine", "agent", "rdlinkd", "ready", "container", "status",
+                 "Ctrl-C ends")
+        for step in steps:
+            self.interrupt(step, signal.SIGINT)
+        for step in steps[::4]:
+            self.interrupt(step, signal.SIGTERM)
+
+    def interrupt(self, step, number):
+        with self.subTest(after=step, signal=number.name):
+            up = self.start()
+            self.assertIn(step, read_until(up.popen.stdout, step), up.log()[-2000:])
+            up.send(number)
+            up.popen.stdout.read()
+            code = up.popen.wait(30)
+            if step == "Ctrl-C ends" and number == signal.SIGINT:
+                self.assertEqual(code, 0)
+            self.assertNothingLeft()
 
     def test_killed_it_leaves_no_process_and_no_mount(self):
         # Its directory and the engine's control groups cannot go then; all that runs does.
