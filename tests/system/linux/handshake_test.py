@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""rdlinkd finds Rancher's guests, generations A and B, by their own handshake, and our agent by its.
+"""rdlinkd finds Rancher's guests, generations A and B, and our own agent, by their handshakes.
 
-rdlinkd and the agent are the real ones; Rancher's guests are scripted (tests/support/rancher_guest.py) on hybrid sockets
-in its folder of machines. What the host believes is read from GET /v1/status.
+rdlinkd and the agent are the real ones; Rancher's guests are scripted (rancher_guest.py) on hybrid
+sockets in rdlinkd's folder of machines. What the host believes is read from GET /v1/status.
 """
 
 import pathlib
