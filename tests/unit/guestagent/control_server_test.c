@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/cmocka_all.h"
+
+#include "guestagent/control_server.h"
+#include "ipc/envelope.h"
+#include "ipc/health.h"
+#include "port/addr.h"
+#include "port/sim/stream_sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct fixture {
+    struct sim *sim;
+    struct control_server *server;
+    struct addr at;
+    bool serving;
+    unsigned asked; /* for a report */
+};
+
+static void report(void *ctx, struct health_report *out)
+{
+    struct fixture *f = ctx;
+    struct health_component *c = health_add(out, "bridge");
+
+    assert_non_null(c);
+    c->state = f->serving ? HEALTH_SERVING : HEALTH_NOT_SERVING;
+    health_count(c, "active", 7);
+    f->asked++;
+}
+
+static bool is_serving(void *ctx)
+{
+    struct fixture *f = ctx;
+
+    return f->serving;
+}
+
+static const struct control_source source = { report, is_serving };
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    const struct listener_opts opts = { .adopt_fd = -1 };
+
+    f->sim = sim_new();
+    addr_parse(&f->at, "vsock:6680", NULL);
+    assert_int_equal(control_server_new(&f->server, sim_loop(f->sim), &source, f, NULL), ST_OK);
+    assert_int_equal(control_server_listen(f->server, &f->at, &opts, NULL), ST_OK);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    control_server_free(f->server);
+    sim_free(f->sim);
+    free(f);
+    return 0;
+}
+
+static void greet(struct fixture *f, struct sim_peer *p, Rdlink__V1__Role role)
+{
+    Rdlink__V1__Hello hello = RDLINK__V1__HELLO__INIT;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    uint8_t *frame;
+    size_t len;
+
+    hello.major = IPC_MAJOR;
+    hello.role = role;
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_HELLO;
+    msg.hello = &hello;
+    assert_int_equal(envelope_pack(&msg, &frame, &len), ST_OK);
+    sim_peer_send(p, frame, len);
+    free(frame);
+    sim_run(f->sim);
+}
+
+static struct sim_peer *host(struct fixture *f)
+{
+    struct sim_peer *p = sim_connect(f->sim, &f->at, &sim_host_peer);
+
+    sim_run(f->sim);
+    greet(f, p, RDLINK__V1__ROLE__ROLE_CONTROLLER);
+    return p;
+}
+
+/* What the host has received since last asked, one letter a message: A ack, H health serving,
+ * h health not serving, R ready, X exit notice. */
+static const char *heard(struct sim_peer *p)
+{
+    static char letters[64];
+    struct envelope_reader r = { .have_bytes = 0 };
+    enum channel_end why;
+    Rdlink__V1__Envelope *msg;
+    size_t len, n = 0;
+    const uint8_t *data = sim_peer_data(p, &len);
+
+    while (envelope_read(&r, &data, &len, &msg, &why) == ST_OK) {
+        assert_true(n < sizeof letters - 1);
+        switch (msg->body_case) {
+        case RDLINK__V1__ENVELOPE__BODY_HELLO_ACK:
+            assert_int_equal(msg->hello_ack->role, RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE);
+            letters[n++] = 'A';
+            break;
+        case RDLINK__V1__ENVELOPE__BODY_HEALTH:
+            assert_string_equal(msg->health->components[0]->name, "bridge");
+            letters[n++] =
+                msg->health->components[0]->state == RDLINK__V1__SERVING_STATE__SERVING ? 'H' : 'h';
+            break;
+        case RDLINK__V1__ENVELOPE__BODY_READY: letters[n++] = 'R'; break;
+        case RDLINK__V1__ENVELOPE__BODY_EXIT_NOTICE: letters[n++] = 'X'; break;
+        default: letters[n++] = '?';
+        }
+        rdlink__v1__envelope__free_unpacked(msg, NULL);
+    }
+    letters[n] = '\0';
+    envelope_reader_fini(&r);
+    sim_peer_drop_received(p);
+    return letters;
+}
+
+static void a_host_gets_health_at_once_every_second_and_ready_once(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = host(f);
+
+    assert_string_equal(heard(p), "Ah");
+    sim_advance_ms(f->sim, 2000);
+    assert_string_equal(heard(p), "hh");
+    f->serving = true;
+    control_server_changed(f->server);
+    assert_string_equal(heard(p), "HR");
+    sim_advance_ms(f->sim, 1000);
+    assert_string_equal(heard(p), "H");
+}
+
+static void a_host_that_comes_while_serving_is_told_so_at_once(void **state)
+{
+    struct fixture *f = *state;
+
+    f->serving = true;
+    assert_string_equal(heard(host(f)), "AHR");
+}
+
+static void only_the_host_is_talked_to(void **state)
+{
+    struct fixture *f = *state;
+    struct peer other = sim_vsock_peer(3);
+    struct sim_peer *p = sim_connect(f->sim, &f->at, &other);
+
+    sim_run(f->sim);
+    assert_true(sim_peer_is_closed(p));
+    assert_string_equal(heard(p), "");
+}
+
+static void a_peer_of_the_wrong_role_is_ended(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = sim_connect(f->sim, &f->at, &sim_host_peer);
+
+    sim_run(f->sim);
+    greet(f, p, RDLINK__V1__ROLE__ROLE_WORKER_DOCKER);
+    sim_advance_ms(f->sim, 1000);
+    assert_true(sim_peer_is_closed(p));
+}
+
+static void the_host_cannot_stop_the_guest(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = host(f);
+    Rdlink__V1__Shutdown shutdown = RDLINK__V1__SHUTDOWN__INIT;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    uint8_t *frame;
+    size_t len;
+
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_SHUTDOWN;
+    msg.shutdown = &shutdown;
+    assert_int_equal(envelope_pack(&msg, &frame, &len), ST_OK);
+    sim_peer_send(p, frame, len);
+    free(frame);
+    sim_advance_ms(f->sim, 2000);
+    assert_true(sim_is_listening(f->sim, &f->at));
+    assert_string_equal(heard(host(f)), "Ah");
+}
+
+static void the_fifth_host_replaces_the_oldest(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p[CONTROL_MAX_CHANNELS + 1];
+
+    for (int i = 0; i < CONTROL_MAX_CHANNELS; i++) {
+        p[i] = host(f);
+        sim_advance_ms(f->sim, 10);
+    }
+    assert_false(sim_peer_is_closed(p[0]));
+    p[CONTROL_MAX_CHANNELS] = host(f);
+    sim_advance_ms(f->sim, 1500);
+    assert_true(sim_peer_is_closed(p[0]));
+    for (int i = 1; i <= CONTROL_MAX_CHANNELS; i++)
+        assert_false(sim_peer_is_closed(p[i]));
+}
+
+static void a_host_that_leaves_makes_room(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 3 * CONTROL_MAX_CHANNELS; i++) {
+        struct sim_peer *p = host(f);
+
+        assert_string_equal(heard(p), "Ah");
+        sim_peer_end(p);
+        sim_run(f->sim);
+        assert_true(sim_peer_is_closed(p));
+    }
+}
+
+static void the_host_hears_goodbye(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = host(f);
+
+    heard(p);
+    control_server_free(f->server);
+    f->server = NULL;
+    assert_string_equal(heard(p), "X");
+    assert_true(sim_peer_is_closed(p));
+}
+
+#define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_FIXTURE(a_host_gets_health_at_once_every_second_and_ready_once),
+        WITH_FIXTURE(a_host_that_comes_while_serving_is_told_so_at_once),
+        WITH_FIXTURE(only_the_host_is_talked_to),
+        WITH_FIXTURE(a_peer_of_the_wrong_role_is_ended),
+        WITH_FIXTURE(the_host_cannot_stop_the_guest),
+        WITH_FIXTURE(the_fifth_host_replaces_the_oldest),
+        WITH_FIXTURE(a_host_that_leaves_makes_room),
+        WITH_FIXTURE(the_host_hears_goodbye),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
