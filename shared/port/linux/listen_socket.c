@@ -22,7 +22,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +29,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
+
+/* After sys/socket.h: older versions of this header use its types. */
+#include <linux/vm_sockets.h>
 
 enum { DEFAULT_BACKLOG = 1024, DEFAULT_UNIX_MODE = 0600, EXE_PATH_MAX = 128 };
 

@@ -3,9 +3,11 @@
 
 #include "port/listener.h"
 
-#include <linux/vm_sockets.h>
 #include <string.h>
 #include <sys/socket.h>
+
+/* After sys/socket.h: older versions of this header use its types. */
+#include <linux/vm_sockets.h>
 
 void peer_from_sockaddr(const void *sa, size_t len_bytes, struct peer *out)
 {

@@ -8,11 +8,13 @@
 #include "port/listener.h"
 #include "support/cmocka_all.h"
 
-#include <linux/vm_sockets.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+/* After sys/socket.h: older versions of this header use its types. */
+#include <linux/vm_sockets.h>
 
 static void a_cid_is_told_only_from_a_whole_vsock_address(void **state)
 {
