@@ -544,6 +544,15 @@ bool channel_is_open(const struct channel *c)
     return c->state == CHANNEL_OPEN && !c->has_pending;
 }
 
+void channel_abort(struct channel *c)
+{
+    if (!c)
+        return;
+    stream_close(c->stream);
+    c->stream = NULL;
+    channel_free(c);
+}
+
 void channel_free(struct channel *c)
 {
     if (!c)

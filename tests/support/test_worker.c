@@ -121,6 +121,8 @@ static int run_link(struct worker *w, bool is_ready)
         worker_link_ready(w->link, "ready for tests");
     loop_uv_run(w->loop);
     worker_link_free(w->link);
+    timer_stop(&w->stay);
+    loop_uv_run(w->loop); /* the last words leave */
     return 0;
 }
 

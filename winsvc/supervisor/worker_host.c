@@ -133,7 +133,7 @@ static void log_end(const struct hosted *w)
 static void release(struct hosted *w)
 {
     timer_stop(&w->last_words);
-    channel_free(w->channel);
+    channel_abort(w->channel); /* there is nobody left to read what is queued */
     w->channel = NULL;
     process_free(w->process);
     w->process = NULL;

@@ -906,6 +906,19 @@ static void a_peer_that_never_reads_does_not_hold_a_freed_channel(void **state)
     sim_free(f.sim);
 }
 
+static void an_aborted_channel_is_closed_at_once(void **state)
+{
+    struct fixture f;
+
+    setup_open(&f, CHANNEL_ACCEPTOR);
+    sim_peer_set_room(f.peer, 0);
+    assert_int_equal(send_ready(&f, 5000), ST_OK);
+    channel_abort(f.channel);
+    assert_true(sim_peer_is_closed(f.peer));
+    channel_abort(NULL);
+    sim_free(f.sim);
+}
+
 static void a_reset_ends_the_lingering_too(void **state)
 {
     struct fixture f;
@@ -950,6 +963,7 @@ int main(void)
         cmocka_unit_test(a_channel_may_be_freed_in_any_callback),
         cmocka_unit_test(what_is_queued_leaves_before_the_stream_is_closed),
         cmocka_unit_test(a_peer_that_never_reads_does_not_hold_a_freed_channel),
+        cmocka_unit_test(an_aborted_channel_is_closed_at_once),
         cmocka_unit_test(a_reset_ends_the_lingering_too),
     };
 
