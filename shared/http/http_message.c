@@ -53,6 +53,8 @@ static int fail(struct http_reader *r, enum status st)
 
 static int text_append(struct http_reader *r, const char *data, size_t len)
 {
+    if (len == 0) /* llhttp flushes empty spans, with no text allocated yet */
+        return 0;
     if (r->text_len + len > HTTP_HEAD_MAX)
         return fail(r, ST_FULL);
     if (r->text_len + len > r->text_cap) {
