@@ -18,11 +18,13 @@
 #include "port/uv/uv_status.h"
 
 #include <errno.h>
-#include <linux/vm_sockets.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
+
+/* After sys/socket.h: older versions of this header use its types. */
+#include <linux/vm_sockets.h>
 
 struct dial_vsock {
     struct dial base;
@@ -36,10 +38,13 @@ struct dial_vsock {
     void *ctx;
 };
 
-/* A vsock peer that nobody listens at answers with a reset. */
 static enum status vsock_status(int err)
 {
-    return err == ECONNRESET ? ST_REFUSED : uv_status(uv_translate_sys_error(err));
+    switch (err) {
+    case ECONNRESET: return ST_REFUSED; /* how a port without a listener answers */
+    case ENODEV: return ST_UNREACHABLE; /* no transport leads to that CID */
+    default: return uv_status(uv_translate_sys_error(err));
+    }
 }
 
 static void on_poll_closed(uv_handle_t *handle)
