@@ -159,6 +159,7 @@ class Refusal(unittest.TestCase):
             for client in both:
                 client.sendall(rdl_http.head("GET", "/_ping"))
                 self.assertTrue(rdl_http.read_all(client).startswith(b"HTTP/1.1 200 "))
+                client.close()
             rdl.wait_until(small.serves, 10, "there is room again")
             self.assertEqual(small.process.stop(), 0)
 
