@@ -90,7 +90,7 @@ bool channel_is_open(const struct channel *c);
  * on_end() follows, later. HealthReport: the sequence number is filled in here. */
 enum status channel_send(struct channel *c, Rdlink__V1__Envelope *msg);
 /* No callback comes afterwards. What is queued gets up to one second to leave, then the stream is
- * closed: a program that ends runs its loop until it is empty before it frees it. NULL is fine. */
+ * closed; loop_uv_free() waits for that. NULL is fine. */
 void channel_free(struct channel *c);
 /* The same, but the stream is closed now and what is queued is lost. */
 void channel_abort(struct channel *c);

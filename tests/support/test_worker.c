@@ -122,7 +122,6 @@ static int run_link(struct worker *w, bool is_ready)
     loop_uv_run(w->loop);
     worker_link_free(w->link);
     timer_stop(&w->stay);
-    loop_uv_run(w->loop); /* the last words leave */
     return 0;
 }
 

@@ -64,8 +64,8 @@ enum status worker_link_send(struct worker_link *l, Rdlink__V1__Envelope *msg);
  * exits with @code. @reason is CamelCase. */
 void worker_link_exit_notice(struct worker_link *l, int32_t code, const char *reason,
                              const char *message);
-/* No callback afterwards. What is queued gets up to one second to leave: run the loop until it is
- * empty before freeing it. NULL is fine. */
+/* No callback afterwards. What is queued gets up to one second to leave; the loop's end waits for
+ * that. NULL is fine. */
 void worker_link_free(struct worker_link *l);
 
 #endif

@@ -9,8 +9,9 @@
  * the most that one wake-up reads at a time: see LOOP_UV_SCRATCH_BYTES.
  *
  * End of life: closing a libuv handle takes a turn of the loop, so loop_uv_free() turns it until
- * the last one is gone. What nobody closed is a leak of the program and stops it there, instead of
- * hanging for ever in that turn; children that were killed and forgotten are waited for.
+ * the last one is gone, after it gave last bytes their time. What nobody closed is a leak of the
+ * program and stops it there, instead of hanging for ever in that turn; children that were killed
+ * and forgotten are waited for.
  */
 #include "port/uv/loop_uv.h"
 
@@ -168,14 +169,30 @@ static void assert_closing(uv_handle_t *handle, void *ctx)
     ASSERT(uv_is_closing(handle) || type == UV_PROCESS || type == UV_ASYNC);
 }
 
+enum { LOOP_UV_LAST_BYTES_MS = 1500 }; /* half as much again as a channel lingers */
+
+/* A stream whose owner is gone may still send its last bytes (channel_free), bounded by a timer. */
+static void let_last_bytes_leave(struct loop_uv *self)
+{
+    struct list *timers = &self->base.timers;
+    uint64_t limit_ms;
+
+    uv_update_time(&self->uv);
+    limit_ms = uv_now(&self->uv) + LOOP_UV_LAST_BYTES_MS;
+    while (!list_is_empty(timers) &&
+           container_of(timers->next, struct timer, link)->due_ms <= limit_ms)
+        uv_run(&self->uv, UV_RUN_ONCE);
+}
+
 void loop_uv_free(struct loop *loop)
 {
     struct loop_uv *self = loop_uv_of(loop);
 
     ASSERT(list_is_empty(&self->hybrid_hubs));
-    uv_close((uv_handle_t *)&self->timer, NULL);
     for (unsigned i = 0; i < self->signal_count; i++)
         uv_close((uv_handle_t *)&self->signals[i], NULL);
+    let_last_bytes_leave(self);
+    uv_close((uv_handle_t *)&self->timer, NULL);
     uv_walk(&self->uv, assert_closing, NULL);
     while (uv_run(&self->uv, UV_RUN_ONCE) != 0)
         ;
