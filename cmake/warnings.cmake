@@ -6,5 +6,5 @@ add_library(rdl_warnings INTERFACE)
 target_compile_options(rdl_warnings INTERFACE
     -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
     -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-unused-parameter
-    -Wno-format-truncation
+    $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>
     $<$<BOOL:${RDL_WERROR}>:-Werror>)
