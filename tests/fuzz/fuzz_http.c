@@ -49,9 +49,10 @@ static struct outcome read_in_pieces(enum http_kind kind, const uint8_t *data, s
 {
     struct outcome o = { .st = ST_QUEUED };
     struct http_reader *r = NULL;
+    bool is_raw = false;
 
     ASSERT(http_reader_new(&r, kind, BODY_MAX, &handler, &o) == ST_OK);
-    for (size_t at = 0; at < len_bytes && o.st == ST_QUEUED && !o.upgraded; at += piece_bytes) {
+    for (size_t at = 0; at < len_bytes && o.st == ST_QUEUED && !is_raw; at += piece_bytes) {
         const uint8_t *p = data + at;
         size_t left = MIN(len_bytes - at, piece_bytes);
 
@@ -61,9 +62,10 @@ static struct outcome read_in_pieces(enum http_kind kind, const uint8_t *data, s
                 break;
             o.messages++;
             o.st = ST_QUEUED;
-        } while (left > 0 && !o.upgraded);
+            is_raw = o.upgraded; /* what follows is not the reader's */
+        } while (left > 0 && !is_raw);
     }
-    if (o.st == ST_QUEUED && !o.upgraded)
+    if (o.st == ST_QUEUED && !is_raw)
         o.end = http_reader_end(r);
     ASSERT(o.body_bytes <= (size_t)(o.messages + 1) * BODY_MAX);
     http_reader_free(r);
