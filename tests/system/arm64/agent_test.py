@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import socket
+import socketserver
 import struct
 import subprocess
 import sys
@@ -26,24 +27,23 @@ def program_headers(elf):
     return [struct.unpack_from("<I", elf, offset + i * size)[0] for i in range(count)]
 
 
-class Echo:
-    """Stands in for docker.sock: answers only after its client has ended its half of the stream."""
+class Echo(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """Stands in for docker.sock: answers only after its client has ended its half of the stream. The
+    agent looks at the socket too, so there is more than one client."""
+
+    daemon_threads = True
+
+    class RequestHandlerClass(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.sendall(read_all(self.request))
 
     def __init__(self, path):
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(path)
-        self.listener.listen()
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
-
-    def serve(self):
-        client, _ = self.listener.accept()
-        with client:
-            client.sendall(read_all(client))
+        super().__init__(path, self.RequestHandlerClass)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def close(self):
-        self.listener.close()
-        self.thread.join(5)
+        self.shutdown()
+        self.server_close()
 
 
 def connected(path):
