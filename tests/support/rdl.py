@@ -111,10 +111,11 @@ class Stalls:
 
 class Process:
     """A program of the session: its own process group, output in a file. Not made directly: use
-    Session.start()."""
+    Session.start(). With `strays` (a list), whatever of its group outlives it is noted there."""
 
-    def __init__(self, name, argv, log, env, net_of=None, **popen):
+    def __init__(self, name, argv, log, env, net_of=None, strays=None, **popen):
         self.name = name
+        self._strays = strays
         self.log_path = pathlib.Path(log)
         if net_of is not None:
             argv = [tool("nsenter", "util-linux"), f"--net=/proc/{net_of}/ns/net", *argv]
@@ -139,19 +140,29 @@ class Process:
             os.kill(self.pid, number)
 
     def stop(self, number=signal.SIGTERM, timeout=10):
-        """Ends it, by SIGKILL to the whole group when it does not obey in time; returns the exit
-        code (negative: signal)."""
+        """Ends it, by SIGKILL when it does not obey in time, and then what is left of its group;
+        returns the exit code (negative: signal)."""
         if self.alive():
             os.kill(self.pid, signal.SIGCONT)
             os.kill(self.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.popen.wait(timeout)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        return self.popen.wait()
+            self.popen.kill()
+            self.popen.wait()
+            self._end_group()
+        return self.popen.returncode
 
     def kill(self):
         return self.stop(signal.SIGKILL)
+
+    def _end_group(self):
+        if self._strays is not None:
+            with contextlib.suppress(Timeout):
+                wait_until(lambda: not group_members(self.pid), 3, f"children of {self.name} end")
+            self._strays += [f"process {pid}, which outlived {self.name}: {command_of(pid)}"
+                             for pid in group_members(self.pid)]
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 class Session:
@@ -161,6 +172,7 @@ class Session:
         self._ends = contextlib.ExitStack()
         self._logs = {}
         self.last_lines = {}  # of each log, once closed: for whoever reports a failure
+        self._strays = []
         with _interrupts(later=True):
             base = os.environ.get("RDL_TMP", "/tmp")
             self.dir = pathlib.Path(tempfile.mkdtemp(prefix="rdl-", dir=base))
@@ -179,9 +191,12 @@ class Session:
     def env(self, **extra):
         return {**os.environ, "RDL_SESSION": self.id, **extra}
 
-    def start(self, name, argv, env=None, **options):
+    def start(self, name, argv, env=None, tidy=False, **options):
         """Starts a program; `net_of` is a process whose network namespace it gets. Its output goes
-        to a file that is shown when the module fails."""
+        to a file that is shown when the module fails. `tidy` programs must end with all they
+        started: what they leave behind fails the module."""
+        if tidy:
+            options["strays"] = self._strays
         log = self._logs.setdefault(name, self.dir / f"{name}.log")
         with _interrupts(later=True):
             process = Process(name, argv, log, self.env(**(env or {})), **options)
@@ -197,11 +212,18 @@ class Session:
         atexit.unregister(self.close)
         with _interrupts(later=False):
             self._ends.close()
-            for pid in self._marked():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            self._sweep()
             self._keep_last_lines()
             shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _sweep(self):
+        """Kills what was not ended by its owner; that it was there is a failure to be shown."""
+        with contextlib.suppress(Timeout):
+            wait_until(lambda: not self._marked(), 3, "everything has ended")
+        for pid in self._marked():
+            self._strays.append(f"process {pid}, which nobody ended: {command_of(pid)}")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _keep_last_lines(self, lines=60):
         for name, path in self._logs.items():
@@ -213,9 +235,9 @@ class Session:
         for what is already dying."""
         try:
             wait_until(lambda: not self._traces(), 5, "the session's traces are gone")
-            return []
+            return self._strays
         except Timeout:
-            return self._traces()
+            return self._strays + self._traces()
 
     def _marked(self):
         return pids_with(f"RDL_SESSION={self.id}".encode())
@@ -228,6 +250,18 @@ class Session:
         if self.dir.exists():
             traces.append(f"directory {self.dir}")
         return traces
+
+
+def group_members(leader):
+    """The processes of that process group which still run."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                state, _, group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+                if int(group) == leader and state != "Z":
+                    found.append(int(entry.name))
+    return found
 
 
 def cgroups_named(name):

@@ -38,7 +38,8 @@ class Agent:
         self.start()
 
     def start(self):
-        self.process = self.session.start("rdlink-agent", self._argv, net_of=self._net_of)
+        self.process = self.session.start("rdlink-agent", self._argv, net_of=self._net_of,
+                                          tidy=True)
         rdl.wait_until(lambda: self.listens() or not self.process.alive(), 20,
                        "rdlink-agent listens")
         if not self.process.alive():
@@ -69,7 +70,7 @@ class Host:
         self.start()
 
     def start(self):
-        self.process = self.session.start(self.log_name, self._argv)
+        self.process = self.session.start(self.log_name, self._argv, tidy=True)
         rdl.wait_until(lambda: self.answers() or not self.process.alive(), 20,
                        "rdlinkd shows its status")
         if not self.process.alive():
