@@ -55,7 +55,8 @@ struct docker_bridge {
     struct dial *probe; /* NULL = none under way */
     bool checked;
     bool last_dial_ok; /* as far as we know, connecting works */
-    uint64_t inode;    /* of the socket that was last looked at */
+    bool trusted;      /* the socket that was last looked at has the right owner */
+    uint64_t inode;    /* of it */
     bool draining;
     char target_text[ADDR_TEXT_MAX];
 };
@@ -99,6 +100,8 @@ static const char *reason_of(enum status st)
 
 static void set_dial_result(struct docker_bridge *b, enum status st, const char *why)
 {
+    if (b->last_dial_ok && st == ST_OK)
+        return; /* no news, at the price of one comparison per stream */
     b->last_dial_ok = st == ST_OK;
     if (st == ST_OK)
         set_condition(b, ready_type, COND_TRUE, "Connected", b->target_text);
@@ -119,6 +122,9 @@ static enum status examine(struct docker_bridge *b, struct errmsg *why)
         return ST_OK;
     }
     st = b->config.owner_of(b->config.target.path, &owner);
+    if (st == ST_OK && b->trusted && owner.inode == b->inode && owner.uid == b->config.target_owner)
+        return ST_OK; /* no news */
+    b->trusted = false;
     if (st == ST_UNSUPPORTED) {
         set_condition(b, trusted_type, COND_UNKNOWN, "OwnerUnknown", status_text(st));
         return ST_OK;
@@ -142,6 +148,7 @@ static enum status examine(struct docker_bridge *b, struct errmsg *why)
         b->inode = owner.inode;
         b->last_dial_ok = false; /* a new socket has proved nothing yet */
     }
+    b->trusted = true;
     set_condition(b, trusted_type, COND_TRUE, "OwnerExpected", b->target_text);
     return ST_OK;
 }
