@@ -69,7 +69,8 @@ static inline enum status stream_write(struct stream *s, const void *data, size_
     return s->ops->write(s, data, len_bytes);
 }
 
-/* Ends our direction once everything written before is out. ST_OK also when done already. */
+/* Ends our direction once everything written before is out. ST_OK also when done already. ST_RESET,
+ * ST_IO: dead, on_error() follows what is still to be read, as after a failed write. */
 static inline enum status stream_shutdown(struct stream *s)
 {
     return s->ops->shutdown(s);
