@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * frame_link.h - Ethernet frames over a stream, both ways, in batches.
+ *
+ *   stdio   u16 little-endian length, frame             (Rancher's vm-switch)
+ *   qemu    u32 big-endian length, frame                (QEMU -netdev stream)
+ *   v2      u32 little-endian length of the rest, virtio-net header (12 bytes), frame: a guest's
+ *           GSO super-segment of up to 64 KiB crosses as one frame, checksums need not be computed
+ *   bess    one frame a datagram, no length; over a SOCK_SEQPACKET stream only
+ *
+ * Reading: one on_data() of the stream is cut into all the frames it holds, which are handed over
+ * in place; only a frame that straddles two reads is copied. on_batch_end() follows the last one,
+ * and frame memory is valid until it returns. A frame below 14 bytes or above what was negotiated
+ * is dropped and counted; a length that cannot be right ends the link, never the switch.
+ *
+ * Writing: frames are composed in the link's own batch buffer (reserve, fill, commit) and given to
+ * the stream by one write (flush). When the stream could not take a batch at once the link is not
+ * writable until on_writable(): reserve then gives NULL, and who has data to send keeps it.
+ *
+ * Owns: the stream. Runs on: its loop.
+ */
+#ifndef SHARED_LINK_FRAME_LINK_H
+#define SHARED_LINK_FRAME_LINK_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct frame_link;
+struct stream;
+
+enum frame_protocol { FRAME_STDIO, FRAME_QEMU, FRAME_V2, FRAME_BESS, FRAME_PROTOCOL_COUNT };
+const char *frame_protocol_name(enum frame_protocol p);
+
+enum { FRAME_MIN_BYTES = 14, FRAME_MAX_BYTES = 65535 + 14, FRAME_BATCH_BYTES = 512 * 1024 };
+
+/* What a virtio-net header says (virtio 1.2, 5.1.6); all zero: a plain frame with its checksums. */
+enum frame_gso { FRAME_GSO_NONE, FRAME_GSO_TCP4, FRAME_GSO_TCP6, FRAME_GSO_UDP };
+struct frame_offload {
+    bool needs_csum; /* the checksum at csum_start + csum_offset holds only the pseudo-header */
+    bool csum_valid; /* checksums were verified already */
+    uint16_t csum_start, csum_offset;
+    enum frame_gso gso;
+    uint16_t gso_size;     /* payload bytes per segment */
+    uint16_t header_bytes; /* Ethernet to end of TCP header */
+};
+
+struct frame_link_config {
+    enum frame_protocol protocol;
+    size_t max_frame_bytes; /* 0 = FRAME_MAX_BYTES; larger ones are dropped and counted */
+};
+
+struct frame_link_handler {
+    /* @off is NULL but on v2. */
+    void (*on_frame)(void *ctx, const uint8_t *frame, size_t len_bytes,
+                     const struct frame_offload *off);
+    void (*on_batch_end)(void *ctx);
+    void (*on_writable)(void *ctx);
+    /* The link is over: ST_EOF, RESET, IO, PROTO. Last callback; frame_link_free() it. */
+    void (*on_end)(void *ctx, enum status why);
+};
+
+struct frame_link_stats {
+    uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
+    uint64_t rx_runt, rx_oversized; /* dropped */
+    uint64_t tx_full;               /* reserve gave NULL */
+};
+
+/* Takes @s in every case. ST_NOMEM. */
+enum status frame_link_new(struct frame_link **out, struct stream *s,
+                           const struct frame_link_config *config,
+                           const struct frame_link_handler *handler, void *ctx);
+/* Room for a frame of up to @max_bytes, or NULL: not writable now, or the batch is full. */
+uint8_t *frame_link_reserve(struct frame_link *l, size_t max_bytes);
+/* The frame just composed there has @len_bytes (0 = none after all). @off may be NULL. */
+void frame_link_commit(struct frame_link *l, size_t len_bytes, const struct frame_offload *off);
+/* Sends what was committed. Call once per turn of the loop, not per frame. */
+void frame_link_flush(struct frame_link *l);
+bool frame_link_is_writable(const struct frame_link *l);
+bool frame_link_has_offload(const struct frame_link *l); /* v2 */
+const struct frame_link_stats *frame_link_get_stats(const struct frame_link *l);
+/* NULL is fine. */
+void frame_link_free(struct frame_link *l);
+
+#endif

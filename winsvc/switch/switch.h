@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * switch.h - one virtual network: a gateway between a guest's link and the host's sockets.
+ *
+ * A translating gateway, not a second stack: guest segments become socket reads and writes. The
+ * core does no I/O of its own; links, clock, random, sockets and resolver come in (struct
+ * switch_env), so the same code runs over libuv and in the simulator. State lives longer than a
+ * link: flows go on when a link is attached again within link_grace_ms.
+ * Runs on: one loop. Owns: its flows, tables and sockets. No globals.
+ */
+#ifndef WINSVC_SWITCH_SWITCH_H
+#define WINSVC_SWITCH_SWITCH_H
+
+#include "base/ip_addr.h"
+#include "base/status.h"
+#include "wire/wire.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct frame_link;
+struct loop;
+struct net;
+struct resolver;
+struct stream;
+struct switch_;
+struct switch_counters;
+
+struct switch_env {
+    struct loop *loop; /* clock and timers; borrowed, as all here, for the switch's life */
+    struct net *net;
+    struct resolver *resolver; /* NULL: only the own zones resolve */
+    enum status (*random)(void *buf, size_t len_bytes);
+};
+
+/* Every table's bound, and what happens when it is full. 0 = the default given here. */
+struct switch_limits {
+    unsigned tcp_flows;          /* 8192 (12,000 at most): RST */
+    unsigned tcp_half_open;      /* 512: RST */
+    unsigned tcp_half_open_dest; /* 32 to one address: RST */
+    unsigned udp_flows;          /* 2048: the least recently used goes */
+    unsigned pings;              /* 64: dropped */
+    unsigned fragments;          /* 64 datagrams: the oldest goes */
+    unsigned neighbours;         /* 16 source MACs, aged 300 s: the oldest goes */
+    unsigned forwards;           /* 1024: refused */
+    unsigned dns_queries;        /* 64 forwarded at a time: SERVFAIL */
+    uint32_t tcp_dial_ms;        /* 10,000 */
+    uint32_t udp_idle_ms;        /* 60,000; DNS and NTP 10,000 */
+    uint32_t flow_buffer_bytes;  /* 262,144 per flow and direction */
+    uint64_t total_buffer_bytes; /* 192 MiB: windows close */
+};
+
+struct switch_config {
+    struct ip_addr net;                  /* 192.168.127.0 */
+    unsigned prefix_bits;                /* 24; at most 29 */
+    struct ip_addr gateway, guest, host; /* .1, .2, .254; derived from net when unspecified */
+    struct mac gateway_mac, guest_mac;   /* defaults of the wire protocol when zero */
+    bool ip6;
+    struct ip_addr net6; /* /64; fd00:72:64::/64 by default: gateway ::1, host alias ::254 */
+    unsigned mtu;        /* 1500; up to 65520 */
+    char search_domains[256];
+    struct switch_limits limits;
+};
+
+/* Fills in what is derived and checks it. ST_INVAL says why. */
+enum status switch_config_finish(struct switch_config *c, struct errmsg *e);
+
+enum status switch_new(struct switch_ **out, const struct switch_env *env,
+                       const struct switch_config *config, struct errmsg *e);
+/* Takes @s as a link (frame_link.h). An older link is closed; flows go on over the new one. */
+enum status switch_attach(struct switch_ *s, struct stream *stream, int frame_protocol);
+bool switch_has_link(const struct switch_ *s);
+void switch_free(struct switch_ *s);
+
+/* ---- for status, tests and the control API --------------------------------------------- */
+
+#define SWITCH_COUNTER_LIST(X)                                                                     \
+    X(rx_frames)                                                                                   \
+    X(rx_bytes) X(tx_frames) X(tx_bytes) X(drop_runt) X(drop_oversized) X(drop_malformed)          \
+        X(drop_not_for_us) X(drop_bad_checksum) X(drop_link_full) X(drop_no_memory) X(drop_policy) \
+            X(drop_no_flow) X(drop_fragment) X(tcp_opened) X(tcp_refused) X(tcp_reset)             \
+                X(tcp_closed) X(tcp_retransmits) X(tcp_out_of_order) X(tcp_limit_hits)             \
+                    X(tcp_half_open_limit_hits) X(udp_opened) X(udp_evicted) X(udp_sent)           \
+                        X(udp_received) X(icmp_echo) X(icmp_errors) X(ping_limit_hits)             \
+                            X(fragment_limit_hits) X(neighbour_limit_hits) X(dhcp_offers)          \
+                                X(dhcp_acks) X(dhcp_naks) X(dns_own) X(dns_forwarded)              \
+                                    X(dns_failed) X(dns_limit_hits) X(forward_limit_hits)
+
+struct switch_counters {
+#define X(name) uint64_t name;
+    SWITCH_COUNTER_LIST(X)
+#undef X
+};
+const struct switch_counters *switch_get_counters(const struct switch_ *s);
+
+/* Right now, for the invariants of tests and for the status. */
+struct switch_census {
+    unsigned tcp_flows, tcp_half_open, udp_flows, pings, fragments, neighbours, forwards;
+    uint64_t buffer_bytes;
+    uint64_t last_rx_ms; /* monotonic; 0 = nothing yet */
+    bool guest_has_address;
+};
+void switch_get_census(const struct switch_ *s, struct switch_census *out);
+
+#endif

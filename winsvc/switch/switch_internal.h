@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * switch_internal.h - what the files of this directory share, and nobody else sees.
+ *
+ * The life of a frame: link -> switch.c (Ethernet, learning, IP, fragments) -> one of the *_input()
+ * below -> net. And back: a module composes a packet with out_begin()/out_end(); a module with
+ * much to send (TCP) is asked for it by tcp_produce() when the link has room.
+ */
+#ifndef WINSVC_SWITCH_SWITCH_INTERNAL_H
+#define WINSVC_SWITCH_SWITCH_INTERNAL_H
+
+#include "link/frame_link.h"
+#include "port/loop.h"
+#include "port/net.h"
+#include "port/resolver.h"
+#include "switch/switch.h"
+#include "wire/wire.h"
+
+struct dhcp_server;
+struct dns_server;
+struct forward_table;
+struct icmp_table;
+struct neigh_table;
+struct reassembly;
+struct tcp_table;
+struct udp_table;
+
+struct switch_ {
+    struct switch_env env;
+    struct switch_config config; /* finished: no zeros left, limits included */
+    struct switch_counters count;
+    struct frame_link *link; /* owned; NULL between two links */
+    struct neigh_table *neigh;
+    struct reassembly *reassembly;
+    struct tcp_table *tcp;
+    struct udp_table *udp;
+    struct icmp_table *icmp;
+    struct dhcp_server *dhcp;
+    struct dns_server *dns;
+    struct forward_table *forwards;
+    struct ip_addr gateway6, host6, gateway_link_local; /* derived */
+    uint64_t last_rx_ms;
+};
+
+static inline uint64_t switch_now_ms(struct switch_ *s)
+{
+    return loop_now_ms(s->env.loop);
+}
+
+/* ---- towards the host -------------------------------------------------------------------- */
+
+/* One IP packet from the guest, whole (reassembled), its layer-4 bytes in @l4. Memory is that of
+ * the link: valid until the end of the batch (tcp_batch_end()), for reassembled ones of the call.
+ */
+struct packet {
+    struct mac from;
+    struct ip_header ip;
+    const uint8_t *raw; /* the IP header, for quoting in ICMP errors */
+    size_t raw_bytes;   /* up to the end of the packet */
+    const uint8_t *l4;
+    size_t l4_bytes;
+    bool csum_ok; /* the link vouches for the layer-4 checksum, or it was partial (v2) */
+    bool lasts;   /* memory lasts until the end of the batch */
+};
+
+void tcp_input(struct switch_ *s, const struct packet *p);
+void udp_input(struct switch_ *s, const struct packet *p);
+void icmp_input(struct switch_ *s, const struct packet *p); /* ICMP and ICMPv6 but for NDP */
+void neigh_arp_input(struct switch_ *s, const struct eth_header *eth, struct bytes *r);
+void neigh_ndp_input(struct switch_ *s, const struct packet *p, const struct icmp_header *h,
+                     struct bytes *r);
+/* Services at the gateway; @payload is the UDP payload. */
+void dhcp_input(struct switch_ *s, const struct packet *p, const struct udp_header *h,
+                const uint8_t *payload, size_t len_bytes);
+void dns_input(struct switch_ *s, const struct packet *p, const struct udp_header *h,
+               const uint8_t *payload, size_t len_bytes);
+
+/* All frames of one read of the link were handed over: send what was gathered per flow. */
+void tcp_batch_end(struct switch_ *s);
+
+/* ---- towards the guest ------------------------------------------------------------------- */
+
+/* Where a packet being composed goes. */
+struct out {
+    uint8_t *frame; /* Ethernet header */
+    uint8_t *l4;    /* where the caller writes @l4_bytes */
+    size_t l4_offset, l4_bytes;
+    struct ip_header ip;
+};
+
+/* Reserves a frame with Ethernet and IP headers written, for @l4_bytes of @ip->proto behind them
+ * (ip->payload_bytes is set here). False: the link is gone or has no room; counted by the caller
+ * where it loses something by it. The guest's MAC is looked up by address. */
+bool out_begin(struct switch_ *s, struct out *o, struct ip_header *ip, size_t l4_bytes);
+/* @csum_offset: of the layer-4 checksum field within l4, filled in here, or left partial with
+ * @gso_size > 0 or on a link with offload. */
+void out_end(struct switch_ *s, struct out *o, size_t csum_offset, unsigned gso_size);
+/* A UDP datagram of any size, fragmented to the MTU where needed. */
+void out_udp(struct switch_ *s, const struct ip_endpoint *from, const struct ip_endpoint *to,
+             const uint8_t *payload, size_t len_bytes);
+/* ICMP or ICMPv6 error to the guest about @p (RFC 1812 4.3.2: never about errors, multicast,
+ * broadcast or a later fragment; at most 100 a second). @rest as in struct icmp_header. */
+enum icmp_error {
+    ICMP_ERROR_PORT,
+    ICMP_ERROR_HOST,
+    ICMP_ERROR_NET,
+    ICMP_ERROR_ADMIN,
+    ICMP_ERROR_TOO_BIG,
+    ICMP_ERROR_TTL
+};
+void icmp_send_error(struct switch_ *s, const struct packet *p, enum icmp_error what,
+                     uint32_t rest);
+
+/* Something was composed outside a batch: flush at the end of this turn of the loop. */
+void switch_want_flush(struct switch_ *s);
+/* Flows in turn (deficit round robin) fill the link as long as it has room; small packets and
+ * control went before. Called when the link is writable and at the end of each batch. */
+void tcp_produce(struct switch_ *s);
+
+/* ---- addresses (nat.c) ------------------------------------------------------------------- */
+
+enum nat_verdict { NAT_GATEWAY, NAT_HOST, NAT_GUEST_NET, NAT_OUTSIDE, NAT_DENIED };
+/* Where a packet of the guest's to @dst goes: *to is the host-side endpoint (the host alias becomes
+ * 127.0.0.1 or ::1). NAT_DENIED: policy (link-local, deny-listed port of the host). */
+enum nat_verdict nat_outbound(const struct switch_ *s, uint8_t proto, const struct ip_endpoint *dst,
+                              struct ip_endpoint *to);
+
+/* ---- life of the parts ------------------------------------------------------------------- */
+
+enum status neigh_new(struct switch_ *s);
+void neigh_free(struct switch_ *s);
+/* Learns where @ip is; the table is bounded and aged. */
+void neigh_learn(struct switch_ *s, const struct mac *mac, const struct ip_addr *ip);
+/* The MAC of a guest address; the configured guest's when unknown; false: none (broadcast it). */
+bool neigh_find(struct switch_ *s, const struct ip_addr *ip, struct mac *out);
+unsigned neigh_count(const struct switch_ *s);
+
+enum status reassembly_new(struct switch_ *s);
+void reassembly_free(struct switch_ *s);
+/* Takes a fragment; true: *whole is the datagram, valid until the next call. */
+bool reassembly_add(struct switch_ *s, const struct packet *fragment, struct packet *whole);
+unsigned reassembly_count(const struct switch_ *s);
+
+enum status tcp_new(struct switch_ *s);
+void tcp_free(struct switch_ *s);
+void tcp_census(const struct switch_ *s, struct switch_census *out);
+/* A connection from the host side to the guest (forwards, the API's tunnel): SYN to @to from
+ * @from; @conn is owned from now on. ST_FULL. */
+enum status tcp_open_to_guest(struct switch_ *s, struct net_tcp *conn,
+                              const struct ip_endpoint *from, const struct ip_endpoint *to);
+/* A service of the gateway's own over TCP (DNS, the API on port 80): instead of a dial, the flow is
+ * given to @accept as a stream (port/stream.h). ST_FULL. */
+typedef void tcp_accept_fn(void *ctx, struct stream *stream, const struct ip_endpoint *from);
+enum status tcp_serve(struct switch_ *s, const struct ip_addr *at, uint16_t port,
+                      tcp_accept_fn *accept, void *ctx);
+
+enum status udp_new(struct switch_ *s);
+void udp_free(struct switch_ *s);
+unsigned udp_count(const struct switch_ *s);
+/* A datagram that a forward received, on its way to the guest; answers come back to @forward_reply.
+ */
+typedef void udp_reply_fn(void *ctx, const struct ip_endpoint *to, const uint8_t *data, size_t len);
+
+enum status icmp_new(struct switch_ *s);
+void icmp_free(struct switch_ *s);
+unsigned icmp_count(const struct switch_ *s);
+
+enum status dhcp_new(struct switch_ *s);
+void dhcp_free(struct switch_ *s);
+bool dhcp_guest_has_address(const struct switch_ *s);
+enum status dns_new(struct switch_ *s);
+void dns_free(struct switch_ *s);
+enum status forward_new(struct switch_ *s);
+void forward_free(struct switch_ *s);
+unsigned forward_count(const struct switch_ *s);
+
+#endif
