@@ -81,7 +81,8 @@ static void to_stderr(enum log_level level, enum log_component from, const char 
         strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(out, sizeof out, "%s.%03ldZ %s %s: %s\n", stamp, now.tv_nsec / 1000000,
              log_level_name(level), log_component_name(from), line);
-    fputs(out, stderr); /* unbuffered: one write a line */
+    fputs(out, stderr); /* one write a line ... */
+    fflush(stderr);     /* ... also where a C library buffers stderr into a file (msvcrt's) */
 }
 
 static void emit(enum log_level level, enum log_component from, char *line)
