@@ -209,6 +209,21 @@ static void wait_for_stdin(void)
         ;
 }
 
+/* Like any server, it takes the next client when one has gone. */
+static DWORD WINAPI squatter_main(void *h)
+{
+    char byte;
+    DWORD n;
+
+    while (ConnectNamedPipe(h, NULL) || GetLastError() == ERROR_PIPE_CONNECTED ||
+           GetLastError() == ERROR_NO_DATA) {
+        while (ReadFile(h, &byte, 1, &n, NULL))
+            ;
+        DisconnectNamedPipe(h);
+    }
+    return 0;
+}
+
 static int squat(const char *name)
 {
     char path[300];
@@ -217,11 +232,11 @@ static int squat(const char *name)
                                 0, 0, NULL);
     if (h == INVALID_HANDLE_VALUE)
         return 1;
+    CreateThread(NULL, 0, squatter_main, h, 0, NULL);
     printf("holds\n");
     fflush(stdout);
     wait_for_stdin();
-    CloseHandle(h);
-    return 0;
+    return 0; /* ends the thread and the pipe */
 }
 
 static int kill_process(const char *pid)

@@ -32,7 +32,7 @@ class Name(unittest.TestCase):
         rdl.wait_until(lambda: serves(wine, host.fallback), 30, "the fallback name serves")
 
         squatter.popen.stdin.close()
-        host.wait_for(lambda s: endpoint(s)["state"] == "serving", "the name is taken back")
+        host.wait_for(lambda s: endpoint(s)["state"] == "listening", "the name is taken back")
         rdl.wait_until(lambda: serves(wine, name), 30, "the name serves")
 
 
