@@ -36,8 +36,8 @@ enum addr_kind {
     ADDR_KIND_COUNT
 };
 
-#define ADDR_CID_ANY  UINT32_MAX
-#define ADDR_CID_HOST 2u
+#define ADDR_CID_ANY   UINT32_MAX
+#define ADDR_CID_HOST  2u
 #define ADDR_PORT_NONE UINT32_MAX
 
 enum { ADDR_PATH_MAX = 108, ADDR_TEXT_MAX = 192 };

@@ -19,22 +19,22 @@ struct stream;
 
 /* Who connected, as far as the transport can tell. */
 struct peer {
-    bool has_cid; /* vsock and hybrid sockets; false = the address was missing or cut short */
-    uint32_t cid; /* 2 = the host */
+    bool has_cid;  /* vsock and hybrid sockets; false = the address was missing or cut short */
+    uint32_t cid;  /* 2 = the host */
     bool is_vsock; /* true: the transport is one where a CID decides who the peer is */
-    bool has_pid; /* local sockets and pipes */
+    bool has_pid;  /* local sockets and pipes */
     int64_t pid;
     int64_t uid; /* -1 where there is none */
 };
 
 struct listener_opts {
-    unsigned backlog;  /* 0 = 1024 */
-    int adopt_fd;      /* an already listening descriptor (socket activation), or -1 */
+    unsigned backlog;   /* 0 = 1024 */
+    int adopt_fd;       /* an already listening descriptor (socket activation), or -1 */
     unsigned unix_mode; /* permission bits of a unix socket, 0 = 0600 */
-    const char *sddl;  /* named pipe: security descriptor string, NULL = SYSTEM, admins, ourselves */
+    const char *sddl; /* named pipe: security descriptor string, NULL = SYSTEM, admins, ourselves */
     unsigned pipe_instances; /* named pipe: instances always listening, 0 = 16 */
-    bool byte_mode;    /* named pipe: no half-close needed (status); default is message mode */
-    bool join;         /* named pipe: the first instance is held by a listener_claim elsewhere */
+    bool byte_mode; /* named pipe: no half-close needed (status); default is message mode */
+    bool join;      /* named pipe: the first instance is held by a listener_claim elsewhere */
 };
 
 struct listener_handler {
@@ -47,10 +47,10 @@ struct listener_handler {
 
 struct listener_stats {
     uint64_t accepted;
-    uint64_t aborted;  /* peers gone before accept */
-    uint64_t limit_hits; /* times the system had no descriptor or buffer for us */
+    uint64_t aborted;            /* peers gone before accept */
+    uint64_t limit_hits;         /* times the system had no descriptor or buffer for us */
     uint64_t refused_by_reserve; /* clients closed through the reserve descriptor */
-    uint64_t reopened; /* times the listening socket was made anew */
+    uint64_t reopened;           /* times the listening socket was made anew */
 };
 
 struct listener {

@@ -30,7 +30,7 @@ struct stream;
 typedef void timer_fn(void *ctx);
 
 struct timer {
-    struct list link; /* on loop->timers, ordered by due_ms; self-linked when stopped */
+    struct list link;  /* on loop->timers, ordered by due_ms; self-linked when stopped */
     struct loop *loop; /* borrowed, outlives the timer */
     uint64_t due_ms;
     timer_fn *fire;
@@ -46,7 +46,8 @@ bool timer_is_running(const struct timer *t);
 
 /* ---- the loop -------------------------------------------------------------------------- */
 
-/* Ends a dial: @st is ST_OK and @s the caller's to close, or @s is NULL and @why says what failed. */
+/* Ends a dial: @st is ST_OK and @s the caller's to close, or @s is NULL and @why says the reason.
+ */
 typedef void dial_done_fn(void *ctx, enum status st, struct stream *s, const struct errmsg *why);
 
 struct loop_ops {

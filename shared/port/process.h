@@ -17,12 +17,13 @@ struct process;
 struct stream;
 
 struct process_spec {
-    const char *file;   /* absolute path of the program */
-    char *const *argv;  /* argv[0] first, NULL last; UTF-8 */
-    int inherit_fd;     /* becomes fd 3 of the child; -1 = none */
+    const char *file;  /* absolute path of the program */
+    char *const *argv; /* argv[0] first, NULL last; UTF-8 */
+    int inherit_fd;    /* becomes fd 3 of the child; -1 = none */
 };
 
-/* @signal is 0 where the child was not ended by one. Called once, unless process_free() was first. */
+/* @signal is 0 where the child was not ended by one. Called once, if process_free() was not first.
+ */
 typedef void process_exit_fn(void *ctx, int64_t code, int signal);
 
 /* *control is the caller's to close. ST_NOTFOUND, ST_DENIED, ST_NOFILES, ST_NOMEM, ST_IO. */

@@ -5,7 +5,7 @@
  * this file carries it out:
  *
  *                      readable
- *   POLLING ----------------------------> accept, at most ACCEPT_BUDGET times
+ *   POLLING ----------------------------> accept, at most @budget times
  *      ^  ^                                 |  ok: on_accept        |  nobody left: POLLING
  *      |  |  timer                          |  limit or unknown     |  descriptor dead
  *      |  `---- BACKING_OFF <---------------'                       |
@@ -22,9 +22,11 @@
  * After the delay accept() is simply tried: with no free descriptor it fails even when nobody
  * waits, so "would block" proves that the shortage is over.
  *
- * Fairness: after ACCEPT_BUDGET connections other events of the loop get their turn. A wake-up that
- * gained nothing but lost peers backs off too: an error that does not take a client off the queue
- * must not become a loop.
+ * Fairness and cost: a wake-up accepts at most @budget connections, then other events of the loop
+ * get their turn. The budget doubles (to ACCEPT_MAX_BUDGET) while clients are left over and falls
+ * to one when nobody is: clients who come one by one cost one accept() each, not two, a crowd is
+ * still taken in batches. A full wake-up that gained nothing but lost peers backs off too: an error
+ * that does not take a client off the queue must not become a loop.
  *
  * The owner may close the listener inside on_accept and on_state. While an event is handled (@busy)
  * the memory stays, and whoever goes on after a call to the owner looks at @closing first.
@@ -47,7 +49,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ACCEPT_BUDGET = 32 };
+enum { ACCEPT_MAX_BUDGET = 32 };
 
 struct listener_fd {
     struct listener base;
@@ -62,6 +64,7 @@ struct listener_fd {
     struct timer retry;
     uint32_t delay_ms; /* of the current back-off; 0 = well */
     enum status told;  /* what on_state() said last; ST_OK at the start */
+    unsigned budget;   /* accept() calls of the next wake-up */
     bool paused;
     bool closing;
     bool busy; /* within an event: freed at its end when closed meanwhile */
@@ -325,10 +328,11 @@ static void accept_some(struct listener_fd *self)
     unsigned lost = 0;
     unsigned tries = 0;
 
-    while (tries < ACCEPT_BUDGET && accept_one(self, &lost))
+    while (tries < self->budget && accept_one(self, &lost))
         tries++;
-    if (lost == ACCEPT_BUDGET)
+    if (lost == ACCEPT_MAX_BUDGET)
         back_off(self);
+    self->budget = tries == self->budget ? MIN(2 * self->budget, ACCEPT_MAX_BUDGET) : 1;
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -432,6 +436,7 @@ enum status listener_fd_open(struct loop *loop, struct listener **out, const str
     self->sys = sys;
     self->at = *at;
     self->reserve_fd = sys->open_reserve();
+    self->budget = 1;
     timer_init(&self->retry, loop, on_retry, self);
     st = poll_start(self);
     if (st) {

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * THEORY
- * A dial to a unix socket or to loopback TCP: one connect request of libuv, one time-out.
+ * A dial to loopback TCP: one connect request of libuv, one time-out.
  *
  * The request's memory is libuv's until its callback came, also after the handle was closed. So a
  * dial that was cancelled or timed out closes its stream and lives on, with no owner, until that
  * callback frees it; one that has ended is freed when nothing is under way.
- *
- * A unix socket whose backlog is full answers EAGAIN at once (TCP would wait by itself): that is a
- * busy peer, not a dead one, and is tried again every few milliseconds until the time-out. Each
- * try needs a new handle, because libuv's cannot connect twice.
  */
 #include "port/addr.h"
 #include "port/loop.h"
@@ -20,17 +16,15 @@
 
 #include <stdlib.h>
 
-enum { BUSY_RETRY_MS = 5 };
-
 struct dial_uv {
     struct dial base;
     struct loop *loop; /* borrowed */
     struct addr to;
-    struct stream_uv *stream; /* owned; NULL between two tries and after the end */
+    struct stream_uv *stream; /* owned; NULL after the end */
     uv_connect_t req;
     bool connecting; /* @req is libuv's */
     bool ended;      /* done was called or will never be */
-    struct timer timeout, retry;
+    struct timer timeout;
     dial_done_fn *done;
     void *ctx;
 };
@@ -40,7 +34,6 @@ static void dial_uv_release(struct dial_uv *self)
 {
     self->ended = true;
     timer_stop(&self->timeout);
-    timer_stop(&self->retry);
     if (self->stream)
         stream_close(stream_uv_stream(self->stream));
     self->stream = NULL;
@@ -66,8 +59,7 @@ static void dial_uv_succeed(struct dial_uv *self)
     struct stream *s = stream_uv_stream(self->stream);
     struct errmsg none = { "" };
 
-    if (self->to.kind == ADDR_TCP)
-        stream_uv_set_nodelay(self->stream);
+    stream_uv_set_nodelay(self->stream);
     self->stream = NULL;
     dial_done_fn *done = self->done;
     void *ctx = self->ctx;
@@ -82,10 +74,6 @@ static void on_connect(uv_connect_t *req, int err)
     self->connecting = false;
     if (self->ended) {
         free(self);
-    } else if (err == UV_EAGAIN) {
-        stream_close(stream_uv_stream(self->stream));
-        self->stream = NULL;
-        timer_start(&self->retry, BUSY_RETRY_MS);
     } else if (err) {
         dial_uv_fail(self, uv_status(err));
     } else {
@@ -108,21 +96,15 @@ static int connect_tcp(struct dial_uv *self)
     return err ? err : uv_tcp_connect(&self->req, handle, &sa.any, on_connect);
 }
 
-/* One try. On a failure nothing is under way. */
-static enum status dial_uv_try(struct dial_uv *self)
+/* On a failure nothing is under way. */
+static enum status begin(struct dial_uv *self)
 {
-    bool is_tcp = self->to.kind == ADDR_TCP;
-    enum status st =
-        stream_uv_new(self->loop, is_tcp ? STREAM_UV_TCP : STREAM_UV_PIPE, &self->stream);
-    int err = 0;
+    enum status st = stream_uv_new(self->loop, STREAM_UV_TCP, &self->stream);
+    int err;
 
     if (st)
         return st;
-    if (is_tcp)
-        err = connect_tcp(self);
-    else
-        uv_pipe_connect(&self->req, (uv_pipe_t *)stream_uv_handle(self->stream), self->to.path,
-                        on_connect);
+    err = connect_tcp(self);
     if (err) {
         stream_close(stream_uv_stream(self->stream));
         self->stream = NULL;
@@ -130,15 +112,6 @@ static enum status dial_uv_try(struct dial_uv *self)
     }
     self->connecting = true;
     return ST_OK;
-}
-
-static void on_retry(void *ctx)
-{
-    struct dial_uv *self = ctx;
-    enum status st = dial_uv_try(self);
-
-    if (st)
-        dial_uv_fail(self, st);
 }
 
 static void on_timeout(void *ctx)
@@ -165,8 +138,7 @@ enum status dial_uv_start(struct loop *loop, struct dial **out, const struct add
         self->done = done;
         self->ctx = ctx;
         timer_init(&self->timeout, loop, on_timeout, self);
-        timer_init(&self->retry, loop, on_retry, self);
-        st = dial_uv_try(self);
+        st = begin(self);
     }
     if (st) {
         errmsg_set(e, "connect to %s: %s", addr_format(to, text, sizeof text), status_text(st));

@@ -74,7 +74,6 @@ static enum status loop_uv_dial(struct loop *loop, struct dial **out, const stru
     switch (to->kind) {
     case ADDR_VSOCK_HYBRID:
     case ADDR_TCP_HYBRID: return hybrid_dial_start(loop, out, to, timeout_ms, done, ctx, e);
-    case ADDR_UNIX:
     case ADDR_TCP: return dial_uv_start(loop, out, to, timeout_ms, done, ctx, e);
     default: return os_dial(loop, out, to, timeout_ms, done, ctx, e);
     }

@@ -38,7 +38,7 @@ static inline struct loop_uv *loop_uv_of(struct loop *loop)
 /* The loop's receive buffer: whoever gets it may use it until it returns to the loop. */
 uint8_t *loop_uv_scratch(struct loop *loop, size_t *cap);
 
-/* unix (not on Windows) and tcp. Parameters of these four: loop_ops. */
+/* tcp. Parameters of these four: loop_ops. */
 enum status dial_uv_start(struct loop *loop, struct dial **out, const struct addr *to,
                           uint64_t timeout_ms, dial_done_fn *done, void *ctx, struct errmsg *e);
 /* vsock-hybrid and tcp-hybrid. */
@@ -47,6 +47,9 @@ enum status hybrid_dial_start(struct loop *loop, struct dial **out, const struct
 /* Kinds that only this operating system has; ST_UNSUPPORTED for the others. */
 enum status os_dial(struct loop *loop, struct dial **out, const struct addr *to,
                     uint64_t timeout_ms, dial_done_fn *done, void *ctx, struct errmsg *e);
+/* Ends the sending direction of a socket that has nothing queued, at once and without libuv's
+ * detour over the poller. False: this system or socket cannot, use uv_shutdown(). */
+bool os_shutdown_now(uv_stream_t *handle);
 /* Every kind but the hybrid ones. */
 enum status os_listen(struct loop *loop, struct listener **out, const struct addr *at,
                       const struct listener_opts *opts, const struct listener_handler *handler,

@@ -8,6 +8,11 @@ enum status os_dial(struct loop *loop, struct dial **out, const struct addr *to,
     return win_dial(loop, out, to, timeout_ms, done, ctx, e);
 }
 
+bool os_shutdown_now(uv_stream_t *handle)
+{
+    return false; /* overlapped: libuv knows when everything before it has gone */
+}
+
 enum status os_listen(struct loop *loop, struct listener **out, const struct addr *at,
                       const struct listener_opts *opts, const struct listener_handler *handler,
                       void *ctx, struct errmsg *e)

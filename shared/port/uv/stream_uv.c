@@ -279,6 +279,8 @@ static enum status stream_uv_shutdown(struct stream *s)
     if (self->broken)
         return self->broken == ST_RESET ? ST_RESET : ST_IO;
     self->shut = true;
+    if (self->queued_bytes == 0 && os_shutdown_now(&self->uv.stream))
+        return ST_OK;
     self->shutdown_req.data = self;
     err = uv_shutdown(&self->shutdown_req, &self->uv.stream, on_shutdown);
     if (err && err != UV_ENOTCONN) {
