@@ -17,9 +17,9 @@
 /* Printf-style format checking for our own functions: @fmt and @args are 1-based positions. For
  * mingw plain "printf" means msvcrt's, which knows no %zu; we link the C17 one. */
 #ifdef __MINGW32__
-#define PRINTF_LIKE(fmt, args) __attribute__((format(gnu_printf, fmt, args)))
+#    define PRINTF_LIKE(fmt, args) __attribute__((format(gnu_printf, fmt, args)))
 #else
-#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+#    define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #endif
 
 /* A broken invariant, never bad input: on in release too, because going on would be worse. */

@@ -19,8 +19,14 @@
 
 struct supervisor;
 
-enum worker_state { WORKER_STOPPED, WORKER_STARTING, WORKER_RUNNING, WORKER_DRAINING,
-                    WORKER_BACKOFF, WORKER_STATE_COUNT };
+enum worker_state {
+    WORKER_STOPPED,
+    WORKER_STARTING,
+    WORKER_RUNNING,
+    WORKER_DRAINING,
+    WORKER_BACKOFF,
+    WORKER_STATE_COUNT
+};
 const char *worker_state_name(enum worker_state s); /* "running" */
 
 /* Why a worker ended the last time. */
@@ -39,7 +45,7 @@ struct worker_view {
     enum worker_state state;
     int64_t pid; /* 0 = none */
     uint64_t restarts;
-    uint64_t since_ms; /* monotonic, of the current state */
+    uint64_t since_ms;      /* monotonic, of the current state */
     uint64_t next_start_ms; /* in BACKOFF */
     bool crash_loop;
     struct worker_exit last_exit;
@@ -60,9 +66,9 @@ struct supervisor_ops {
 };
 
 struct supervisor_config {
-    uint32_t start_ms;     /* 0 = 10,000: from start to ready */
-    uint32_t heartbeat_ms; /* 0 = 5,000 */
-    uint32_t drain_ms;     /* 0 = 5,000 */
+    uint32_t start_ms;                                   /* 0 = 10,000: from start to ready */
+    uint32_t heartbeat_ms;                               /* 0 = 5,000 */
+    uint32_t drain_ms;                                   /* 0 = 5,000 */
     uint32_t backoff_base_ms, backoff_cap_ms, stable_ms; /* 0 = 100; 10,000; 30,000 */
 };
 
