@@ -32,9 +32,12 @@ struct net_iov {
 /* ---- TCP ------------------------------------------------------------------------------- */
 
 struct net_tcp_handler {
-    /* The connect ended: ST_OK, REFUSED, UNREACHABLE, TIMEOUT, DENIED, NOFILES, RESET, IO. */
+    /* The connect ended: ST_OK, REFUSED, UNREACHABLE, TIMEOUT, DENIED, NOFILES, RESET, IO. Failed
+     * or not, the object is there until tcp_close(). */
     void (*on_connected)(void *ctx, enum status st);
-    /* Where the next bytes may go; returns how many, 0 = stop reading until net_tcp_read(). */
+    /* Where the next bytes may go; returns how many, 0 = stop reading until tcp_read(). Asked
+     * before the end of the peer's data too, and sometimes for nothing: on_data() need not follow.
+     */
     size_t (*on_space)(void *ctx, uint8_t **buf);
     /* @len_bytes now are in the memory that on_space() gave. */
     void (*on_data)(void *ctx, size_t len_bytes);
