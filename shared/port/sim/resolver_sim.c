@@ -50,7 +50,7 @@ static unsigned count(const struct resolver_sim *r, bool waiting_only)
 {
     unsigned n = 0;
 
-    for (const struct list *it = r->queries.next; it != &r->queries; it = it->next)
+    for (struct list *it = r->queries.next; it != &r->queries; it = it->next)
         n += !waiting_only || !container_of(it, struct resolver_query, link)->answered;
     return n;
 }
