@@ -71,11 +71,13 @@ struct ip_header {
     uint16_t header_bytes;    /* decoded only: with options or extension headers */
 };
 
-/* @r is cut to the payload: a padded frame's padding is gone. The header's checksum is verified. */
+/* @r is cut to the payload: a padded frame's padding is gone. The header's checksum is verified. A
+ * fragment that no datagram can have (beyond 65535 bytes, a first one of odd size) is ST_PROTO. */
 enum status ip4_decode(struct ip_header *out, struct bytes *r);
 /* With its checksum; no options. */
 void ip4_put(struct bytes_out *w, const struct ip_header *h);
-/* Walks hop-by-hop, routing, destination and fragment headers (at most 8). */
+/* Walks hop-by-hop, routing, destination and fragment headers (at most 8). A packet with an
+ * IPv4-mapped address is ST_PROTO: it would pass for IPv4. */
 enum status ip6_decode(struct ip_header *out, struct bytes *r);
 /* A fragment header is added when the datagram is a fragment. */
 void ip6_put(struct bytes_out *w, const struct ip_header *h);
@@ -150,7 +152,8 @@ struct icmp_header {
 enum status icmp_decode(struct icmp_header *out, struct bytes *r);
 void icmp_put(struct bytes_out *w, const struct icmp_header *h);
 
-/* Neighbour solicitation or advertisement behind its icmp_header (wire/ndp.c). */
+/* Neighbour solicitation or advertisement behind its icmp_header, or a router solicitation, which
+ * has no target (wire/ndp.c). */
 struct ndp_neighbour {
     struct ip_addr target;
     bool has_link_address;
@@ -158,17 +161,19 @@ struct ndp_neighbour {
 };
 enum status ndp_decode(struct ndp_neighbour *out, uint8_t type, struct bytes *r);
 void ndp_put(struct bytes_out *w, uint8_t type, const struct ndp_neighbour *n);
-/* Router advertisement behind its icmp_header, with prefix, MTU, DNS server and link address. */
+/* Router advertisement behind its icmp_header, with prefix, MTU, DNS server and link address. Hop
+ * limit and lifetime stand in the icmp_header: its rest is ndp_router_rest(). */
 struct ndp_router {
     uint8_t hop_limit;
     uint16_t lifetime_s;
     struct ip_addr prefix;
     uint8_t prefix_bits;
     uint32_t prefix_lifetime_s;
-    uint32_t mtu;
-    struct ip_addr dns;
+    uint32_t mtu;       /* 0 = none */
+    struct ip_addr dns; /* unspecified = none */
     struct mac link_address;
 };
+uint32_t ndp_router_rest(const struct ndp_router *n);
 void ndp_put_router(struct bytes_out *w, const struct ndp_router *n);
 
 #endif

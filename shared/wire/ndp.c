@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * RFC 4861 4.1 to 4.6, RFC 8106 (DNS server option).
+ */
+#include "wire/wire.h"
+#include "wire/wire_internal.h"
+
+#include <string.h>
+
+/* Options: type, length in units of 8 bytes (never 0), body. */
+enum {
+    OPTION_SOURCE_LINK = 1,
+    OPTION_TARGET_LINK = 2,
+    OPTION_PREFIX = 3,
+    OPTION_MTU = 5,
+    OPTION_DNS = 25
+};
+enum { PREFIX_ON_LINK = 0x80, PREFIX_AUTONOMOUS = 0x40 };
+
+static uint8_t link_option_of(uint8_t type)
+{
+    return type == ICMP6_NEIGHBOUR_ADVERT ? OPTION_TARGET_LINK : OPTION_SOURCE_LINK;
+}
+
+static bool take_options(struct ndp_neighbour *n, uint8_t wanted, struct bytes *r)
+{
+    while (r->left > 0) {
+        uint8_t type = bytes_u8(r);
+        size_t len_bytes = (size_t)bytes_u8(r) * 8;
+        const uint8_t *body;
+
+        if (len_bytes == 0 || !(body = bytes_take(r, len_bytes - 2)))
+            return false;
+        if (type != wanted)
+            continue;
+        if (len_bytes != 8)
+            return false;
+        n->has_link_address = true;
+        memcpy(n->link_address.b, body, 6);
+    }
+    return true;
+}
+
+enum status ndp_decode(struct ndp_neighbour *out, uint8_t type, struct bytes *r)
+{
+    struct ndp_neighbour n = { .has_link_address = false };
+
+    if (type == ICMP6_NEIGHBOUR_SOLICIT || type == ICMP6_NEIGHBOUR_ADVERT) {
+        const uint8_t *target = bytes_take(r, 16);
+
+        if (!target)
+            return ST_PROTO;
+        n.target = ip_addr_of_v6(target);
+        if (ip_addr_is_multicast(&n.target) || ip_addr_is_v4(&n.target))
+            return ST_PROTO;
+    } else if (type != ICMP6_ROUTER_SOLICIT) {
+        return ST_PROTO;
+    }
+    if (!take_options(&n, link_option_of(type), r))
+        return ST_PROTO;
+    *out = n;
+    return ST_OK;
+}
+
+static void put_link_option(struct bytes_out *w, uint8_t type, const struct mac *m)
+{
+    bytes_put_u8(w, type);
+    bytes_put_u8(w, 1);
+    bytes_put(w, m->b, sizeof m->b);
+}
+
+void ndp_put(struct bytes_out *w, uint8_t type, const struct ndp_neighbour *n)
+{
+    if (type != ICMP6_ROUTER_SOLICIT)
+        bytes_put(w, n->target.b, sizeof n->target.b);
+    if (n->has_link_address)
+        put_link_option(w, link_option_of(type), &n->link_address);
+}
+
+uint32_t ndp_router_rest(const struct ndp_router *n)
+{
+    return (uint32_t)n->hop_limit << 24 | n->lifetime_s;
+}
+
+static void put_prefix_option(struct bytes_out *w, const struct ndp_router *n)
+{
+    bytes_put(w,
+              (uint8_t[]){ OPTION_PREFIX, 4, n->prefix_bits, PREFIX_ON_LINK | PREFIX_AUTONOMOUS },
+              4);
+    bytes_put_be32(w, n->prefix_lifetime_s); /* valid */
+    bytes_put_be32(w, n->prefix_lifetime_s); /* preferred */
+    bytes_put_be32(w, 0);
+    bytes_put(w, n->prefix.b, sizeof n->prefix.b);
+}
+
+void ndp_put_router(struct bytes_out *w, const struct ndp_router *n)
+{
+    bytes_put_be32(w, 0); /* reachable time: unspecified */
+    bytes_put_be32(w, 0); /* retransmission timer: unspecified */
+    put_link_option(w, OPTION_SOURCE_LINK, &n->link_address);
+    if (n->mtu > 0) {
+        bytes_put(w, (uint8_t[]){ OPTION_MTU, 1, 0, 0 }, 4);
+        bytes_put_be32(w, n->mtu);
+    }
+    put_prefix_option(w, n);
+    if (!ip_addr_is_unspecified(&n->dns)) {
+        bytes_put(w, (uint8_t[]){ OPTION_DNS, 3, 0, 0 }, 4);
+        bytes_put_be32(w, n->prefix_lifetime_s);
+        bytes_put(w, n->dns.b, sizeof n->dns.b);
+    }
+}
