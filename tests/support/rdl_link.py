@@ -32,7 +32,8 @@ class Agent:
         self.vsock = session.path(f"{vm}.vsock")
         self._argv = [*wrapper, rdl.binary("rdlink-agent", programs), "bridge",
                       "--listen", f"vsock-hybrid:{self.vsock}",
-                      "--target", f"unix:{target}", *options]
+                      "--target", f"unix:{target}",
+                      "--target-owner", str(os.getuid()), *options]
         self._net_of = net_of
         self.process = None
         self.start()
