@@ -28,6 +28,7 @@ struct loop_uv {
     void *signal_ctx;
     struct list hybrid_hubs; /* hybrid.c: one per path that is listened at */
     uint8_t *scratch;        /* owned; every stream receives into it */
+    struct io_pump *pump;    /* port/win/io_pump.c's, while it has users */
 };
 
 static inline struct loop_uv *loop_uv_of(struct loop *loop)

@@ -15,10 +15,9 @@
  * Waits are for what cannot join our port: a connecting socket, because libuv will want that socket
  * on its own port and a handle joins one port only, and registry notifications.
  *
- * One pump per loop, found by the loop's address in a list that all loops share; the list has a
- * lock because loops of several threads may start pumps. It is reference-counted by its users, each
- * of which lives until its last operation is done; so when the count is zero the port is silent,
- * the thread is told to end (a packet without OVERLAPPED) and joined, which takes microseconds.
+ * One pump per loop, kept in struct loop_uv. It is reference-counted by its users, each of which
+ * lives until its last operation is done; so when the count is zero the port is silent, the thread
+ * is told to end (a packet without OVERLAPPED) and joined, which takes microseconds.
  *
  * Not done: completing on libuv's port. uv_loop_t.iocp is reachable but private, and libuv treats
  * every packet on it as one of its own requests.
@@ -26,7 +25,7 @@
 #include "port/win/io_pump.h"
 
 #include "base/util.h"
-#include "port/uv/loop_uv.h"
+#include "port/uv/loop_uv_internal.h"
 #include "port/win/win_error.h"
 
 #include <stdlib.h>
@@ -35,16 +34,12 @@
 enum { PUMP_BATCH = 64 };
 
 struct io_pump {
-    struct io_pump *next; /* on pumps */
-    struct loop *loop;    /* borrowed; the key */
+    struct loop_uv *loop; /* borrowed; points back to us */
     unsigned users;
     HANDLE port;
     HANDLE thread;
     struct completion_queue *queue; /* owned */
 };
-
-static SRWLOCK pumps_lock = SRWLOCK_INIT;
-static struct io_pump *pumps;
 
 static DWORD WINAPI pump_main(void *arg)
 {
@@ -71,7 +66,7 @@ static enum status pump_new(struct io_pump **out, struct loop *loop, struct errm
     struct io_pump *p = calloc(1, sizeof(*p));
     if (!p)
         return ST_NOMEM;
-    p->loop = loop;
+    p->loop = loop_uv_of(loop);
     enum status st = completion_queue_new(&p->queue, loop_uv_handle(loop));
     if (st)
         goto fail;
@@ -98,39 +93,22 @@ fail:
 
 enum status io_pump_acquire(struct io_pump **out, struct loop *loop, struct errmsg *e)
 {
-    enum status st = ST_OK;
-    AcquireSRWLockExclusive(&pumps_lock);
-    struct io_pump *p = pumps;
-    while (p && p->loop != loop)
-        p = p->next;
-    if (!p) {
-        st = pump_new(&p, loop, e);
+    struct loop_uv *uv = loop_uv_of(loop);
+    if (!uv->pump) {
+        enum status st = pump_new(&uv->pump, loop, e);
         if (st)
-            goto out;
-        ASSERT(p);
-        p->next = pumps;
-        pumps = p;
+            return st;
     }
-    p->users++;
-    *out = p;
-out:
-    ReleaseSRWLockExclusive(&pumps_lock);
-    return st;
+    uv->pump->users++;
+    *out = uv->pump;
+    return ST_OK;
 }
 
 void io_pump_release(struct io_pump *p)
 {
-    AcquireSRWLockExclusive(&pumps_lock);
-    bool last = --p->users == 0;
-    if (last) {
-        struct io_pump **at = &pumps;
-        while (*at != p)
-            at = &(*at)->next;
-        *at = p->next;
-    }
-    ReleaseSRWLockExclusive(&pumps_lock);
-    if (!last)
+    if (--p->users > 0)
         return;
+    p->loop->pump = NULL;
     /* Out of memory for one packet is the only way this fails; a thread that waits for ever on a
      * port nobody uses is then better than ending it by force. */
     if (PostQueuedCompletionStatus(p->port, 0, 0, NULL))

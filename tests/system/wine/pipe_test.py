@@ -22,8 +22,8 @@ class Pipe(unittest.TestCase):
         cls.script = staticmethod(wine_support.echo_after_end)
         cls.enterClassContext(rdl_script.Server(path, lambda c: cls.script(c)))
         cls.wine = wine_support.Wine(cls.session)
-        agent = wine_support.Agent(cls.session, path)
-        cls.host = wine_support.Host(cls.wine, "--vm", f"vm1={agent.address}")
+        cls.agent = wine_support.Agent(cls.session, path)
+        cls.host = wine_support.Host(cls.wine, "--vm", f"vm1={cls.agent.address}")
         cls.host.wait_for(lambda s: s["ready"], "rdlinkd.exe is ready")
 
     def test_client_ends_its_direction_first(self):
@@ -67,6 +67,17 @@ class Pipe(unittest.TestCase):
         self.assertEqual(after["lastExit"]["code"], 9)
         self.assertEqual(self.wine.client("exchange", self.host.pipe, 10),
                          "sent 10 received 10 end=message\n")
+
+    def test_killed_controller_takes_its_worker_along(self):
+        host = wine_support.Host(self.wine, "--vm", f"vm1={self.agent.address}")
+        status = host.wait_for(lambda s: s["ready"], "a second rdlinkd.exe is ready")
+        self.wine.client("kill", status["program"]["pid"])
+        rdl.wait_until(lambda: self.is_gone(host.pipe), 20, "nobody serves or holds its name")
+
+    def is_gone(self, pipe):
+        text, code = self.wine.run(wine_support.windows_program("pipe_client"), "exchange", pipe, 1,
+                                   check=False)
+        return code != 0 and "error 2\n" in text  # ERROR_FILE_NOT_FOUND
 
 
 if __name__ == "__main__":
