@@ -110,7 +110,8 @@ enum icmp_error {
 void icmp_send_error(struct switch_ *s, const struct packet *p, enum icmp_error what,
                      uint32_t rest);
 
-/* Something was composed outside a batch: flush at the end of this turn of the loop. */
+/* Something is to be sent, outside a batch: at the end of this turn of the loop tcp_produce() and
+ * then a flush. Called again from within that tcp_produce() it means the next turn. */
 void switch_want_flush(struct switch_ *s);
 /* Flows in turn (deficit round robin) fill the link as long as it has room; small packets and
  * control went before. Called when the link is writable and at the end of each batch. */
@@ -143,8 +144,10 @@ unsigned reassembly_count(const struct switch_ *s);
 enum status tcp_new(struct switch_ *s);
 void tcp_free(struct switch_ *s);
 void tcp_census(const struct switch_ *s, struct switch_census *out);
+/* switch_attach() has a new link: what was under way on the old one is sent again. */
+void tcp_link_attached(struct switch_ *s);
 /* A connection from the host side to the guest (forwards, the API's tunnel): SYN to @to from
- * @from; @conn is owned from now on. ST_FULL. */
+ * @from; @conn is owned in every case. ST_FULL, EXISTS (that pair of endpoints is in use), NOMEM. */
 enum status tcp_open_to_guest(struct switch_ *s, struct net_tcp *conn,
                               const struct ip_endpoint *from, const struct ip_endpoint *to);
 /* A service of the gateway's own over TCP (DNS, the API on port 80): instead of a dial, the flow is
