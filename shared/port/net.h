@@ -98,7 +98,9 @@ struct net_ops {
     struct ip_endpoint (*udp_local)(const struct net_udp *u);
     void (*udp_close)(struct net_udp *u);
 
-    /* EXISTS with the owner where known, DENIED (excluded port range), UNSUPPORTED, NOFILES. */
+    /* EXISTS with the owner where known, DENIED (excluded port range), UNSUPPORTED, NOFILES.
+     * An IPv6 address, :: too, takes IPv6 only (here and in udp_open), so that 0.0.0.0 and :: are
+     * two listeners that do not exclude each other. */
     enum status (*tcp_listen)(struct net *n, struct net_listener **out,
                               const struct ip_endpoint *at, const struct net_listener_handler *h,
                               void *ctx, struct errmsg *e);

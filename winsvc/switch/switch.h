@@ -49,15 +49,24 @@ struct switch_limits {
     uint64_t total_buffer_bytes; /* 192 MiB: windows close */
 };
 
+struct switch_static_lease {
+    struct mac mac;
+    struct ip_addr ip;
+};
+
 struct switch_config {
     struct ip_addr net;                  /* 192.168.127.0 */
     unsigned prefix_bits;                /* 24; at most 29 */
     struct ip_addr gateway, guest, host; /* .1, .2, .254; derived from net when unspecified */
     struct mac gateway_mac, guest_mac;   /* defaults of the wire protocol when zero */
     bool ip6;
-    struct ip_addr net6; /* /64; fd00:72:64::/64 by default: gateway ::1, host alias ::254 */
-    unsigned mtu;        /* 1500; up to 65520 */
-    char search_domains[256];
+    struct ip_addr net6;      /* /64; fd00:72:64::/64 by default: gateway ::1, host alias ::254 */
+    unsigned mtu;             /* 1500; up to 65520 */
+    char search_domains[256]; /* separated by spaces or commas */
+    char guest_hostname[64];  /* DHCP option 12; "" = none */
+    struct switch_static_lease static_leases[8]; /* beside guest_mac -> guest */
+    unsigned static_lease_count;
+    char api_token[129]; /* expose and unexpose need "Authorization: Bearer"; "" = open */
     struct switch_limits limits;
 };
 
@@ -73,41 +82,43 @@ void switch_free(struct switch_ *s);
 
 /* ---- for status, tests and the control API --------------------------------------------- */
 
-#define SWITCH_COUNTER_LIST(X)  \
-    X(rx_frames)                \
-    X(rx_bytes)                 \
-    X(tx_frames)                \
-    X(tx_bytes)                 \
-    X(drop_runt)                \
-    X(drop_oversized)           \
-    X(drop_malformed)           \
-    X(drop_not_for_us)          \
-    X(drop_bad_checksum)        \
-    X(drop_link_full)           \
-    X(drop_no_memory)           \
-    X(drop_policy)              \
-    X(drop_no_flow)             \
-    X(drop_fragment)            \
-    X(tcp_opened)               \
-    X(tcp_refused)              \
-    X(tcp_reset)                \
-    X(tcp_closed)               \
-    X(tcp_retransmits)          \
-    X(tcp_out_of_order)         \
-    X(tcp_limit_hits)           \
-    X(tcp_half_open_limit_hits) \
-    X(udp_opened)               \
-    X(udp_evicted)              \
-    X(udp_sent)                 \
-    X(udp_received)             \
-    X(icmp_echo)                \
-    X(icmp_errors)              \
-    X(ping_limit_hits)          \
-    X(fragment_limit_hits)      \
-    X(neighbour_limit_hits)     \
-    X(dhcp_offers)              \
-    X(dhcp_acks)                \
-    X(dhcp_naks) X(dns_own) X(dns_forwarded) X(dns_failed) X(dns_limit_hits) X(forward_limit_hits)
+#define SWITCH_COUNTER_LIST(X)                                                                   \
+    X(rx_frames)                                                                                 \
+    X(rx_bytes)                                                                                  \
+    X(tx_frames)                                                                                 \
+    X(tx_bytes)                                                                                  \
+    X(drop_runt)                                                                                 \
+    X(drop_oversized)                                                                            \
+    X(drop_malformed)                                                                            \
+    X(drop_not_for_us)                                                                           \
+    X(drop_bad_checksum)                                                                         \
+    X(drop_link_full)                                                                            \
+    X(drop_no_memory)                                                                            \
+    X(drop_policy)                                                                               \
+    X(drop_no_flow)                                                                              \
+    X(drop_fragment)                                                                             \
+    X(tcp_opened)                                                                                \
+    X(tcp_refused)                                                                               \
+    X(tcp_reset)                                                                                 \
+    X(tcp_closed)                                                                                \
+    X(tcp_retransmits)                                                                           \
+    X(tcp_out_of_order)                                                                          \
+    X(tcp_limit_hits)                                                                            \
+    X(tcp_half_open_limit_hits)                                                                  \
+    X(udp_opened)                                                                                \
+    X(udp_evicted)                                                                               \
+    X(udp_sent)                                                                                  \
+    X(udp_received)                                                                              \
+    X(icmp_echo)                                                                                 \
+    X(icmp_errors)                                                                               \
+    X(ping_limit_hits)                                                                           \
+    X(fragment_limit_hits)                                                                       \
+    X(neighbour_limit_hits)                                                                      \
+    X(dhcp_offers)                                                                               \
+    X(dhcp_acks)                                                                                 \
+    X(dhcp_naks)                                                                                 \
+    X(dns_own) X(dns_forwarded) X(dns_failed) X(dns_limit_hits) X(dns_cached) X(dhcp_limit_hits) \
+        X(api_requests) X(api_limit_hits) X(forward_limit_hits)
 
 struct switch_counters {
 #define X(name) uint64_t name;
@@ -124,5 +135,59 @@ struct switch_census {
     bool guest_has_address;
 };
 void switch_get_census(const struct switch_ *s, struct switch_census *out);
+
+/* ---- port forwards: host sockets into the guest (forward.c) ------------------------------ */
+
+enum { SWITCH_FORWARD_LOCAL_MAX = 64 };
+enum switch_forward_proto { SWITCH_FORWARD_TCP, SWITCH_FORWARD_UDP };
+
+struct switch_forward {
+    enum switch_forward_proto proto;
+    char local[SWITCH_FORWARD_LOCAL_MAX]; /* as given; with the protocol it is the key */
+    struct ip_endpoint guest;
+    bool is_kept;      /* given by configuration: retried until it can be bound */
+    bool is_listening; /* false: waiting for the port, @why says for what */
+    const char *why;   /* borrowed for the call; "" when it listens */
+};
+
+/* @local: "127.0.0.1:80", "[::1]:80", "0.0.0.0:80", "[::]:80", ":80" (every address of both
+ * families). @keep: a port that is taken is no failure, it is tried again until it is free.
+ * ST_OK also for an identical one. ST_EXISTS: that key forwards elsewhere, or the port is taken.
+ * ST_FULL, ST_INVAL, ST_DENIED, ST_UNSUPPORTED, ST_NOMEM, ST_NOFILES. */
+enum status switch_forward_add(struct switch_ *s, enum switch_forward_proto proto,
+                               const char *local, const struct ip_endpoint *guest, bool keep,
+                               struct errmsg *e);
+/* "[udp:]HOST:PORT=GUEST:PORT" of the configuration; kept. */
+enum status switch_forward_add_spec(struct switch_ *s, const char *spec, struct errmsg *e);
+/* ST_NOTFOUND. Connections that exist go on. */
+enum status switch_forward_remove(struct switch_ *s, enum switch_forward_proto proto,
+                                  const char *local);
+/* The VM went: every host port is free again, kept ones included. */
+void switch_forward_close_all(struct switch_ *s);
+typedef void switch_forward_fn(void *ctx, const struct switch_forward *f);
+/* In the order of local, then protocol. */
+void switch_forward_each(const struct switch_ *s, switch_forward_fn *fn, void *ctx);
+
+/* ---- names of the virtual network (dns_zones.c) ------------------------------------------ */
+
+/* A zone in gvisor-tap-vsock's form: {"Name":"test.internal.","Records":[{"Name":"a","IP":
+ * "192.168.127.2"}],"DefaultIP":"192.168.127.2"}. Of a zone that exists the new records come first
+ * and DefaultIP is replaced. ST_INVAL, ST_UNSUPPORTED (Regexp), ST_FULL, ST_NOMEM. */
+enum status switch_dns_zone_add(struct switch_ *s, const char *json, size_t len_bytes,
+                                struct errmsg *e);
+/* All zones in that form, an array; the caller free()s it. NULL: out of memory. */
+char *switch_dns_zones_json(const struct switch_ *s);
+
+/* ---- DHCP leases (dhcp_server.c) --------------------------------------------------------- */
+
+struct switch_lease {
+    struct mac mac;
+    struct ip_addr ip;
+    bool is_static;
+    uint64_t expires_ms; /* monotonic */
+};
+typedef void switch_lease_fn(void *ctx, const struct switch_lease *l);
+/* Those in force now. */
+void switch_lease_each(const struct switch_ *s, switch_lease_fn *fn, void *ctx);
 
 #endif

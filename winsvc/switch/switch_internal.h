@@ -73,6 +73,10 @@ void dhcp_input(struct switch_ *s, const struct packet *p, const struct udp_head
                 const uint8_t *payload, size_t len_bytes);
 void dns_input(struct switch_ *s, const struct packet *p, const struct udp_header *h,
                const uint8_t *payload, size_t len_bytes);
+/* Any other port of the gateway (udp.c): the guest's answer to a client of a UDP forward? False:
+ * nobody's, the guest gets a port unreachable. */
+bool forward_udp_input(struct switch_ *s, const struct packet *p, const struct udp_header *h,
+                       const uint8_t *payload, size_t len_bytes);
 
 /* All frames of one read of the link were handed over: send what was gathered per flow. */
 void tcp_batch_end(struct switch_ *s);
@@ -147,11 +151,15 @@ void tcp_census(const struct switch_ *s, struct switch_census *out);
 /* switch_attach() has a new link: what was under way on the old one is sent again. */
 void tcp_link_attached(struct switch_ *s);
 /* A connection from the host side to the guest (forwards, the API's tunnel): SYN to @to from
- * @from; @conn is owned in every case. ST_FULL, EXISTS (that pair of endpoints is in use), NOMEM. */
+ * @from; @conn is owned in every case. ST_FULL, EXISTS (that pair of endpoints is in use), NOMEM.
+ */
 enum status tcp_open_to_guest(struct switch_ *s, struct net_tcp *conn,
                               const struct ip_endpoint *from, const struct ip_endpoint *to);
 /* A service of the gateway's own over TCP (DNS, the API on port 80): instead of a dial, the flow is
- * given to @accept as a stream (port/stream.h). ST_FULL. */
+ * given to @accept as a stream (port/stream.h), owned by it. Services are there before the first
+ * frame: switch.c calls tcp_new() before dns_new() and forward_new(), and frees in reverse.
+ * ST_FULL.
+ */
 typedef void tcp_accept_fn(void *ctx, struct stream *stream, const struct ip_endpoint *from);
 enum status tcp_serve(struct switch_ *s, const struct ip_addr *at, uint16_t port,
                       tcp_accept_fn *accept, void *ctx);
@@ -159,10 +167,6 @@ enum status tcp_serve(struct switch_ *s, const struct ip_addr *at, uint16_t port
 enum status udp_new(struct switch_ *s);
 void udp_free(struct switch_ *s);
 unsigned udp_count(const struct switch_ *s);
-/* A datagram that a forward received, on its way to the guest; answers come back to @forward_reply.
- */
-typedef void udp_reply_fn(void *ctx, const struct ip_endpoint *to, const uint8_t *data, size_t len);
-
 enum status icmp_new(struct switch_ *s);
 void icmp_free(struct switch_ *s);
 unsigned icmp_count(const struct switch_ *s);
