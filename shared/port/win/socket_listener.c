@@ -182,6 +182,15 @@ static void socket_died(struct socket_listener *l)
     l->sock = INVALID_SOCKET;
 }
 
+static bool has_pending(const struct socket_listener *l)
+{
+    for (size_t i = 0; i < SLOT_COUNT; i++) {
+        if (l->slots[i].pending)
+            return true;
+    }
+    return false;
+}
+
 /* Brings socket and accepts to what is wanted, or arms a retry. */
 static void refill(struct socket_listener *l)
 {
@@ -191,6 +200,10 @@ static void refill(struct socket_listener *l)
     if (l->closed || l->paused)
         return;
     if (l->sock == INVALID_SOCKET) {
+        if (has_pending(l)) { /* the old socket's: their errors would be taken for the new one's */
+            arm_retry(l);
+            return;
+        }
         st = open_socket(l, &why);
         if (st == ST_OK)
             l->base.stats.reopened++;
