@@ -82,43 +82,55 @@ void switch_free(struct switch_ *s);
 
 /* ---- for status, tests and the control API --------------------------------------------- */
 
-#define SWITCH_COUNTER_LIST(X)                                                                   \
-    X(rx_frames)                                                                                 \
-    X(rx_bytes)                                                                                  \
-    X(tx_frames)                                                                                 \
-    X(tx_bytes)                                                                                  \
-    X(drop_runt)                                                                                 \
-    X(drop_oversized)                                                                            \
-    X(drop_malformed)                                                                            \
-    X(drop_not_for_us)                                                                           \
-    X(drop_bad_checksum)                                                                         \
-    X(drop_link_full)                                                                            \
-    X(drop_no_memory)                                                                            \
-    X(drop_policy)                                                                               \
-    X(drop_no_flow)                                                                              \
-    X(drop_fragment)                                                                             \
-    X(tcp_opened)                                                                                \
-    X(tcp_refused)                                                                               \
-    X(tcp_reset)                                                                                 \
-    X(tcp_closed)                                                                                \
-    X(tcp_retransmits)                                                                           \
-    X(tcp_out_of_order)                                                                          \
-    X(tcp_limit_hits)                                                                            \
-    X(tcp_half_open_limit_hits)                                                                  \
-    X(udp_opened)                                                                                \
-    X(udp_evicted)                                                                               \
-    X(udp_sent)                                                                                  \
-    X(udp_received)                                                                              \
-    X(icmp_echo)                                                                                 \
-    X(icmp_errors)                                                                               \
-    X(ping_limit_hits)                                                                           \
-    X(fragment_limit_hits)                                                                       \
-    X(neighbour_limit_hits)                                                                      \
-    X(dhcp_offers)                                                                               \
-    X(dhcp_acks)                                                                                 \
-    X(dhcp_naks)                                                                                 \
-    X(dns_own) X(dns_forwarded) X(dns_failed) X(dns_limit_hits) X(dns_cached) X(dhcp_limit_hits) \
-        X(api_requests) X(api_limit_hits) X(forward_limit_hits)
+/* clang-format off: one a line */
+#define SWITCH_COUNTER_LIST(X)  \
+    X(rx_frames)                \
+    X(rx_bytes)                 \
+    X(tx_frames)                \
+    X(tx_bytes)                 \
+    X(drop_runt)                \
+    X(drop_oversized)           \
+    X(drop_malformed)           \
+    X(drop_not_for_us)          \
+    X(drop_bad_checksum)        \
+    X(drop_bad_source)          \
+    X(drop_ttl)                 \
+    X(drop_link_full)           \
+    X(drop_no_memory)           \
+    X(drop_policy)              \
+    X(drop_no_flow)             \
+    X(drop_fragment)            \
+    X(tcp_opened)               \
+    X(tcp_refused)              \
+    X(tcp_reset)                \
+    X(tcp_closed)               \
+    X(tcp_retransmits)          \
+    X(tcp_out_of_order)         \
+    X(tcp_limit_hits)           \
+    X(tcp_half_open_limit_hits) \
+    X(udp_opened)               \
+    X(udp_evicted)              \
+    X(udp_sent)                 \
+    X(udp_received)             \
+    X(icmp_echo)                \
+    X(icmp_errors)              \
+    X(icmp_error_limit_hits)    \
+    X(ping_limit_hits)          \
+    X(fragment_limit_hits)      \
+    X(neighbour_limit_hits)     \
+    X(dhcp_offers)              \
+    X(dhcp_acks)                \
+    X(dhcp_naks)                \
+    X(dns_own)                  \
+    X(dns_forwarded)            \
+    X(dns_failed)               \
+    X(dns_limit_hits)           \
+    X(dns_cached)               \
+    X(dhcp_limit_hits)          \
+    X(api_requests)             \
+    X(api_limit_hits)           \
+    X(forward_limit_hits)
+/* clang-format on */
 
 struct switch_counters {
 #define X(name) uint64_t name;

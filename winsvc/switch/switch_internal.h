@@ -8,6 +8,7 @@
 #ifndef WINSVC_SWITCH_SWITCH_INTERNAL_H
 #define WINSVC_SWITCH_SWITCH_INTERNAL_H
 
+#include "base/hash.h"
 #include "link/frame_link.h"
 #include "port/loop.h"
 #include "port/net.h"
@@ -38,7 +39,12 @@ struct switch_ {
     struct dns_server *dns;
     struct forward_table *forwards;
     struct ip_addr gateway6, host6, gateway_link_local; /* derived */
-    uint64_t last_rx_ms;
+    uint64_t last_rx_ms;               /* when the batch in hand, or the last one, began */
+    struct hash_key hash_key;          /* random: for every table whose keys a peer chooses */
+    uint32_t next_ip_id;               /* of fragmented datagrams; begins at random */
+    struct timer flush;                /* see switch_want_flush() */
+    bool in_batch;                     /* a flush is sure to follow */
+    struct frame_link_stats link_seen; /* of this link, already in count */
 };
 
 static inline uint64_t switch_now_ms(struct switch_ *s)
@@ -58,13 +64,18 @@ struct packet {
     size_t raw_bytes;   /* up to the end of the packet */
     const uint8_t *l4;
     size_t l4_bytes;
-    bool csum_ok; /* the link vouches for the layer-4 checksum, or it was partial (v2) */
-    bool lasts;   /* memory lasts until the end of the batch */
+    bool csum_ok;      /* the link vouches for the layer-4 checksum, or it was partial (v2) */
+    bool lasts;        /* memory lasts until the end of the batch */
+    uint16_t gso_size; /* payload bytes per segment of a super-segment (v2); 0 = a plain packet */
 };
+
+/* What reaches an *_input() was checked: the source is an address of the guest's network (or
+ * unspecified: DHCP, duplicate address detection), it is no fragment, it has hops left where it
+ * needs them. TCP: never to a multicast or broadcast address. */
 
 void tcp_input(struct switch_ *s, const struct packet *p);
 void udp_input(struct switch_ *s, const struct packet *p);
-void icmp_input(struct switch_ *s, const struct packet *p); /* ICMP and ICMPv6 but for NDP */
+void icmp_input(struct switch_ *s, const struct packet *p); /* passes NDP on */
 void neigh_arp_input(struct switch_ *s, const struct eth_header *eth, struct bytes *r);
 void neigh_ndp_input(struct switch_ *s, const struct packet *p, const struct icmp_header *h,
                      struct bytes *r);
@@ -96,9 +107,19 @@ struct out {
  * where it loses something by it. The guest's MAC is looked up by address. */
 bool out_begin(struct switch_ *s, struct out *o, struct ip_header *ip, size_t l4_bytes);
 /* @csum_offset: of the layer-4 checksum field within l4, filled in here, or left partial with
- * @gso_size > 0 or on a link with offload. */
+ * @gso_size > 0 or on a link with offload; OUT_NO_CSUM: there is none to fill in. Asks for a flush.
+ */
+#define OUT_NO_CSUM SIZE_MAX
 void out_end(struct switch_ *s, struct out *o, size_t csum_offset, unsigned gso_size);
-/* A UDP datagram of any size, fragmented to the MTU where needed. */
+/* A frame of exactly @len_bytes that is not IP, or NULL; then out_raw_end(). */
+uint8_t *out_raw(struct switch_ *s, size_t len_bytes);
+void out_raw_end(struct switch_ *s, size_t len_bytes);
+/* A datagram of any size, fragmented to the MTU where needed: an 8-byte layer-4 header whose
+ * checksum field, at @csum_offset, is filled in here, and its payload. False: no room, it is lost.
+ */
+bool out_datagram(struct switch_ *s, struct ip_header *ip, const uint8_t header[static 8],
+                  size_t csum_offset, const uint8_t *payload, size_t len_bytes);
+/* A UDP datagram of any size, the same way. */
 void out_udp(struct switch_ *s, const struct ip_endpoint *from, const struct ip_endpoint *to,
              const uint8_t *payload, size_t len_bytes);
 /* ICMP or ICMPv6 error to the guest about @p (RFC 1812 4.3.2: never about errors, multicast,
@@ -117,6 +138,8 @@ void icmp_send_error(struct switch_ *s, const struct packet *p, enum icmp_error 
 /* Something is to be sent, outside a batch: at the end of this turn of the loop tcp_produce() and
  * then a flush. Called again from within that tcp_produce() it means the next turn. */
 void switch_want_flush(struct switch_ *s);
+/* Flushes now, for who knows that its own batch is over. */
+void switch_flush(struct switch_ *s);
 /* Flows in turn (deficit round robin) fill the link as long as it has room; small packets and
  * control went before. Called when the link is writable and at the end of each batch. */
 void tcp_produce(struct switch_ *s);
@@ -128,6 +151,15 @@ enum nat_verdict { NAT_GATEWAY, NAT_HOST, NAT_GUEST_NET, NAT_OUTSIDE, NAT_DENIED
  * 127.0.0.1 or ::1). NAT_DENIED: policy (link-local, deny-listed port of the host). */
 enum nat_verdict nat_outbound(const struct switch_ *s, uint8_t proto, const struct ip_endpoint *dst,
                               struct ip_endpoint *to);
+/* The other way: how the guest sees the host-side address @from. False: as nobody (loopback other
+ * than the alias' own). */
+bool nat_inbound(const struct switch_ *s, const struct ip_addr *from, struct ip_addr *seen);
+/* An address of the guest's network that is not the gateway's, the host's or its broadcast. */
+bool nat_is_guest(const struct switch_ *s, const struct ip_addr *a);
+/* The gateway or the host alias, of either family. */
+bool nat_is_own(const struct switch_ *s, const struct ip_addr *a);
+/* 255.255.255.255, the network's broadcast address, or multicast. */
+bool nat_is_broadcast(const struct switch_ *s, const struct ip_addr *a);
 
 /* ---- life of the parts ------------------------------------------------------------------- */
 
@@ -135,6 +167,10 @@ enum status neigh_new(struct switch_ *s);
 void neigh_free(struct switch_ *s);
 /* Learns where @ip is; the table is bounded and aged. */
 void neigh_learn(struct switch_ *s, const struct mac *mac, const struct ip_addr *ip);
+/* The source of a frame; false: drop it. Bounded (limits.neighbours) and aged. */
+bool neigh_seen(struct switch_ *s, const struct mac *mac);
+/* A link was attached: says who the router is (IPv6). */
+void neigh_link_up(struct switch_ *s);
 /* The MAC of a guest address; the configured guest's when unknown; false: none (broadcast it). */
 bool neigh_find(struct switch_ *s, const struct ip_addr *ip, struct mac *out);
 unsigned neigh_count(const struct switch_ *s);
