@@ -107,7 +107,8 @@ struct net_ops {
     struct ip_endpoint (*listener_local)(const struct net_listener *l);
     void (*listener_close)(struct net_listener *l);
 
-    /* One echo request without special rights; UNSUPPORTED where the system refuses that. */
+    /* One echo request without special rights; UNSUPPORTED where the system refuses that,
+     * UNREACHABLE when there is no route, NOFILES, NOMEM. */
     enum status (*ping)(struct net *n, struct net_ping **out, const struct ip_addr *to,
                         uint16_t sequence, const uint8_t *data, size_t len_bytes,
                         uint32_t timeout_ms, net_ping_fn *done, void *ctx);
