@@ -92,7 +92,8 @@ struct net_ops {
      * NOFILES, NOMEM, UNSUPPORTED. */
     enum status (*udp_open)(struct net *n, struct net_udp **out, const struct ip_endpoint *local,
                             const struct net_udp_handler *h, void *ctx);
-    /* FULL: the socket takes no more now, the datagram is lost as on any network. */
+    /* FULL: the socket takes no more now, the datagram is lost as on any network. INVAL: larger
+     * than that destination takes. REFUSED, UNREACHABLE, DENIED: known at once. */
     enum status (*udp_send)(struct net_udp *u, const struct ip_endpoint *to, const uint8_t *data,
                             size_t len_bytes);
     struct ip_endpoint (*udp_local)(const struct net_udp *u);

@@ -169,6 +169,8 @@ void neigh_free(struct switch_ *s);
 void neigh_learn(struct switch_ *s, const struct mac *mac, const struct ip_addr *ip);
 /* The source of a frame; false: drop it. Bounded (limits.neighbours) and aged. */
 bool neigh_seen(struct switch_ *s, const struct mac *mac);
+/* Whether that pair is the one learnt or looked up last, which was checked then: renews it. */
+bool neigh_is_known(struct switch_ *s, const struct mac *mac, const struct ip_addr *ip);
 /* A link was attached: says who the router is (IPv6). */
 void neigh_link_up(struct switch_ *s);
 /* The MAC of a guest address; the configured guest's when unknown; false: none (broadcast it). */
