@@ -31,13 +31,30 @@ static inline uint64_t load(const uint8_t *p)
     return v;
 }
 
-/* What is left below eight bytes, zeros behind it: an odd last byte is the first of its word. */
-static uint64_t load_tail(const uint8_t *p, size_t n)
+/* What is left below eight bytes. An odd last byte is the first of a word whose other one is 0. */
+static inline uint64_t sum_of_tail(const uint8_t *p, size_t n)
 {
-    uint8_t word[8] = { 0 };
+    uint64_t sum = 0;
+    uint32_t four;
+    uint16_t two;
 
-    memcpy(word, p, n);
-    return load(word);
+    if (n & 4) {
+        memcpy(&four, p, sizeof four);
+        sum += four;
+        p += 4;
+    }
+    if (n & 2) {
+        memcpy(&two, p, sizeof two);
+        sum += two;
+        p += 2;
+    }
+    if (n & 1) {
+        const uint8_t word[2] = { *p, 0 };
+
+        memcpy(&two, word, sizeof two);
+        sum += two;
+    }
+    return sum;
 }
 
 uint64_t csum_add(uint64_t sum, const void *data, size_t len_bytes)
@@ -61,7 +78,7 @@ uint64_t csum_add(uint64_t sum, const void *data, size_t len_bytes)
     }
     for (; len_bytes >= 8; p += 8, len_bytes -= 8)
         sum = add_carry(sum, load(p));
-    return len_bytes > 0 ? add_carry(sum, load_tail(p, len_bytes)) : sum;
+    return add_carry(sum, sum_of_tail(p, len_bytes));
 }
 
 uint64_t csum_pseudo(const struct ip_addr *src, const struct ip_addr *dst, uint8_t proto,
