@@ -290,11 +290,7 @@ enum status docker_bridge_new(struct docker_bridge **out, struct loop *loop,
 enum status docker_bridge_listen(struct docker_bridge *b, const struct addr *at,
                                  const struct listener_opts *opts, struct errmsg *e)
 {
-    enum status st = forwarder_listen(b->forwarder, at, opts, e);
-
-    if (st == ST_OK)
-        on_listener(b, ST_OK, NULL);
-    return st;
+    return forwarder_listen(b->forwarder, at, opts, e);
 }
 
 void docker_bridge_drain(struct docker_bridge *b)

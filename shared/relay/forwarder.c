@@ -66,13 +66,21 @@ struct conn {
     } u;
 };
 
+/* One listening address. */
+struct source {
+    struct forwarder *f;
+    struct listener *listener; /* owned */
+    enum status st;            /* what it said last */
+    struct errmsg why;
+};
+
 struct forwarder {
     struct loop *loop;
     struct forwarder_config config;
     const struct forwarder_ops *ops;
     void *ctx;
-    struct listener *listeners[MAX_LISTENERS]; /* owned */
-    unsigned listener_count;
+    struct source sources[MAX_LISTENERS];
+    unsigned source_count;
     struct listener_stats closed_listeners; /* sum of those already closed */
     struct list conns;
     unsigned refusing; /* of them */
@@ -240,7 +248,8 @@ static void on_retry(void *ctx)
 
 static void on_accept(void *ctx, struct stream *s, const struct peer *peer)
 {
-    struct forwarder *f = ctx;
+    const struct source *from = ctx;
+    struct forwarder *f = from->f;
     struct conn *c;
 
     if (f->ops->admit && f->ops->admit(f->ctx, peer) != ST_OK) {
@@ -274,12 +283,24 @@ static void on_accept(void *ctx, struct stream *s, const struct peer *peer)
     dial(c);
 }
 
+/* All is well only when every listener is: one that works must not hide one that does not. */
+static void tell_listeners(struct forwarder *f, const struct source *changed)
+{
+    const struct source *worst = changed;
+
+    for (unsigned i = 0; i < f->source_count && worst->st == ST_OK; i++)
+        worst = &f->sources[i];
+    if (f->ops->on_listener)
+        f->ops->on_listener(f->ctx, worst->st, &worst->why);
+}
+
 static void on_listener_state(void *ctx, enum status st, const struct errmsg *why)
 {
-    struct forwarder *f = ctx;
+    struct source *from = ctx;
 
-    if (f->ops->on_listener)
-        f->ops->on_listener(f->ctx, st, why);
+    from->st = st;
+    from->why = why ? *why : (struct errmsg){ "" };
+    tell_listeners(from->f, from);
 }
 
 static const struct listener_handler listener_handler = {
@@ -290,17 +311,20 @@ static const struct listener_handler listener_handler = {
 enum status forwarder_listen(struct forwarder *f, const struct addr *at,
                              const struct listener_opts *opts, struct errmsg *e)
 {
+    struct source *from = &f->sources[f->source_count];
     enum status st;
 
-    if (f->listener_count == MAX_LISTENERS) {
+    if (f->source_count == MAX_LISTENERS) {
         errmsg_set(e, "more than %d listening addresses", MAX_LISTENERS);
         return ST_FULL;
     }
-    st =
-        listener_open(f->loop, &f->listeners[f->listener_count], at, opts, &listener_handler, f, e);
-    if (st == ST_OK)
-        f->listener_count++;
-    return st;
+    *from = (struct source){ .f = f };
+    st = listener_open(f->loop, &from->listener, at, opts, &listener_handler, from, e);
+    if (st != ST_OK)
+        return st;
+    f->source_count++;
+    tell_listeners(f, from);
+    return ST_OK;
 }
 
 static void add_listener_stats(struct listener_stats *sum, const struct listener_stats *s)
@@ -315,14 +339,14 @@ static void add_listener_stats(struct listener_stats *sum, const struct listener
 void forwarder_get_listener_stats(const struct forwarder *f, struct listener_stats *sum)
 {
     *sum = f->closed_listeners;
-    for (unsigned i = 0; i < f->listener_count; i++)
-        add_listener_stats(sum, &f->listeners[i]->stats);
+    for (unsigned i = 0; i < f->source_count; i++)
+        add_listener_stats(sum, &f->sources[i].listener->stats);
 }
 
 void forwarder_stop_listening(struct forwarder *f)
 {
-    while (f->listener_count) {
-        struct listener *l = f->listeners[--f->listener_count];
+    while (f->source_count) {
+        struct listener *l = f->sources[--f->source_count].listener;
 
         add_listener_stats(&f->closed_listeners, &l->stats);
         listener_close(l);

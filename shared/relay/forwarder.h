@@ -46,7 +46,8 @@ struct forwarder_ops {
     /* Each dial's end (a retried one only at its last), for conditions; @st is ST_OK or the
      * failure. May be NULL. */
     void (*on_dial)(void *ctx, enum status st, const struct errmsg *why);
-    /* A listener changed state (listener.h). May be NULL. */
+    /* A listener was opened or changed state (listener.h): ST_OK once all of them are well,
+     * otherwise what is wrong with one that is not. May be NULL. */
     void (*on_listener)(void *ctx, enum status st, const struct errmsg *why);
     /* The last connection ended while draining. May be NULL. */
     void (*on_drained)(void *ctx);

@@ -175,11 +175,7 @@ fail:
 enum status docker_endpoint_listen(struct docker_endpoint *d, const struct addr *at,
                                    const struct listener_opts *opts, struct errmsg *e)
 {
-    enum status st = forwarder_listen(d->forwarder, at, opts, e);
-
-    if (st == ST_OK)
-        set_condition(d, "EndpointListening", COND_TRUE, "Listening", "accepting clients");
-    return st;
+    return forwarder_listen(d->forwarder, at, opts, e);
 }
 
 void docker_endpoint_set_target(struct docker_endpoint *d, const struct addr *to,

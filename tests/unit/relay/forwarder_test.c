@@ -5,6 +5,7 @@
 #include "port/sim/stream_sim.h"
 #include "relay/forwarder.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ struct fixture {
     enum status target; /* what target() says */
     unsigned dials_ok, dials_failed, drained;
     enum status last_dial, last_listener;
+    char listener_text[64];
 };
 
 static enum status admit(void *ctx, const struct peer *peer)
@@ -63,6 +65,7 @@ static void on_listener(void *ctx, enum status st, const struct errmsg *why)
     struct fixture *f = ctx;
 
     f->last_listener = st;
+    snprintf(f->listener_text, sizeof f->listener_text, "%s", why->text);
 }
 
 static void on_drained(void *ctx)
@@ -449,6 +452,23 @@ static void listener_states_and_counts_are_passed_on(void **state)
     assert_int_equal(sum.accepted, 2);
 }
 
+static void one_listener_that_is_well_does_not_hide_one_that_is_not(void **state)
+{
+    struct fixture *f = *state;
+    const struct listener_opts opts = { .adopt_fd = -1 };
+    struct addr other;
+
+    assert_int_equal(addr_parse(&other, "unix:/run/other.sock", NULL), ST_OK);
+    assert_int_equal(forwarder_listen(f->fwd, &other, &opts, NULL), ST_OK);
+    sim_listener_report(f->sim, &other, ST_IO, "gone");
+    sim_listener_report(f->sim, &f->at, ST_NOFILES, "out of descriptors");
+    sim_listener_report(f->sim, &f->at, ST_OK, "accepting");
+    assert_int_equal(f->last_listener, ST_IO);
+    assert_string_equal(f->listener_text, "gone");
+    sim_listener_report(f->sim, &other, ST_OK, "accepting");
+    assert_int_equal(f->last_listener, ST_OK);
+}
+
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -471,6 +491,7 @@ int main(void)
         WITH_FIXTURE(an_allocation_that_fails_costs_one_client_and_leaks_nothing),
         WITH_FIXTURE(a_forwarder_without_memory_is_a_status),
         WITH_FIXTURE(listener_states_and_counts_are_passed_on),
+        WITH_FIXTURE(one_listener_that_is_well_does_not_hide_one_that_is_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
