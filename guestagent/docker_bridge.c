@@ -140,6 +140,8 @@ static enum status examine(struct docker_bridge *b, struct errmsg *why)
         errmsg_set(why, "%s is owned by uid %" PRId64 ", not by uid %" PRId64 "; not connecting",
                    b->target_text, owner.uid, b->config.target_owner);
         set_condition(b, trusted_type, COND_FALSE, "OwnerUnexpected", why->text);
+        b->last_dial_ok = false; /* what was connected to before is not what is there now */
+        set_condition(b, ready_type, COND_UNKNOWN, "OwnerUnexpected", "not connected to");
         return ST_DENIED;
     }
     if (owner.inode != b->inode) {

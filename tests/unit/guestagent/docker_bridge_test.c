@@ -214,6 +214,11 @@ static void a_socket_that_changes_hands_gets_not_one_stream(void **state)
     docker_sock.owner.uid = 1000;
     client(f, sim_host_peer); /* before the timer has looked */
     assert_int_equal(sim_dial_count(f->sim), dials);
+    assert_condition(f, "DockerSocketReady", COND_UNKNOWN, "OwnerUnexpected");
+    docker_sock.owner.uid = 0; /* the same socket, given back */
+    sim_advance_ms(f->sim, 1000);
+    assert_int_equal(sim_dial_count(f->sim), dials + 1);
+    assert_condition(f, "DockerSocketReady", COND_TRUE, "Connected");
 }
 
 static void only_the_host_causes_anything(void **state)
