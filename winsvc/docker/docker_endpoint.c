@@ -221,6 +221,8 @@ void docker_endpoint_fill_health(const struct docker_endpoint *d, struct health_
 
 void docker_endpoint_drain(struct docker_endpoint *d)
 {
+    set_condition(d, "EndpointListening", COND_FALSE, "Draining",
+                  "no new clients; the rest may finish");
     forwarder_drain(d->forwarder);
 }
 

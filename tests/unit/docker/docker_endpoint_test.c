@@ -60,6 +60,15 @@ static const struct condition *reachable(struct fixture *f, enum health_state wa
     return condition_find(&c->conditions, "DockerReachable");
 }
 
+static const struct condition *listening(struct fixture *f)
+{
+    static struct health_report report;
+
+    memset(&report, 0, sizeof report);
+    docker_endpoint_fill_health(f->endpoint, &report);
+    return condition_find(&report.components[0].conditions, "EndpointListening");
+}
+
 static void clients_hear_why_while_there_is_no_guest(void **state)
 {
     struct fixture f;
@@ -210,6 +219,8 @@ static void drain_ends_with_the_last_connection(void **state)
     sim_advance_ms(f.sim, 1000);
     assert_int_equal(f.drained, 0);
     assert_null(sim_connect(f.sim, &f.at, &sim_local_peer));
+    assert_string_equal(listening(&f)->reason, "Draining");
+    assert_int_equal(listening(&f)->status, COND_FALSE);
     sim_peer_end(client);
     sim_peer_end(engine);
     sim_run(f.sim);
@@ -219,19 +230,14 @@ static void drain_ends_with_the_last_connection(void **state)
 
 static void listener_trouble_is_a_condition(void **state)
 {
-    static struct health_report report;
     struct fixture f;
-    const struct condition *c;
 
     start(&f);
     f.changes = 0;
     sim_listener_report(f.sim, &f.at, ST_NOFILES, "no descriptor left");
     sim_run(f.sim);
     assert_int_equal(f.changes, 1);
-    memset(&report, 0, sizeof report);
-    docker_endpoint_fill_health(f.endpoint, &report);
-    c = condition_find(&report.components[0].conditions, "EndpointListening");
-    assert_string_equal(c->reason, "OutOfDescriptors");
+    assert_string_equal(listening(&f)->reason, "OutOfDescriptors");
     sim_listener_report(f.sim, &f.at, ST_OK, "");
     sim_run(f.sim);
     assert_int_equal(f.changes, 2);
