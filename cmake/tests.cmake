@@ -35,6 +35,13 @@ function(rdl_unit_test NAME)
         LABELS ${T_LABEL} TIMEOUT ${T_TIMEOUT} SKIP_RETURN_CODE 77)
 endfunction()
 
+# rdl_test_alloc_fail(TARGET): allocations of the test's code go through tests/support/alloc_fail.c.
+function(rdl_test_alloc_fail TARGET)
+    target_sources(${TARGET} PRIVATE ${CMAKE_SOURCE_DIR}/tests/support/alloc_fail.c)
+    target_link_options(${TARGET} PRIVATE
+        LINKER:--wrap=malloc LINKER:--wrap=calloc LINKER:--wrap=realloc)
+endfunction()
+
 # rdl_fuzzer(NAME SOURCES ... DEPS ... [SECONDS N]): a libFuzzer target. With RDL_FUZZ (clang) it is
 # built as a fuzzer and the test "fuzz/NAME" runs it for SECONDS, starting from the corpus kept in
 # tests/fuzz/corpus/NAME; what it finds goes to the build tree. Otherwise it is linked with
