@@ -22,7 +22,7 @@ struct resolver_query;
 typedef void resolver_fn(void *ctx, enum status st, const uint8_t *answer, size_t len_bytes);
 
 struct resolver_ops {
-    /* ST_FULL at the cap, ST_NOMEM. */
+    /* ST_FULL at the cap, ST_NOMEM, ST_PROTO: that is not one question. */
     enum status (*ask)(struct resolver *r, struct resolver_query **out, const uint8_t *question,
                        size_t len_bytes, resolver_fn *fn, void *ctx);
     void (*cancel)(struct resolver_query *q);
