@@ -28,6 +28,7 @@ struct control_server {
     struct timer tick;
     struct lane lanes[CONTROL_MAX_CHANNELS];
     uint64_t youngest;
+    struct log_limit channels_log; /* whoever can connect on the host decides how often */
 };
 
 /* Whom we take. */
@@ -88,8 +89,9 @@ static void on_open(void *ctx, const struct channel_peer *peer)
 {
     struct lane *lane = ctx;
 
-    log_info(LOG_IPC, "control: host connected version=%s pid=%llu", peer->version,
-             (unsigned long long)peer->pid);
+    log_write_limited(&lane->server->channels_log, LOG_INFO, LOG_IPC,
+                      "control: host connected version=%s pid=%llu", peer->version,
+                      (unsigned long long)peer->pid);
     report_to(lane->server, lane);
 }
 
@@ -98,9 +100,10 @@ static void on_end(void *ctx, enum channel_end why, const char *detail)
     struct lane *lane = ctx;
     struct channel *ended = lane->channel;
 
-    log_write(why == CHANNEL_END_CLOSED_BY_PEER ? LOG_INFO : LOG_WARN, LOG_IPC,
-              "control: channel ended: %s%s%s", channel_end_name(why), detail ? ": " : "",
-              detail ? detail : "");
+    log_write_limited(&lane->server->channels_log,
+                      why == CHANNEL_END_CLOSED_BY_PEER ? LOG_INFO : LOG_WARN, LOG_IPC,
+                      "control: channel ended: %s%s%s", channel_end_name(why), detail ? ": " : "",
+                      detail ? detail : "");
     lane->channel = NULL;
     channel_free(ended);
 }
@@ -172,6 +175,7 @@ enum status control_server_new(struct control_server **out, struct loop *loop,
     c->loop = loop;
     c->source = source;
     c->ctx = ctx;
+    c->channels_log.burst = LOG_BURST;
     timer_init(&c->tick, loop, on_tick, c);
     timer_start(&c->tick, REPORT_MS);
     *out = c;

@@ -55,6 +55,7 @@ struct app {
     struct condition_set conditions;
     struct snapshot_clock clock;
     struct timer refresh;
+    struct log_limit links_log;
     int64_t started_ms;
     bool stopping;
 };
@@ -223,10 +224,10 @@ static void on_link(void *ctx, const char *vm_id, struct stream *s,
 {
     struct app *a = ctx;
 
-    log_warn(LOG_VM,
-             "vm=%s generation=%s data link up, but this build has no host switch: "
-             "its frames are dropped",
-             vm_id, guest_generation_name(generation));
+    log_write_limited(&a->links_log, LOG_WARN, LOG_VM,
+                      "vm=%s generation=%s data link up, but this build has no host switch: "
+                      "its frames are dropped",
+                      vm_id, guest_generation_name(generation));
     link_drain_add(a->links, vm_id, generation, s);
     changed(a);
 }
@@ -373,6 +374,7 @@ enum status app_start(struct app **out, struct loop *loop, const struct config *
     a->done = done;
     a->ctx = ctx;
     a->started_ms = sys_wall_ms();
+    a->links_log.burst = LOG_BURST;
     timer_init(&a->refresh, loop, on_refresh, a);
     st = start_parts(a, e);
     if (st != ST_OK) {

@@ -125,7 +125,11 @@ void log_write_limited(struct log_limit *site, enum log_level level, enum log_co
 
     if (level > threshold)
         return;
-    if (site->window_start_ms && now_ms - site->window_start_ms < WINDOW_MS) {
+    if (!site->window_start_ms || now_ms - site->window_start_ms >= WINDOW_MS) {
+        site->window_start_ms = now_ms;
+        site->written = 0;
+    }
+    if (site->written >= MAX(site->burst, 1u)) {
         site->dropped++;
         return;
     }
@@ -135,7 +139,7 @@ void log_write_limited(struct log_limit *site, enum log_level level, enum log_co
     if (site->dropped && n >= 0 && (size_t)n < sizeof line)
         snprintf(line + n, sizeof line - (size_t)n, " (%u more like this were dropped)",
                  site->dropped);
-    site->window_start_ms = now_ms;
+    site->written++;
     site->dropped = 0;
     emit(level, from, line);
 }

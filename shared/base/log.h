@@ -56,11 +56,14 @@ void log_write(enum log_level level, enum log_component from, const char *fmt, .
 #define log_info(c, ...)  log_write(LOG_INFO, (c), __VA_ARGS__)
 #define log_debug(c, ...) log_write(LOG_DEBUG, (c), __VA_ARGS__)
 
-/* For lines that a guest or a client can cause: at most one per second and call site; the next one
- * that gets through says how many were dropped. The state is the call site's own. */
+/* For lines that a guest or a client can cause: at most @burst per second; the first one of the
+ * next second says how many were dropped. The state is the call site's own, or part of the object
+ * that speaks: LOG_BURST then lets a story of several lines through and still bounds a flood. */
+enum { LOG_BURST = 20 };
 struct log_limit {
     uint64_t window_start_ms;
-    unsigned dropped;
+    unsigned written, dropped; /* in this window */
+    unsigned burst;            /* 0 = 1 */
 };
 void log_write_limited(struct log_limit *site, enum log_level level, enum log_component from,
                        const char *fmt, ...) PRINTF_LIKE(4, 5);

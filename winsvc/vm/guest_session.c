@@ -107,6 +107,7 @@ struct guest_session {
     char last_error[160];
     enum guest_generation error_lane; /* whose error that is */
     struct condition_set conditions;
+    struct log_limit changes_log; /* a guest decides how often conditions change */
 };
 
 const char *guest_generation_name(enum guest_generation g)
@@ -275,8 +276,8 @@ static void set_condition(struct guest_session *s, const char *type, struct reas
     if (!condition_update(&s->conditions, type, r.status, r.name, sys_wall_ms(), "%s", r.text))
         return;
     if (!is_first)
-        log_info(LOG_VM, "vm=%s %s=%s reason=%s: %s", s->vm_id, type,
-                 condition_status_name(r.status), r.name, r.text);
+        log_write_limited(&s->changes_log, LOG_INFO, LOG_VM, "vm=%s %s=%s reason=%s: %s", s->vm_id,
+                          type, condition_status_name(r.status), r.name, r.text);
 }
 
 /* The budget counts the time without link and channel, in one piece. */
@@ -426,6 +427,7 @@ enum status guest_session_new(struct guest_session **out, struct loop *loop,
     s->vm = vm->addr;
     s->times = with_defaults(config);
     s->error_lane = GUEST_A;
+    s->changes_log.burst = LOG_BURST;
     s->since_ms = loop_now_ms(loop);
     snprintf(s->vm_id, sizeof s->vm_id, "%s", vm->id);
     snprintf(s->instance, sizeof s->instance, "%s", instance);

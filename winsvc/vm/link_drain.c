@@ -24,6 +24,7 @@ struct link_drain {
     void *ctx;
     unsigned count;
     uint64_t bytes;
+    struct log_limit ends_log;
 };
 
 static void drop(struct held_link *l)
@@ -41,8 +42,10 @@ static void end(struct held_link *l, enum status why)
     char vm_id[sizeof l->vm_id];
 
     memcpy(vm_id, l->vm_id, sizeof vm_id);
-    log_info(LOG_VM, "vm=%s generation=%s data link ended after %llu bytes: %s", vm_id,
-             guest_generation_name(generation), (unsigned long long)l->bytes, status_text(why));
+    log_write_limited(&d->ends_log, LOG_INFO, LOG_VM,
+                      "vm=%s generation=%s data link ended after %llu bytes: %s", vm_id,
+                      guest_generation_name(generation), (unsigned long long)l->bytes,
+                      status_text(why));
     drop(l);
     d->ops->on_end(d->ctx, vm_id, generation, why);
 }
@@ -79,6 +82,7 @@ enum status link_drain_new(struct link_drain **out, const struct link_drain_ops 
     list_init(&d->links);
     d->ops = ops;
     d->ctx = ctx;
+    d->ends_log.burst = LOG_BURST;
     *out = d;
     return ST_OK;
 }

@@ -16,9 +16,9 @@ static void change_state(struct rancher_lane *l, enum session_state to)
 {
     if (l->state == to)
         return;
-    log_info(LOG_VM, "vm=%s generation=%s %s -> %s", l->config.vm_id,
-             guest_generation_name(l->config.generation), session_state_name(l->state),
-             session_state_name(to));
+    log_write_limited(&l->changes_log, LOG_INFO, LOG_VM, "vm=%s generation=%s %s -> %s",
+                      l->config.vm_id, guest_generation_name(l->config.generation),
+                      session_state_name(l->state), session_state_name(to));
     l->state = to;
 }
 
@@ -245,7 +245,9 @@ void rancher_lane_init(struct rancher_lane *l, struct loop *loop,
                        const struct rancher_lane_config *config, const struct rancher_lane_ops *ops,
                        void *ctx)
 {
-    *l = (struct rancher_lane){ .loop = loop, .config = *config, .ops = ops, .ctx = ctx };
+    *l = (struct rancher_lane){
+        .loop = loop, .config = *config, .ops = ops, .ctx = ctx, .changes_log.burst = LOG_BURST
+    };
     handshake_init(&l->handshake, loop, on_handshake_done, l);
     timer_init(&l->probe_timer, loop, on_probe_timer, l);
     timer_init(&l->link_timer, loop, on_link_timeout, l);

@@ -6,6 +6,7 @@
 #ifndef WINSVC_VM_RANCHER_LANE_H
 #define WINSVC_VM_RANCHER_LANE_H
 
+#include "base/log.h"
 #include "vm/guest_session.h"
 #include "vm/handshake.h"
 
@@ -75,6 +76,7 @@ struct rancher_lane {
     struct timer probe_timer;
     struct timer link_timer;   /* runs while the listener waits for a link */
     struct listener *listener; /* owned; NULL until a signature matched */
+    struct log_limit changes_log;
 };
 
 void rancher_lane_init(struct rancher_lane *l, struct loop *loop,

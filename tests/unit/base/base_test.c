@@ -218,6 +218,18 @@ static void log_limited_site_says_one_line_a_second(void **state)
     assert_in_range(c.lines, 1, 2);
 }
 
+static void log_limit_with_a_burst_lets_that_many_through(void **state)
+{
+    struct captured c = { 0 };
+    struct log_limit site = { .burst = 5 };
+
+    log_set_sink(capture, &c);
+    for (unsigned i = 0; i < 1000; i++)
+        log_write_limited(&site, LOG_WARN, LOG_MAIN, "again");
+    log_set_sink(NULL, NULL);
+    assert_in_range(c.lines, 5, 10);
+}
+
 static void log_level_names_parse(void **state)
 {
     enum log_level level;
@@ -245,6 +257,7 @@ int main(void)
         cmocka_unit_test(list_survives_removal_while_walking),
         cmocka_unit_test(log_line_cannot_forge_another),
         cmocka_unit_test(log_limited_site_says_one_line_a_second),
+        cmocka_unit_test(log_limit_with_a_burst_lets_that_many_through),
         cmocka_unit_test(log_level_names_parse),
     };
 

@@ -805,6 +805,26 @@ static void same_report_again_is_no_change(void **state)
     assert_int_equal(w->changes, before + 1);
 }
 
+static void count_line(void *ctx, enum log_level level, enum log_component from, const char *line)
+{
+    ++*(unsigned *)ctx;
+}
+
+static void a_guest_cannot_flood_the_log(void **state)
+{
+    struct world *w = *state;
+    struct sim_peer *p = agent_comes(w);
+    unsigned lines = 0;
+
+    log_set_level(LOG_INFO);
+    log_set_sink(count_line, &lines);
+    for (uint64_t i = 1; i <= 400; i++)
+        agent_reports(w, p, i, i % 2 ? HEALTH_SERVING : HEALTH_NOT_SERVING);
+    log_set_sink(NULL, NULL);
+    log_set_level(LOG_ERROR);
+    assert_in_range(lines, 2, 200);
+}
+
 static void agent_that_goes_silent_is_lost_and_dialled_again(void **state)
 {
     struct world *w = *state;
@@ -1019,6 +1039,7 @@ int main(void)
         T(data_link_from_another_machine_is_closed),
         T(agent_is_found_and_its_health_shown),
         T(same_report_again_is_no_change),
+        T(a_guest_cannot_flood_the_log),
         T(agent_that_goes_silent_is_lost_and_dialled_again),
         T(agent_of_another_version_is_named),
         T(somebody_else_on_the_agents_port_is_named),
