@@ -46,6 +46,7 @@ const char *http_status_text(unsigned status)
         { 204, "No Content" },
         { 304, "Not Modified" },
         { 400, "Bad Request" },
+        { 401, "Unauthorized" },
         { 404, "Not Found" },
         { 405, "Method Not Allowed" },
         { 408, "Request Timeout" },

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * forward_internal.h - what forward.c (the table, TCP), forward_udp.c and forward_api.c share.
+ */
+#ifndef WINSVC_SWITCH_FORWARD_INTERNAL_H
+#define WINSVC_SWITCH_FORWARD_INTERNAL_H
+
+#include "base/backoff.h"
+#include "switch/switch_internal.h"
+
+enum {
+    FORWARD_UDP_CLIENTS_MAX = 1024, /* the least recently used goes */
+    FORWARD_UDP_FIRST_PORT = 49152, /* at the gateway, one a client */
+    FORWARD_UDP_IDLE_MS = 90 * 1000,
+    FORWARD_RETRY_MS = 500, /* a port that is taken: doubling from here */
+    FORWARD_RETRY_CAP_MS = 4000,
+    API_PORT = 80,
+    API_CONNS_MAX = 32,
+    API_HEAD_MS = 5 * 1000,  /* from connect, or from the last answer, to a complete head */
+    API_BODY_MS = 10 * 1000, /* from there to the end of the body */
+    API_BODY_MAX = 64 * 1024,
+    API_QUEUED_MAX = 512 * 1024
+};
+
+struct forward;
+
+/* One host socket of a forward: ":80" has two. */
+struct forward_socket {
+    struct forward *owner;
+    struct ip_endpoint at;
+    struct net_listener *listener; /* owned; one of these two while it listens */
+    struct net_udp *udp;
+};
+
+struct forward {
+    struct list link; /* of the table, in the order of local, then protocol */
+    struct switch_ *owner;
+    enum switch_forward_proto proto;
+    char local[SWITCH_FORWARD_LOCAL_MAX];
+    struct ip_endpoint guest;
+    bool is_kept, is_listening;
+    struct forward_socket sockets[2];
+    unsigned socket_count;
+    struct timer retry;
+    struct backoff backoff;
+    uint64_t listening_since_ms;
+    struct errmsg why;
+};
+
+extern const char *const forward_proto_names[]; /* by enum switch_forward_proto */
+
+struct forward_udp;
+struct forward_api;
+
+struct forward_table {
+    struct list forwards;
+    unsigned count;
+    struct forward_udp *udp; /* owned; NULL until the first UDP forward */
+    struct forward_api *api; /* owned */
+};
+
+/* Opens @fs->udp. */
+enum status forward_udp_open(struct forward_socket *fs, struct errmsg *e);
+/* @f's sockets close: its clients are forgotten. */
+void forward_udp_forget(struct forward *f);
+void forward_udp_free(struct forward_table *t);
+
+enum status forward_api_start(struct switch_ *s);
+void forward_api_stop(struct switch_ *s);
+
+#endif
