@@ -370,18 +370,13 @@ static void fill_worker(const struct served *n, struct snapshot *out,
                         const struct snapshot_clock *clock)
 {
     const struct health_report *health = worker_host_health(n->host, 0);
-    const struct health_component *c = health ? health_find(health, "docker") : NULL;
     struct snapshot_component *to;
     struct worker_view view;
 
     worker_host_view(n->host, 0, &view);
     to = snapshot_add_worker(out, &view, clock);
-    if (!to || !c)
-        return;
-    to->state = c->state;
-    to->conditions = c->conditions;
-    for (unsigned i = 0; i < c->counter_count; i++)
-        snapshot_counter_set(&to->counters, c->counters[i].name, c->counters[i].value);
+    if (to)
+        snapshot_component_health(to, health ? health_find(health, "docker") : NULL);
 }
 
 static void fill_endpoint(const struct docker_service *s, struct snapshot *out,
