@@ -26,17 +26,31 @@ static enum status check_log_level(const char *value, struct errmsg *e)
     return ST_INVAL;
 }
 
+/* A machine has many ports behind one address. */
+static bool is_machine(enum addr_kind kind)
+{
+    return kind == ADDR_HVSOCK || kind == ADDR_VSOCK || kind == ADDR_VSOCK_HYBRID ||
+           kind == ADDR_TCP_HYBRID;
+}
+
 /* "ID=VMADDR" */
 static enum status parse_vm(struct vm_info *out, const char *value, struct errmsg *e)
 {
     const char *equals = strchr(value, '=');
+    enum status st;
 
     if (!equals || equals == value || (size_t)(equals - value) >= VM_ID_MAX) {
         errmsg_set(e, "'%.80s' is not NAME=ADDR, such as vm1=vsock-hybrid:/run/vm1.vsock", value);
         return ST_INVAL;
     }
     snprintf(out->id, sizeof out->id, "%.*s", (int)(equals - value), value);
-    return addr_parse(&out->addr, equals + 1, e);
+    st = addr_parse(&out->addr, equals + 1, e);
+    if (st != ST_OK || is_machine(out->addr.kind))
+        return st;
+    errmsg_set(e,
+               "'%.80s' is no virtual machine: it takes hvsock, vsock, vsock-hybrid or tcp-hybrid",
+               equals + 1);
+    return ST_INVAL;
 }
 
 static enum status check_vm(const char *value, struct errmsg *e)
@@ -142,12 +156,27 @@ static enum status finish_endpoints(struct config *c, struct errmsg *e)
     return st ? st : parse_optional(&c->endpoint_fallback, c->text.endpoint_fallback, e);
 }
 
-static enum status finish(struct config *c, struct errmsg *e)
+static enum status finish_vms(struct config *c, struct errmsg *e)
 {
     enum status st = ST_OK;
 
-    for (unsigned i = 0; i < c->text.vm.count && st == ST_OK; i++)
-        st = parse_vm(&c->vms[c->vm_count++], c->text.vm.items[i], e);
+    for (unsigned i = 0; i < c->text.vm.count && st == ST_OK; i++) {
+        st = parse_vm(&c->vms[i], c->text.vm.items[i], e);
+        for (unsigned k = 0; k < i && st == ST_OK; k++) {
+            if (strcmp(c->vms[k].id, c->vms[i].id) == 0) {
+                errmsg_set(e, "vm: two machines named '%s'; give each its own name", c->vms[i].id);
+                st = ST_INVAL;
+            }
+        }
+    }
+    c->vm_count = c->text.vm.count;
+    return st;
+}
+
+static enum status finish(struct config *c, struct errmsg *e)
+{
+    enum status st = finish_vms(c, e);
+
     if (st == ST_OK)
         st = finish_endpoints(c, e);
     if (st == ST_OK)

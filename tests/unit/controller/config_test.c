@@ -55,11 +55,13 @@ static void endpoints_and_machines_are_parsed(void **state)
 static void wrong_options_are_explained(void **state)
 {
     static const struct {
-        const char *argv[4];
+        const char *argv[5];
         const char *want;
     } rows[] = {
         { { "--vm", "novalue" }, "is not NAME=ADDR" },
         { { "--vm", "a=nowhere" }, "vm: " },
+        { { "--vm", "a=unix:/x" }, "is no virtual machine" },
+        { { "--vm", "a=vsock-hybrid:/x", "--vm", "a=vsock-hybrid:/y" }, "two machines named 'a'" },
         { { "--endpoint", "@unix:/x" }, "the name before '@' is empty" },
         { { "--status", "tcp:10.0.0.1:80" }, "status: " },
         { { "--log-level", "loud" }, "none of error, warn, info" },
