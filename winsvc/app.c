@@ -101,10 +101,13 @@ static void explain(const struct app *a, const struct app_endpoint *ep,
             v = &views[i];
     if (ep->config->vm[0] && (!v || strcmp(v->vm_id, ep->config->vm) != 0))
         snprintf(buf, cap, "virtual machine %s is not running", ep->config->vm);
+    else if (!v && vm_manager_source_exists(a->manager))
+        snprintf(buf, cap, "no virtual machine is running");
+    else if (!v && a->config->text.vm_folder[0])
+        snprintf(buf, cap, "no virtual machine is running: %.150s does not exist",
+                 a->config->text.vm_folder);
     else if (!v)
-        snprintf(buf, cap, "%s",
-                 vm_manager_source_exists(a->manager) ? "no virtual machine is running"
-                                                      : "WSL is not running");
+        snprintf(buf, cap, "WSL is not running");
     else
         snprintf(buf, cap, "virtual machine %s does not answer: %s", v->vm_id,
                  v->last_error[0] ? v->last_error : "still waiting for it");
