@@ -144,6 +144,7 @@ static int setup(void **state)
     return setup_with("nameserver 127.0.0.1\n");
 }
 
+#ifndef _WIN32
 static int setup_two(void **state)
 {
     struct ip_endpoint other = { .addr = ip_addr_v4(0x7f000002) };
@@ -153,6 +154,7 @@ static int setup_two(void **state)
     assert_int_equal(net->ops->udp_open(net, &second.udp, &other, &server_handler, &second), ST_OK);
     return 0;
 }
+#endif
 
 static int teardown(void **state)
 {
@@ -215,6 +217,7 @@ static void each_question_has_an_id_and_a_port_of_its_own(void **state)
     assert_in_range(repeats, 0, 1); /* chance: one in 30,000 for each pair */
 }
 
+#ifndef _WIN32
 /* Each is sent before the true answer, which must be the one that comes out. */
 static void forged_answers_are_ignored(void **state)
 {
@@ -244,6 +247,7 @@ static void forged_answers_are_ignored(void **state)
     reply_flags(&first, 0x8180);
     assert_answered(0x8180);
 }
+#endif
 
 static void name_may_come_back_in_other_case(void **state)
 {
@@ -266,6 +270,7 @@ static void silence_ends_in_a_time_out(void **state)
     assert_int_equal(first.asked, 2);
 }
 
+#ifndef _WIN32
 static void next_server_is_asked_and_then_preferred(void **state)
 {
     ask();
@@ -304,6 +309,7 @@ static void changed_file_is_read_again(void **state)
     wait_for(second.asked);
     assert_int_equal(first.asked, 1);
 }
+#endif
 
 /* ---- over TCP -------------------------------------------------------------------------------- */
 
@@ -414,12 +420,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ONE(question_and_answer_pass_unchanged_but_for_the_id),
         ONE(each_question_has_an_id_and_a_port_of_its_own),
+#ifndef _WIN32 /* Wine gives a port of 127.0.0.0/8 away once, whatever the address */
         TWO(forged_answers_are_ignored),
-        ONE(name_may_come_back_in_other_case),
-        ONE(silence_ends_in_a_time_out),
         TWO(next_server_is_asked_and_then_preferred),
         TWO(server_that_fails_is_not_the_last_word),
         TWO(changed_file_is_read_again),
+#endif
+        ONE(name_may_come_back_in_other_case),
+        ONE(silence_ends_in_a_time_out),
         ONE(truncated_answer_is_fetched_over_tcp),
         ONE(questions_under_way_are_bounded),
         ONE(what_is_no_question_is_refused),
