@@ -62,6 +62,8 @@ class Wine:
         self.env = {"RDL_WINEPREFIX": f"{prefix}-system", "RDL_WINE_TIMEOUT": str(LIMIT_S),
                     "WINEPREFIX": f"{prefix}-system"}
         session.at_end(self._end)
+        # A new prefix takes half a minute to make; no test's patience is meant for that.
+        self.run(windows_program("rdlinkd"), "version", timeout=300)
         # Services die with the last ordinary process; this one stays.
         self._idle = session.start("idle", [WINE_RUN, windows_program("pipe_client"), "idle"],
                                    env=self.env, stdin=subprocess.PIPE)
