@@ -214,17 +214,6 @@ struct ring_span ring_room(struct ring *r, struct ring_pool *p, size_t max_bytes
     return room;
 }
 
-bool ring_prepend(struct ring *r, struct ring_pool *p, const uint8_t *data, size_t len_bytes,
-                  size_t max_bytes)
-{
-    if (r->len_bytes + len_bytes > max_bytes || !ring_reserve(r, p, r->len_bytes + len_bytes))
-        return false;
-    r->start = (uint32_t)ring_index(r, r->cap_bytes - len_bytes);
-    ring_put(r, 0, data, len_bytes);
-    ring_commit(r, len_bytes);
-    return true;
-}
-
 unsigned ring_peek(const struct ring *r, size_t offset, size_t len_bytes,
                    struct ring_span out[static 2])
 {

@@ -57,9 +57,6 @@ size_t ring_append(struct ring *r, struct ring_pool *p, const uint8_t *data, siz
 /* The free part that follows the content directly, for a read; grows while the content fills
  * what there is and is below @max_bytes. Empty: no room, or no memory. */
 struct ring_span ring_room(struct ring *r, struct ring_pool *p, size_t max_bytes);
-/* @len_bytes in front of the content. False: no room within @max_bytes. */
-bool ring_prepend(struct ring *r, struct ring_pool *p, const uint8_t *data, size_t len_bytes,
-                  size_t max_bytes);
 
 /* The content from @offset on, at most @len_bytes, as up to two spans; returns how many. */
 unsigned ring_peek(const struct ring *r, size_t offset, size_t len_bytes,

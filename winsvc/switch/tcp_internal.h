@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tcp_internal.h - what the tcp_*.c files share. Private to them.
+ *
+ *   tcp.c         segments of the guest: the state machine
+ *   tcp_host.c    the socket (or service) behind a flow: dial, gather and write, read
+ *   tcp_send.c    segments to the guest: ACKs, data in turns, retransmission, timers
+ *   tcp_table.c   flows: memory, lookup, limits, ends
+ *   tcp_serve.c   services of the gateway's own: a flow as a stream
+ */
+#ifndef WINSVC_SWITCH_TCP_INTERNAL_H
+#define WINSVC_SWITCH_TCP_INTERNAL_H
+
+#include "base/hash.h"
+#include "base/ring.h"
+#include "base/timer_wheel.h"
+#include "switch/switch_internal.h"
+
+/* What the guest has been told. The states of RFC 9293 from ESTABLISHED on are TCP_OPEN with a
+ * combination of TF_GUEST_FIN, TF_FIN_SENT and TF_FIN_ACKED (THEORY of tcp.c). */
+enum tcp_state {
+    TCP_DEAD,     /* not in the table any more; its memory waits for tcp_reap() */
+    TCP_DIALLING, /* SYN came, the host connects, nothing answered yet */
+    TCP_SYN_RCVD, /* SYN-ACK sent */
+    TCP_SYN_SENT, /* a connection from the host side */
+    TCP_OPEN,
+    TCP_TIME_WAIT /* both ended, we first; no socket any more */
+};
+
+enum tcp_flag {
+    TF_GUEST_FIN = 1 << 0, /* the guest ended its direction, everything before it is here */
+    TF_HOST_SHUT = 1 << 1, /* and the host was told */
+    TF_HOST_EOF = 1 << 2,  /* the host ended: a FIN follows the last byte of down */
+    TF_FIN_SENT = 1 << 3,  /* at least once */
+    TF_FIN_ACKED = 1 << 4,
+    TF_ACK_OWED = 1 << 5,  /* at the next occasion */
+    TF_TOUCHED = 1 << 6,   /* on table->touched */
+    TF_NEW = 1 << 7,       /* on table->fresh */
+    TF_BULK = 1 << 8,      /* on table->bulk */
+    TF_REXMIT = 1 << 9,    /* the segment at snd_una goes again first */
+    TF_RECOVERY = 1 << 10, /* of a loss, until recover is acknowledged */
+    TF_BLOCKED = 1 << 11,  /* the host takes no more until it says so */
+    TF_STOPPED = 1 << 12,  /* reading the host stopped for want of room */
+    TF_SERVICE = 1 << 13,  /* the host side is a stream of ours */
+    TF_ORPHAN = 1 << 14,   /* nobody is behind it any more; what was sent still goes out */
+    TF_SCALED = 1 << 15,   /* both sides scale windows */
+    TF_TIMING = 1 << 16,   /* rtt_seq is being timed */
+    TF_GUEST_OPENED = 1 << 17,
+    TF_HALF_OPEN = 1 << 18,  /* counted as such */
+    TF_GUEST_FIRST = 1 << 19 /* the guest ended its direction before we sent our FIN */
+};
+
+/* What the one timer of a flow waits for. */
+enum tcp_wait { TCP_WAIT_NOTHING, TCP_WAIT_ACK, TCP_WAIT_WINDOW, TCP_WAIT_MEMORY, TCP_WAIT_IDLE };
+
+enum {
+    TCP_CHUNK_FLOWS = 64,
+    TCP_EARLY_MAX = 3,    /* separate stretches that came out of order */
+    TCP_PIECES_MAX = 512, /* segments gathered in one batch, over all flows */
+    TCP_DEST_BUCKETS = 4096,
+    TCP_SERVICES_MAX = 8,
+    TCP_NO_PIECE = UINT16_MAX
+};
+
+/* Who talks to whom, as the guest sees it. Compared and hashed by memory: no padding. */
+struct tcp_key {
+    struct ip_addr guest, remote;
+    uint16_t guest_port, remote_port;
+};
+
+struct tcp_stretch {
+    uint32_t start, end; /* sequence numbers */
+};
+
+struct tcp_service_stream;
+
+struct tcp_flow {
+    struct tcp_table *table;
+    struct tcp_flow *hash_next; /* also of the lists of dead and of spare flows */
+    struct tcp_flow *touched_next;
+    struct list turn; /* fresh or bulk; in TIME_WAIT: table->time_wait */
+    struct wheel_timer timer;
+    union {
+        struct net_tcp *conn;               /* owned; NULL = none (any more) */
+        struct tcp_service_stream *service; /* with TF_SERVICE */
+    } host;
+    struct tcp_key key;
+    uint32_t flags;
+    uint8_t state, wait;
+    uint8_t guest_scale, dup_acks; /* dup_acks: received in a row */
+    uint8_t acks_owed;             /* duplicates to send, so that the guest retransmits fast */
+    uint8_t early_count;
+    uint8_t probes; /* unanswered, of the present wait */
+    uint16_t mss;   /* payload of a segment to the guest */
+    uint16_t piece_first, piece_last;
+    uint16_t dest_bucket;
+
+    /* towards the guest: down holds snd_una on; behind its last byte comes the FIN */
+    struct ring down;
+    uint32_t snd_una, snd_nxt, snd_max; /* snd_nxt goes back on a time-out, snd_max never */
+    uint32_t snd_wnd, snd_wl1, snd_wl2; /* the guest's window, and which segment said so */
+    uint32_t cwnd, ssthresh, recover;   /* bytes; only a loss makes them matter */
+    int32_t credit;                     /* of the present turn */
+    uint32_t rtt_seq, rtt_start_ms;
+    uint32_t srtt_ms, rttvar_ms, rto_ms;
+    uint32_t progress_ms; /* since when nothing has moved */
+    uint32_t heard_ms;    /* last segment of the guest */
+    uint32_t challenge_ms;
+    uint32_t due_ms; /* of @wait; the wheel may be earlier */
+
+    /* from the guest: up ends at rcv_nxt, but for pieces gathered and not settled */
+    struct ring up;
+    uint32_t rcv_nxt, rcv_edge; /* rcv_edge: up to here the window was given; never goes back */
+    uint32_t irs;
+    struct tcp_stretch early[TCP_EARLY_MAX]; /* in order, apart */
+};
+
+/* A segment's payload, in link memory until the end of the batch. */
+struct tcp_piece {
+    const uint8_t *data;
+    uint32_t len_bytes;
+    uint16_t next;
+};
+
+struct tcp_service {
+    struct ip_addr at;
+    uint16_t port;
+    tcp_accept_fn *accept;
+    void *ctx;
+};
+
+struct tcp_table {
+    struct switch_ *sw;
+    struct hash_key hash_key;
+    struct tcp_flow **buckets; /* owned */
+    unsigned bucket_count;     /* a power of two */
+    struct tcp_flow **chunks;  /* owned, each TCP_CHUNK_FLOWS flows; grows, never shrinks */
+    unsigned chunk_count, chunk_max;
+    struct tcp_flow *spare, *dead;
+    unsigned flow_count, half_open;  /* flow_count: the dead not counted */
+    uint16_t dest[TCP_DEST_BUCKETS]; /* half-open flows by hash of the destination */
+    struct list time_wait;           /* the oldest first */
+
+    struct tcp_flow *touched; /* this batch, or owing an ACK */
+    struct tcp_flow **touched_end;
+    struct tcp_piece pieces[TCP_PIECES_MAX];
+    unsigned piece_count;
+    struct net_iov iov[TCP_PIECES_MAX];
+
+    struct list fresh, bulk; /* flows with something to send: the new ones, the others */
+    struct ring_pool pool;
+    uint8_t own_scale;
+
+    struct timer_wheel wheel;
+    struct timer timer;
+    uint64_t timer_due_ms; /* what it is armed for; UINT64_MAX = not */
+    struct tcp_service services[TCP_SERVICES_MAX];
+    unsigned service_count;
+    struct list streams; /* of services, to be closed at the end */
+};
+
+/* ---- sequence numbers, modulo 2^32 --------------------------------------------------------- */
+
+static inline bool seq_lt(uint32_t a, uint32_t b)
+{
+    return (int32_t)(a - b) < 0;
+}
+
+static inline bool seq_le(uint32_t a, uint32_t b)
+{
+    return (int32_t)(a - b) <= 0;
+}
+
+static inline uint32_t seq_max(uint32_t a, uint32_t b)
+{
+    return seq_lt(a, b) ? b : a;
+}
+
+static inline uint32_t tcp_now(const struct tcp_table *t)
+{
+    return (uint32_t)switch_now_ms(t->sw);
+}
+
+/* ---- tcp_table.c --------------------------------------------------------------------------- */
+
+struct tcp_flow *tcp_find(struct tcp_table *t, const struct tcp_key *key);
+/* A flow in the table, with defaults; NULL: full (counted) or no memory. */
+struct tcp_flow *tcp_flow_new(struct tcp_table *t, const struct tcp_key *key);
+uint64_t tcp_hash(const struct tcp_table *t, const void *data, size_t len_bytes);
+uint32_t tcp_isn(struct tcp_table *t, const struct tcp_key *key);
+bool tcp_half_open_begin(struct tcp_flow *f, const struct ip_addr *dest);
+void tcp_half_open_end(struct tcp_flow *f);
+/* The end of a flow: everything given back, the host side closed. The pointer stays good until the
+ * loop is reached again, with state TCP_DEAD. @reset: the host gets an RST. */
+void tcp_flow_end(struct tcp_flow *f, bool reset);
+void tcp_enter_time_wait(struct tcp_flow *f);
+void tcp_reap(struct tcp_table *t);
+void tcp_touch(struct tcp_flow *f);
+/* Every flow that is in the table; @fn may end it. */
+void tcp_for_each(struct tcp_table *t, void (*fn)(struct tcp_flow *f));
+
+/* ---- tcp.c --------------------------------------------------------------------------------- */
+
+/* The flow's direction may be over on both sides: go on to LAST_ACK's end or TIME_WAIT. */
+void tcp_check_done(struct tcp_flow *f);
+
+/* ---- tcp_host.c ---------------------------------------------------------------------------- */
+
+enum status tcp_dial(struct tcp_flow *f, const struct ip_endpoint *to);
+/* Takes bytes in order: gathers, writes or keeps them; advances rcv_nxt by what it could. */
+void tcp_take(struct tcp_flow *f, const uint8_t *data, size_t len_bytes, bool lasts);
+/* Gathered pieces and what is in up go to the host, what it does not take stays in up. */
+void tcp_settle(struct tcp_flow *f);
+/* A segment that came early: kept behind the end of up. False: no room. */
+bool tcp_keep_early(struct tcp_flow *f, uint32_t seq, const uint8_t *data, size_t len_bytes);
+void tcp_host_read(struct tcp_flow *f);
+void tcp_host_close(struct tcp_flow *f, bool reset);
+void tcp_adopt_conn(struct tcp_flow *f, struct net_tcp *conn);
+size_t tcp_up_max(const struct tcp_flow *f);
+
+/* ---- tcp_send.c ---------------------------------------------------------------------------- */
+
+void tcp_send_syn(struct tcp_flow *f); /* or SYN-ACK, by state */
+void tcp_send_rst(struct tcp_flow *f);
+/* Answers a segment that belongs to no flow. */
+void tcp_refuse(struct switch_ *s, const struct packet *p, const struct tcp_header *h,
+                uint32_t seg_len);
+/* A bare ACK with the next occasion. */
+void tcp_owe_ack(struct tcp_flow *f);
+/* If the window opened by enough since it was last told. */
+void tcp_owe_window(struct tcp_flow *f);
+/* There may be something to send. */
+void tcp_activate(struct tcp_flow *f);
+void tcp_deactivate(struct tcp_flow *f);
+void tcp_acked(struct tcp_flow *f, uint32_t ack);
+void tcp_dup_acked(struct tcp_flow *f);
+void tcp_new_window(struct tcp_flow *f, uint32_t bytes);
+void tcp_rto_reset(struct tcp_flow *f);
+void tcp_wait_for(struct tcp_flow *f, enum tcp_wait what, uint32_t delay_ms);
+void tcp_wait_idle(struct tcp_flow *f);
+void tcp_on_timer(void *table);
+unsigned tcp_own_mss(const struct tcp_table *t, bool v4);
+
+/* ---- tcp_serve.c --------------------------------------------------------------------------- */
+
+const struct tcp_service *tcp_find_service(const struct tcp_table *t, const struct ip_addr *at,
+                                           uint16_t port);
+/* The handshake is done: hands the flow to its service. */
+void tcp_service_accept(struct tcp_flow *f);
+size_t tcp_service_write(struct tcp_flow *f, const struct net_iov *iov, unsigned count);
+void tcp_service_eof(struct tcp_flow *f);
+void tcp_service_acked(struct tcp_flow *f);
+void tcp_service_lost(struct tcp_flow *f, enum status why);
+/* At the end of the switch; those nobody closed yet wait for their owners. */
+void tcp_services_free(struct tcp_table *t);
+
+#endif
