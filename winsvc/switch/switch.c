@@ -184,8 +184,8 @@ static void on_batch_end(void *ctx)
     struct switch_ *s = ctx;
 
     tcp_batch_end(s);
+    s->in_batch = false; /* what tcp_produce() leaves for the next turn needs its timer */
     tcp_produce(s);
-    s->in_batch = false;
     switch_flush(s);
 }
 
