@@ -33,7 +33,7 @@
 /* After sys/socket.h: older versions of this header use its types. */
 #include <linux/vm_sockets.h>
 
-enum { DEFAULT_BACKLOG = 1024, DEFAULT_UNIX_MODE = 0600, EXE_PATH_MAX = 128 };
+enum { DEFAULT_BACKLOG = 1024, DEFAULT_UNIX_MODE = 0600 };
 
 static enum status sys_status(int err)
 {
@@ -101,27 +101,34 @@ static const char *unix_path(const struct listen_socket *s)
 
 /* ---- names that are taken -------------------------------------------------------------- */
 
-static void describe_owner(int fd, const char *path, struct errmsg *e)
+/* Who called listen() on the socket that @fd is connected to. */
+static void find_owner(int fd, struct claim_owner *out)
 {
     struct ucred cred;
     socklen_t len = sizeof cred;
-    char link[64], exe[EXE_PATH_MAX];
+    char link[64];
     ssize_t n;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0 || cred.pid <= 0) {
-        errmsg_set(e, "%s is in use by another process", path);
+    *out = (struct claim_owner){ 0 };
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0 || cred.pid <= 0)
         return;
-    }
+    out->pid = cred.pid;
     snprintf(link, sizeof link, "/proc/%d/exe", (int)cred.pid);
-    n = readlink(link, exe, sizeof exe - 1);
-    exe[n > 0 ? n : 0] = '\0';
-    errmsg_set(e, "%s is in use by pid %d (%s)", path, (int)cred.pid,
-               n > 0 ? exe : "program unknown");
+    n = readlink(link, out->image, sizeof out->image - 1);
+    out->image[n > 0 ? n : 0] = '\0';
+}
+
+static void describe_owner(const struct claim_owner *owner, const char *path, struct errmsg *e)
+{
+    if (owner->pid)
+        errmsg_set(e, "%s is in use by pid %d (%.120s)", path, (int)owner->pid,
+                   owner->image[0] ? owner->image : "program unknown");
+    else
+        errmsg_set(e, "%s is in use by another process", path);
 }
 
 /* ST_OK: it was a leftover and is gone. ST_EXISTS: somebody answers. */
-static enum status remove_leftover(const struct listen_socket *s, const char *path,
-                                   struct errmsg *e)
+static enum status remove_leftover(struct listen_socket *s, const char *path, struct errmsg *e)
 {
     struct stat file;
     enum status st = ST_OK;
@@ -137,7 +144,8 @@ static enum status remove_leftover(const struct listen_socket *s, const char *pa
     if (fd < 0)
         return fail_errno(e, "socket", errno);
     if (connect(fd, (const struct sockaddr *)&s->at, s->at_len) == 0 || errno == EAGAIN) {
-        describe_owner(fd, path, e);
+        find_owner(fd, &s->taken_by);
+        describe_owner(&s->taken_by, path, e);
         st = ST_EXISTS;
     } else if (errno != ECONNREFUSED && errno != ENOENT) {
         st = fail_errno(e, path, errno);

@@ -8,13 +8,13 @@
 #define SHARED_PORT_LINUX_LISTEN_SOCKET_H
 
 #include "base/status.h"
+#include "port/claim.h"
 
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
 struct addr;
-struct claim_owner;
 
 struct listen_socket {
     int fd;                     /* owned, non-blocking, close-on-exec; -1 = closed */
@@ -25,12 +25,13 @@ struct listen_socket {
     bool owns_name; /* the path is ours to remove */
     dev_t dev;      /* ... as long as it still is this file */
     ino_t ino;
+    struct claim_owner taken_by; /* who has the name, after ST_EXISTS */
 };
 
 /* Listens at @at (unix, tcp, vsock). A unix socket that nobody answers at is a leftover and is
  * replaced; any other file is not. @mode and @backlog: 0 = 0600 and 1024. ST_EXISTS: taken, and @e
- * says by whom, where that can be found out; ST_DENIED, ST_INVAL, ST_NOTFOUND (no such folder),
- * ST_UNSUPPORTED, ST_NOFILES, ST_IO. */
+ * and s->taken_by say by whom, where that can be found out; ST_DENIED, ST_INVAL, ST_NOTFOUND (no
+ * such folder), ST_UNSUPPORTED, ST_NOFILES, ST_IO. */
 enum status listen_socket_open(struct listen_socket *s, const struct addr *at, unsigned mode,
                                unsigned backlog, struct errmsg *e);
 /* Takes over a descriptor that already listens; its name stays when it is closed. ST_INVAL when it
