@@ -351,8 +351,10 @@ void switch_free(struct switch_ *s)
 
 /* ---- for others to look at --------------------------------------------------------------- */
 
-const struct switch_counters *switch_get_counters(const struct switch_ *s)
+const struct switch_counters *switch_get_counters(struct switch_ *s)
 {
+    if (s->link)
+        absorb_stats(s);
     return &s->count;
 }
 
