@@ -45,12 +45,21 @@ static enum status parse_vm(struct vm_info *out, const char *value, struct errms
     }
     snprintf(out->id, sizeof out->id, "%.*s", (int)(equals - value), value);
     st = addr_parse(&out->addr, equals + 1, e);
-    if (st != ST_OK || is_machine(out->addr.kind))
+    if (st != ST_OK)
         return st;
-    errmsg_set(e,
-               "'%.80s' is no virtual machine: it takes hvsock, vsock, vsock-hybrid or tcp-hybrid",
-               equals + 1);
-    return ST_INVAL;
+    if (!is_machine(out->addr.kind)) {
+        errmsg_set(e,
+                   "'%.80s' is no virtual machine: it takes hvsock, vsock, vsock-hybrid or "
+                   "tcp-hybrid",
+                   equals + 1);
+        return ST_INVAL;
+    }
+    if (out->addr.port != ADDR_PORT_NONE) {
+        errmsg_set(e, "'%.80s' has a port, a virtual machine stands without (CID 3 is vsock:3:)",
+                   equals + 1);
+        return ST_INVAL;
+    }
+    return ST_OK;
 }
 
 static enum status check_vm(const char *value, struct errmsg *e)

@@ -61,6 +61,8 @@ static void wrong_options_are_explained(void **state)
         { { "--vm", "novalue" }, "is not NAME=ADDR" },
         { { "--vm", "a=nowhere" }, "vm: " },
         { { "--vm", "a=unix:/x" }, "is no virtual machine" },
+        { { "--vm", "a=vsock:3" }, "has a port" }, /* CID 3 is "vsock:3:" */
+        { { "--vm", "a=vsock-hybrid:/x:6660" }, "has a port" },
         { { "--vm", "a=vsock-hybrid:/x", "--vm", "a=vsock-hybrid:/y" }, "two machines named 'a'" },
         { { "--endpoint", "@unix:/x" }, "the name before '@' is empty" },
         { { "--status", "tcp:10.0.0.1:80" }, "status: " },
