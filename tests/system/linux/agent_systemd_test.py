@@ -17,6 +17,7 @@ from agent_support import Agent, Engine, Notify
 
 DIST = rdl.ROOT / "guestagent/dist"
 WORST_EXPOSURE = 0.5
+DEFAULT_CONNECTIONS = 512  # guestagent/config.c
 
 
 class AgentTest(unittest.TestCase):
@@ -183,6 +184,9 @@ class UnitTest(AgentTest):
         for line in ("Type=notify", "NotifyAccess=main", "WatchdogSec=10", "Restart=always",
                      "StartLimitIntervalSec=0", "Conflicts=rdd-guest.service"):
             self.assertIn(f"\n{line}\n", service)
+        # Every stream may hold one read of the loop (128 KiB) in each direction.
+        limit = int(re.search(r"^MemoryMax=(\d+)M$", service, re.M).group(1)) << 20
+        self.assertGreater(limit, 2 * DEFAULT_CONNECTIONS * (128 << 10) + (16 << 20))
         sockets = (DIST / "rdlink-bridge.socket").read_text()
         self.assertEqual(re.findall(r"^ListenStream=(.*)$", sockets, re.M),
                          ["vsock::6660", "vsock::6680"])
