@@ -33,8 +33,9 @@ struct listener_opts {
     unsigned unix_mode; /* permission bits of a unix socket, 0 = 0600 */
     const char *sddl; /* named pipe: security descriptor string, NULL = SYSTEM, admins, ourselves */
     unsigned pipe_instances; /* named pipe: instances always listening, 0 = 16 */
-    bool byte_mode; /* named pipe: no half-close needed (status); default is message mode */
-    bool join;      /* named pipe: the first instance is held by a listener_claim elsewhere */
+    bool byte_mode;        /* named pipe: no half-close needed (status); default is message mode */
+    bool want_credentials; /* unix: fill in the peer's pid and uid, one system call a client */
+    bool join; /* named pipe: the first instance is held by a listener_claim elsewhere */
 };
 
 struct listener_handler {

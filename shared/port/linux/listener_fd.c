@@ -65,6 +65,7 @@ struct listener_fd {
     uint32_t delay_ms; /* of the current back-off; 0 = well */
     enum status told;  /* what on_state() said last; ST_OK at the start */
     unsigned budget;   /* accept() calls of the next wake-up */
+    bool want_credentials;
     bool paused;
     bool closing;
     bool busy; /* within an event: freed at its end when closed meanwhile */
@@ -266,16 +267,12 @@ static void hand_out(struct listener_fd *self, int fd, const struct sockaddr_sto
 
     peer_from_sockaddr(sa, MIN((size_t)len, sizeof *sa), &peer);
     peer.is_vsock = family == AF_VSOCK;
-    if (family == AF_UNIX)
+    if (family == AF_UNIX && self->want_credentials)
         peer_add_credentials(fd, &peer);
-    if (family == AF_INET || family == AF_INET6) {
-        st = stream_uv_from_socket(self->loop, fd, &s);
-        if (st)
-            close(fd);
-    } else {
-        st = stream_uv_from_fd(self->loop, fd, &s);
-    }
+    st = family == AF_INET || family == AF_INET6 ? stream_uv_from_tcp_socket(self->loop, fd, &s)
+                                                 : stream_uv_from_socket(self->loop, fd, &s);
     if (st) {
+        close(fd);
         log_warn_limited(LOG_PORT, "accepted connection dropped: %s", status_text(st));
         return;
     }
@@ -437,6 +434,7 @@ enum status listener_fd_open(struct loop *loop, struct listener **out, const str
     self->at = *at;
     self->reserve_fd = sys->open_reserve();
     self->budget = 1;
+    self->want_credentials = opts->want_credentials;
     timer_init(&self->retry, loop, on_retry, self);
     st = poll_start(self);
     if (st) {

@@ -60,10 +60,9 @@ static void finish(struct dial_unix *self, enum status st)
     struct errmsg why = { "" };
 
     if (st == ST_OK) {
-        int fd = self->fd;
-
-        self->fd = -1;
-        st = stream_uv_from_fd(self->loop, fd, &s);
+        st = stream_uv_from_socket(self->loop, self->fd, &s);
+        if (st == ST_OK)
+            self->fd = -1;
     }
     if (st)
         errmsg_set(&why, "connect to %s: %s", addr_format(&self->to, text, sizeof text),

@@ -72,12 +72,11 @@ static void dial_vsock_finish(struct dial_vsock *self, enum status st)
     struct errmsg why = { "" };
 
     if (st == ST_OK) {
-        int fd = self->fd;
-
         /* libuv allows one handle per descriptor. */
         uv_close((uv_handle_t *)&self->poll, on_poll_closed);
-        self->fd = -1;
-        st = stream_uv_from_fd(self->loop, fd, &s);
+        st = stream_uv_from_socket(self->loop, self->fd, &s);
+        if (st == ST_OK)
+            self->fd = -1;
     }
     if (st)
         errmsg_set(&why, "connect to %s: %s", addr_format(&self->to, text, sizeof text),

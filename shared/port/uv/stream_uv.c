@@ -451,7 +451,15 @@ enum status stream_uv_from_socket(struct loop *loop, uv_os_sock_t sock, struct s
         stream_close(&self->base);
         return uv_status(err);
     }
-    stream_uv_set_nodelay(self);
     *out = &self->base;
     return ST_OK;
+}
+
+enum status stream_uv_from_tcp_socket(struct loop *loop, uv_os_sock_t sock, struct stream **out)
+{
+    enum status st = stream_uv_from_socket(loop, sock, out);
+
+    if (st == ST_OK)
+        stream_uv_set_nodelay(stream_uv_of(*out));
+    return st;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * stream_uv.h - struct stream over a libuv pipe or TCP handle. For port/ only.
  *
- * A vsock or unix descriptor is a STREAM_UV_PIPE (libuv only reads, writes and shuts it down); a
- * Windows socket, Hyper-V's included, is a STREAM_UV_TCP. Runs on: the loop's thread.
+ * A socket of any family is a STREAM_UV_TCP: libuv only reads, writes and shuts it down, and asks
+ * the kernel nothing about a descriptor that it is told is one, which a pipe handle does. A
+ * STREAM_UV_PIPE is for what may be no socket. Runs on: the loop's thread.
  */
 #ifndef SHARED_PORT_UV_STREAM_UV_H
 #define SHARED_PORT_UV_STREAM_UV_H
@@ -29,8 +30,9 @@ void stream_uv_set_nodelay(struct stream_uv *self);
 /* A connected stream over @fd, which belongs to the stream from here on, and is closed on failure.
  * ST_NOMEM, ST_INVAL, ST_IO. */
 enum status stream_uv_from_fd(struct loop *loop, uv_file fd, struct stream **out);
-/* The same over a TCP-like socket, which gets no Nagle delay where it knows that option. On
- * failure the socket is still the caller's. */
+/* The same over a socket. On failure the socket is still the caller's. */
 enum status stream_uv_from_socket(struct loop *loop, uv_os_sock_t sock, struct stream **out);
+/* The same, and no Nagle delay where the socket knows that option. */
+enum status stream_uv_from_tcp_socket(struct loop *loop, uv_os_sock_t sock, struct stream **out);
 
 #endif

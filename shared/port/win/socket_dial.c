@@ -56,7 +56,7 @@ static enum status make_stream(struct socket_dial *d, struct stream **out, struc
     /* Without it, shutdown() and getpeername() do not know that the socket is connected. */
     if (setsockopt(d->sock, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, NULL, 0))
         return win_error_set(e, "finish connect", (uint32_t)WSAGetLastError());
-    enum status st = stream_uv_from_socket(d->loop, d->sock, out);
+    enum status st = stream_uv_from_tcp_socket(d->loop, d->sock, out);
     if (st)
         errmsg_set(e, "stream over socket: %s", status_text(st));
     else

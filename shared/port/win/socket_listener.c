@@ -235,7 +235,7 @@ static void hand_over(struct socket_listener *l, SOCKET sock)
     struct stream *s;
     if (setsockopt(sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (const char *)&l->sock,
                    sizeof(l->sock)) ||
-        stream_uv_from_socket(l->loop, sock, &s)) {
+        stream_uv_from_tcp_socket(l->loop, sock, &s)) {
         closesocket(sock);
         l->base.stats.aborted++;
         return;

@@ -81,7 +81,7 @@ static enum status listen_with(const struct listener_opts *opts, struct errmsg *
 
 static void listen_at(const char *text)
 {
-    struct listener_opts opts = { .adopt_fd = -1 };
+    struct listener_opts opts = { .adopt_fd = -1, .want_credentials = true };
     struct errmsg e;
 
     assert_int_equal(addr_parse(&c.at, text, &e), ST_OK);
