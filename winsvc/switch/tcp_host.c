@@ -243,12 +243,10 @@ bool tcp_keep_early(struct tcp_flow *f, uint32_t seq, const uint8_t *data, size_
     offset = f->up.len_bytes + (seq - f->rcv_nxt);
     if (offset + len_bytes > most || !ring_reserve(&f->up, &f->table->pool, offset + len_bytes))
         return false;
-    if (add_stretch(f, seq, seq + (uint32_t)len_bytes)) {
-        ring_put(&f->up, offset, data, len_bytes);
-        return true;
-    }
-    ring_trim(&f->up, &f->table->pool);
-    return false;
+    if (!add_stretch(f, seq, seq + (uint32_t)len_bytes))
+        return false;
+    ring_put(&f->up, offset, data, len_bytes);
+    return true;
 }
 
 /* ---- what the socket says --------------------------------------------------------------- */

@@ -140,8 +140,11 @@ void tcp_send_syn(struct tcp_flow *f)
     if (!answer)
         h.window = 65535;
     f->snd_nxt = f->snd_max = f->snd_una + 1;
+    f->flags &= ~(uint32_t)TF_ACK_OWED;
     if (emit(f, &h, 0, 0, 0))
         switch_want_flush(f->table->sw);
+    else
+        tcp_owe_ack(f); /* with the first room there is, not with the time-out */
     tcp_wait_for(f, TCP_WAIT_ACK, f->rto_ms);
 }
 
@@ -204,6 +207,10 @@ void tcp_owe_window(struct tcp_flow *f)
 /* Bare ACKs, with the duplicates that a loss asks for. False: the link has no room. */
 static bool send_acks(struct tcp_flow *f)
 {
+    if (f->state == TCP_SYN_RCVD || f->state == TCP_SYN_SENT) {
+        tcp_send_syn(f);
+        return !(f->flags & TF_ACK_OWED);
+    }
     do {
         if (!send_control(f, f->snd_nxt, TCP_ACK))
             return false;
@@ -442,7 +449,6 @@ void tcp_batch_end(struct switch_ *s)
         tcp_owe_window(f);
     }
     t->piece_count = 0;
-    tcp_produce(s);
     tcp_reap(t);
 }
 
