@@ -220,6 +220,14 @@ static void on_dial_done(void *ctx, enum status st, struct stream *s, const stru
         f->ops->on_dial(f->ctx, ST_OK, NULL);
 }
 
+/* What is left for this try. A second one can be late by any time, when the computer slept. */
+static uint64_t budget_ms(const struct conn *c)
+{
+    uint64_t left_ms = c->deadline_ms > c->dial_start_ms ? c->deadline_ms - c->dial_start_ms : 0;
+
+    return c->retried ? MAX(left_ms, (uint64_t)RETRY_MIN_BUDGET_MS) : left_ms;
+}
+
 static void dial(struct conn *c)
 {
     struct forwarder *f = c->f;
@@ -233,8 +241,7 @@ static void dial(struct conn *c)
         refuse_no_target(c, &why);
         return;
     }
-    st = dial_start(f->loop, &c->u.dial, &to, c->deadline_ms - c->dial_start_ms, on_dial_done, c,
-                    &why);
+    st = dial_start(f->loop, &c->u.dial, &to, budget_ms(c), on_dial_done, c, &why);
     if (st != ST_OK)
         dial_failed(c, st, &why);
 }

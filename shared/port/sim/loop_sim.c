@@ -179,6 +179,11 @@ void sim_advance_ms(struct sim *sim, uint64_t ms)
     sim->now_ms = end;
 }
 
+void sim_stall_ms(struct sim *sim, uint64_t ms)
+{
+    sim->now_ms += ms;
+}
+
 void sim_shuffle(struct sim *sim, uint64_t seed)
 {
     sim->shuffle = seed;

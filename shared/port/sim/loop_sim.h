@@ -53,6 +53,9 @@ bool sim_step(struct sim *sim);
 void sim_run(struct sim *sim);
 /* sim_run(), then lets @ms pass, stopping at each timer and delayed event on the way. */
 void sim_advance_ms(struct sim *sim, uint64_t ms);
+/* Lets @ms pass in which we did not run: the computer slept, the process was stopped. What fell due
+ * meanwhile is handled late, by the next sim_run(). */
+void sim_stall_ms(struct sim *sim, uint64_t ms);
 /* Among events due at the same time the next is chosen at random from now on. 0 = in order again.
  */
 void sim_shuffle(struct sim *sim, uint64_t seed);

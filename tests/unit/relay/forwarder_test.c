@@ -427,6 +427,19 @@ static void a_forwarder_without_memory_is_a_status(void **state)
     assert_null(second);
 }
 
+static void a_client_hears_of_it_although_the_computer_slept_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *c;
+
+    sim_next_dial(f->sim, ST_REFUSED, 0);
+    c = client(f); /* will be tried again in a moment */
+    sim_next_dial(f->sim, ST_OK, SIM_NEVER);
+    sim_stall_ms(f->sim, 60000);
+    sim_advance_ms(f->sim, 1000);
+    assert_refused(f, c, "cannot reach the docker engine");
+}
+
 static void listener_states_and_counts_are_passed_on(void **state)
 {
     struct fixture *f = *state;
@@ -490,6 +503,7 @@ int main(void)
         WITH_FIXTURE(freeing_cuts_connections_in_every_state),
         WITH_FIXTURE(an_allocation_that_fails_costs_one_client_and_leaks_nothing),
         WITH_FIXTURE(a_forwarder_without_memory_is_a_status),
+        WITH_FIXTURE(a_client_hears_of_it_although_the_computer_slept_meanwhile),
         WITH_FIXTURE(listener_states_and_counts_are_passed_on),
         WITH_FIXTURE(one_listener_that_is_well_does_not_hide_one_that_is_not),
     };
