@@ -43,6 +43,7 @@
 #include "wire/csum.h"
 
 enum { CHALLENGE_MS = 500, MSS_MIN = 88, MSS_DEFAULT = 536, ACKS_OWED_MAX = 4 };
+enum { HOST_PORT_FIRST = 0x8000, HOST_PORT_TRIES = 64 };
 
 struct segment {
     const struct packet *p;
@@ -453,20 +454,33 @@ void tcp_input(struct switch_ *s, const struct packet *p)
         no_flow(s, &key, &seg);
 }
 
+/* Gives @key a port of the host side that no flow to that guest port has. Random, so that a guest's
+ * TIME-WAIT of the connection before is seldom met. False: nearly all are taken. */
+static bool choose_host_port(struct tcp_table *t, struct tcp_key *key)
+{
+    for (unsigned i = 0; i < HOST_PORT_TRIES; i++) {
+        uint16_t random = 0;
+
+        t->sw->env.random(&random, sizeof random);
+        key->remote_port = HOST_PORT_FIRST | random;
+        if (!tcp_find(t, key))
+            return true;
+    }
+    return false;
+}
+
 enum status tcp_open_to_guest(struct switch_ *s, struct net_tcp *conn,
                               const struct ip_endpoint *from, const struct ip_endpoint *to)
 {
-    const struct tcp_key key = { to->addr, from->addr, to->port, from->port };
+    struct tcp_key key = { to->addr, from->addr, to->port, from->port };
     struct tcp_table *t = s->tcp;
     unsigned full = t->flow_count >= s->config.limits.tcp_flows;
-    struct tcp_flow *f = tcp_find(t, &key);
     enum status st = ST_EXISTS;
+    struct tcp_flow *f = NULL;
 
-    if (!f) {
+    if (from->port ? !tcp_find(t, &key) : choose_host_port(t, &key)) {
         st = full ? ST_FULL : ST_NOMEM;
         f = tcp_flow_new(t, &key);
-    } else {
-        f = NULL;
     }
     if (!f) {
         s->env.net->ops->tcp_close(conn, true);
