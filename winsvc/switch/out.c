@@ -44,7 +44,8 @@ static void find_mac(struct switch_ *s, const struct ip_addr *ip, struct mac *ou
 static void commit(struct switch_ *s, size_t len_bytes, const struct frame_offload *off)
 {
     frame_link_commit(s->link, len_bytes, off);
-    switch_want_flush(s);
+    if (!s->in_produce) /* else it follows at once */
+        switch_want_flush(s);
 }
 
 uint8_t *out_raw(struct switch_ *s, size_t len_bytes)

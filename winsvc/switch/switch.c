@@ -65,12 +65,18 @@ void switch_want_flush(struct switch_ *s)
         timer_start(&s->flush, 0);
 }
 
+/* What TCP leaves for the next turn it asks for itself. */
+static void produce_and_flush(struct switch_ *s)
+{
+    s->in_produce = true;
+    tcp_produce(s);
+    s->in_produce = false;
+    switch_flush(s);
+}
+
 static void flush_turn(void *ctx)
 {
-    struct switch_ *s = ctx;
-
-    tcp_produce(s);
-    switch_flush(s);
+    produce_and_flush(ctx);
 }
 
 /* ---- frames ------------------------------------------------------------------------------ */
@@ -184,17 +190,13 @@ static void on_batch_end(void *ctx)
     struct switch_ *s = ctx;
 
     tcp_batch_end(s);
-    s->in_batch = false; /* what tcp_produce() leaves for the next turn needs its timer */
-    tcp_produce(s);
-    switch_flush(s);
+    s->in_batch = false;
+    produce_and_flush(s);
 }
 
 static void on_writable(void *ctx)
 {
-    struct switch_ *s = ctx;
-
-    tcp_produce(s);
-    switch_flush(s);
+    produce_and_flush(ctx);
 }
 
 /* ---- links ------------------------------------------------------------------------------- */

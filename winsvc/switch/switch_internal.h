@@ -43,7 +43,8 @@ struct switch_ {
     struct hash_key hash_key;          /* random: for every table whose keys a peer chooses */
     uint32_t next_ip_id;               /* of fragmented datagrams; begins at random */
     struct timer flush;                /* see switch_want_flush() */
-    bool in_batch;                     /* a flush is sure to follow */
+    bool in_batch;                     /* tcp_produce() and a flush are sure to follow */
+    bool in_produce;                   /* within tcp_produce(): a flush is sure to follow */
     struct frame_link_stats link_seen; /* of this link, already in count */
 };
 
@@ -189,8 +190,8 @@ void tcp_census(const struct switch_ *s, struct switch_census *out);
 /* switch_attach() has a new link: what was under way on the old one is sent again. */
 void tcp_link_attached(struct switch_ *s);
 /* A connection from the host side to the guest (forwards, the API's tunnel): SYN to @to from
- * @from; @conn is owned in every case. ST_FULL, EXISTS (that pair of endpoints is in use), NOMEM.
- */
+ * @from, whose port 0 = any free one; @conn is owned in every case. ST_FULL, EXISTS (that pair of
+ * endpoints is in use), NOMEM. */
 enum status tcp_open_to_guest(struct switch_ *s, struct net_tcp *conn,
                               const struct ip_endpoint *from, const struct ip_endpoint *to);
 /* A service of the gateway's own over TCP (DNS, the API on port 80): instead of a dial, the flow is
