@@ -326,10 +326,10 @@ static enum status start_source(struct app *a, struct errmsg *e)
 
 static enum status start_status(struct app *a, struct errmsg *e)
 {
-    const struct status_server_config config = {
-        .listen = { .adopt_fd = -1, .byte_mode = true, .unix_mode = 0600 }
-    };
+    struct status_server_config config = { .listen = { .adopt_fd = -1, .byte_mode = true } };
 
+    config.listen.unix_mode = 0600;
+    config.listen.sddl = a->sddl[0] ? a->sddl : NULL; /* who may use docker may know how it is */
     return status_server_new(&a->status, a->loop, &a->config->status, &config, &status_ops, a, e);
 }
 

@@ -108,7 +108,7 @@ static const struct option table[] = {
       "served instead while another program holds the first endpoint's name. Default: "
       "unix:/run/rdlink/docker-fallback.sock, on Windows npipe:rancher_desktop_engine" },
     { "endpoint-grant", OPTION_LIST, TEXT(endpoint_grant), NULL, 0, 0, NULL, "ACCOUNT",
-      "Windows: user or group that may use docker, beside administrators" },
+      "Windows: user or group that may use docker and read the status, beside administrators" },
     { "status", OPTION_STRING, TEXT(status), NULL, 0, 0, check_addr, "ADDR",
       "where the status is served. Default: unix:/run/rdlink/status.sock, on Windows "
       "npipe:rdlink_status" },
