@@ -2,6 +2,7 @@
  * rdlinkd: the host side of rdlink. This file only turns the command line into one of a few verbs.
  */
 #include "main_run.h"
+#include "main_switch.h"
 
 #include "base/log.h"
 #include "base/util.h"
@@ -96,18 +97,22 @@ static int verb_version(int argc, const char *const *argv)
 
 static int verb_help(int argc, const char *const *argv)
 {
-    static char text[8192];
+    static char text[8192], switch_text[4096];
 
     config_help(text, sizeof text);
+    main_switch_help(switch_text, sizeof switch_text);
     printf("Usage: rdlinkd run [OPTIONS]       run on this console until Ctrl-C\n"
            "       rdlinkd service [OPTIONS]   run under the Windows service manager\n"
+           "       rdlinkd switch --link PROTO:ADDR [OPTIONS]   one host switch, alone\n"
            "       rdlinkd version | help\n"
            "\n"
            "Carries docker clients on this machine to the docker engine in the guest.\n"
            "`rdlink status` shows how it is doing.\n"
            "\n"
-           "Options, also as `key = value` lines in --config FILE:\n%s",
-           text);
+           "Options, also as `key = value` lines in --config FILE:\n%s"
+           "\n"
+           "Options of `rdlinkd switch`:\n%s",
+           text, switch_text);
     return EXIT_OK;
 }
 
@@ -115,9 +120,9 @@ static const struct {
     const char *name;
     int (*run)(int argc, const char *const *argv);
 } verbs[] = {
-    { "run", verb_run },         { "service", main_service },   { "--worker", verb_worker },
-    { "version", verb_version }, { "--version", verb_version }, { "help", verb_help },
-    { "--help", verb_help },
+    { "run", verb_run },         { "service", main_service }, { "switch", main_switch },
+    { "--worker", verb_worker }, { "version", verb_version }, { "--version", verb_version },
+    { "help", verb_help },       { "--help", verb_help },
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "switch/switch_options.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- checks ------------------------------------------------------------------------------ */
+
+static enum status check_link(const char *value, struct errmsg *e)
+{
+    enum frame_protocol protocol;
+    struct addr at;
+
+    return value[0] ? switch_options_link(value, &protocol, &at, e) : ST_OK;
+}
+
+/* "192.168.127.0/24" */
+static enum status parse_subnet(const char *value, struct ip_addr *net, unsigned *bits)
+{
+    const char *slash = strchr(value, '/');
+    char text[IP_ADDR_TEXT_MAX];
+    char *end;
+    unsigned long n;
+
+    if (!slash || (size_t)(slash - value) >= sizeof text || slash[1] < '0' || slash[1] > '9')
+        return ST_INVAL;
+    memcpy(text, value, (size_t)(slash - value));
+    text[slash - value] = '\0';
+    n = strtoul(slash + 1, &end, 10);
+    if (*end || n > 32 || ip_addr_parse(net, text) != ST_OK || !ip_addr_is_v4(net))
+        return ST_INVAL;
+    *bits = (unsigned)n;
+    return ST_OK;
+}
+
+static enum status check_subnet(const char *value, struct errmsg *e)
+{
+    struct ip_addr net;
+    unsigned bits;
+
+    if (parse_subnet(value, &net, &bits) == ST_OK)
+        return ST_OK;
+    errmsg_set(e, "'%.40s' is no IPv4 network such as 192.168.127.0/24", value);
+    return ST_INVAL;
+}
+
+static enum status check_log_level(const char *value, struct errmsg *e)
+{
+    enum log_level level;
+
+    if (log_level_parse(&level, value))
+        return ST_OK;
+    errmsg_set(e, "'%.20s' is none of error, warn, info, debug, trace", value);
+    return ST_INVAL;
+}
+
+/* ---- table ------------------------------------------------------------------------------- */
+
+#define AT(field) offsetof(struct switch_options, field)
+static const struct option table[] = {
+    { "link", OPTION_STRING, AT(link), "", 0, 0, check_link, "PROTO:ADDR",
+      "where the guest's frames come from: qemu, stdio or v2, and an address" },
+    { "dial", OPTION_FLAG, AT(dial), NULL, 0, 0, NULL, NULL,
+      "connect to the link's address, again and again, instead of listening at it" },
+    { "subnet", OPTION_STRING, AT(subnet), "192.168.127.0/24", 0, 0, check_subnet, "CIDR",
+      "the virtual network; .1 is the gateway, .2 the guest, .254 this host" },
+    { "mtu", OPTION_UINT, AT(mtu), "1500", 576, 65520, NULL, "N", "of the guest's interface" },
+    { "no-ip6", OPTION_FLAG, AT(no_ip6), NULL, 0, 0, NULL, NULL, "IPv4 only" },
+    { "forward", OPTION_LIST, AT(forwards), NULL, 0, 0, NULL, "[udp:]HOST:PORT=GUEST:PORT",
+      "a port of this host that leads into the guest; may be repeated" },
+    { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, check_log_level, "LEVEL",
+      "how much is logged" },
+};
+
+/* ---- values ------------------------------------------------------------------------------ */
+
+enum status switch_options_link(const char *text, enum frame_protocol *protocol, struct addr *at,
+                                struct errmsg *e)
+{
+    static const enum frame_protocol streams[] = { FRAME_STDIO, FRAME_QEMU, FRAME_V2 };
+    const char *colon = strchr(text, ':');
+    size_t len = colon ? (size_t)(colon - text) : 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(streams); i++) {
+        const char *name = frame_protocol_name(streams[i]);
+
+        if (len == strlen(name) && memcmp(text, name, len) == 0) {
+            *protocol = streams[i];
+            return addr_parse(at, colon + 1, e);
+        }
+    }
+    errmsg_set(e, "'%.60s' is not PROTO:ADDR with one of stdio, qemu, v2", text);
+    return ST_INVAL;
+}
+
+enum status switch_options_parse(struct switch_options *out, int argc, const char *const *argv,
+                                 struct errmsg *e)
+{
+    enum status st;
+    int rest;
+
+    options_defaults(table, ARRAY_SIZE(table), out);
+    st = options_parse_argv(table, ARRAY_SIZE(table), out, argc, argv, &rest, e);
+    if (st)
+        return st;
+    if (rest < argc) {
+        errmsg_set(e, "'%.60s' is no option", argv[rest]);
+        return ST_INVAL;
+    }
+    if (!out->link[0]) {
+        errmsg_set(e, "--link is missing, such as --link qemu:unix:/run/vm.sock");
+        return ST_INVAL;
+    }
+    return ST_OK;
+}
+
+enum status switch_options_config(const struct switch_options *o, struct switch_config *out,
+                                  struct errmsg *e)
+{
+    memset(out, 0, sizeof *out);
+    out->mtu = o->mtu;
+    out->ip6 = !o->no_ip6;
+    if (parse_subnet(o->subnet, &out->net, &out->prefix_bits) != ST_OK)
+        return check_subnet(o->subnet, e);
+    return switch_config_finish(out, e);
+}
+
+size_t switch_options_help(char *buf, size_t cap)
+{
+    return options_help(table, ARRAY_SIZE(table), buf, cap);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * switch_options.h - the options of `rdlinkd switch`, as text and as a switch_config. Pure.
+ */
+#ifndef WINSVC_SWITCH_SWITCH_OPTIONS_H
+#define WINSVC_SWITCH_SWITCH_OPTIONS_H
+
+#include "base/options.h"
+#include "link/frame_link.h"
+#include "port/addr.h"
+#include "switch/switch.h"
+
+/* As given. */
+struct switch_options {
+    char link[OPTION_VALUE_MAX];
+    char subnet[OPTION_VALUE_MAX];
+    char log_level[OPTION_VALUE_MAX];
+    uint32_t mtu;
+    bool no_ip6;
+    bool dial;
+    struct option_list forwards;
+};
+
+/* @argv begins with the first option. ST_INVAL says which word is wrong. */
+enum status switch_options_parse(struct switch_options *out, int argc, const char *const *argv,
+                                 struct errmsg *e);
+/* "qemu:unix:/run/vm.sock": protocol and address. ST_INVAL. */
+enum status switch_options_link(const char *text, enum frame_protocol *protocol, struct addr *at,
+                                struct errmsg *e);
+/* @out is finished (switch_config_finish()). ST_INVAL. */
+enum status switch_options_config(const struct switch_options *o, struct switch_config *out,
+                                  struct errmsg *e);
+/* As options_help(). */
+size_t switch_options_help(char *buf, size_t cap);
+
+#endif
