@@ -2,6 +2,7 @@
 #include "support/tcp_rig.h"
 
 #include "base/util.h"
+#include "switch/tcp_internal.h"
 #include "wire/csum.h"
 
 #include <stdlib.h>
@@ -364,4 +365,48 @@ struct tcp_guest *tcp_rig_open(struct tcp_rig *r, uint16_t port, struct net_sim_
     *host = net_sim_take_connected(r->net);
     ASSERT(*host);
     return g;
+}
+
+/* ---- what tests ask ------------------------------------------------------------------------ */
+
+const struct switch_limits tcp_rig_tight = { .tcp_flows = 8,
+                                             .tcp_half_open = 4,
+                                             .tcp_half_open_dest = 3,
+                                             .tcp_dial_ms = 10000,
+                                             .flow_buffer_bytes = 65536,
+                                             .total_buffer_bytes = 256 * 1024 };
+
+struct switch_census tcp_rig_census(struct tcp_rig *r)
+{
+    struct switch_census c = { 0 };
+
+    tcp_census(&r->sw, &c);
+    return c;
+}
+
+struct tcp_flow *tcp_rig_flow(struct tcp_rig *r, const struct tcp_guest *g)
+{
+    struct tcp_key key = { g->self.addr, g->remote.addr, g->self.port, g->remote.port };
+
+    return tcp_find(r->sw.tcp, &key);
+}
+
+void tcp_rig_expect(struct net_sim_peer *host, const struct tcp_guest *g, uint64_t len)
+{
+    size_t have;
+    const uint8_t *data = net_sim_peer_data(host, &have);
+
+    ASSERT(have == len);
+    tcp_guest_check(data, g->id * 2 + 1, 0, have);
+}
+
+void tcp_rig_host_sends(struct net_sim_peer *host, const struct tcp_guest *g, uint64_t from,
+                        size_t len)
+{
+    uint8_t *data = malloc(len);
+
+    ASSERT(data);
+    tcp_guest_fill(data, g->id * 2, from, len);
+    net_sim_peer_send(host, data, len);
+    free(data);
 }

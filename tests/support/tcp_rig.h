@@ -57,6 +57,17 @@ void tcp_rig_run_ms(struct tcp_rig *r, unsigned ms);
 /* A segment out of nowhere. */
 void tcp_rig_inject(struct tcp_rig *r, const struct tcp_guest *g, const struct tcp_header *h,
                     const uint8_t *data, size_t len_bytes);
+
+/* Few flows, little memory. */
+extern const struct switch_limits tcp_rig_tight;
+struct switch_census tcp_rig_census(struct tcp_rig *r);
+struct tcp_flow;
+struct tcp_flow *tcp_rig_flow(struct tcp_rig *r, const struct tcp_guest *g);
+/* The host received exactly the first @len bytes of @g's stream. */
+void tcp_rig_expect(struct net_sim_peer *host, const struct tcp_guest *g, uint64_t len);
+/* @len bytes of the stream for @g, which starts at @from. */
+void tcp_rig_host_sends(struct net_sim_peer *host, const struct tcp_guest *g, uint64_t from,
+                        size_t len);
 uint32_t tcp_rig_random(struct tcp_rig *r, uint32_t below);
 
 #endif
