@@ -45,6 +45,7 @@ class Server:
             self._serve(conn)
 
     def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which would hold the port
         self._listener.close()
 
 
@@ -203,12 +204,11 @@ class SwitchCase:
         self.assertEqual(heard, [b"goodbye"])
 
     def test_refused_port_is_refused_at_once(self):
-        server = Server(serve_echo)
-        server.close()
-        with rdl.Stalls() as stalls:
+        with socket.socket() as deaf, rdl.Stalls() as stalls:
+            deaf.bind(("127.0.0.1", 0))  # nobody listens, and nobody else can
             began = time.monotonic()
             with self.assertRaises(ConnectionRefusedError):
-                self.guest.connect((HOST, server.port))
+                self.guest.connect((HOST, deaf.getsockname()[1]))
             took = time.monotonic() - began
         self.assertLess(took, 0.5 + stalls.worst_s)
 
