@@ -86,12 +86,18 @@ static void settle(struct docker_probe *p)
     finish(p, DOCKER_REFUSES, detail);
 }
 
+/* The head said so; a body that is cut short or too long changes nothing about it. */
+static bool is_refusal(const struct docker_probe *p)
+{
+    return p->status != 0 && p->status != 200;
+}
+
 static void on_data(void *ctx, const uint8_t *data, size_t len_bytes)
 {
     struct docker_probe *p = ctx;
     enum status st = http_reader_feed(p->reader, &data, &len_bytes);
 
-    if (st == ST_OK)
+    if (st == ST_OK || (st != ST_QUEUED && is_refusal(p)))
         settle(p);
     else if (st != ST_QUEUED)
         finish(p, DOCKER_GARBLED, "the answer to GET /_ping is not HTTP");
@@ -101,7 +107,7 @@ static void on_eof(void *ctx)
 {
     struct docker_probe *p = ctx;
 
-    if (http_reader_end(p->reader) == ST_OK)
+    if (http_reader_end(p->reader) == ST_OK || is_refusal(p))
         settle(p);
     else
         finish(p, DOCKER_GARBLED, "the connection ended before the answer to GET /_ping");

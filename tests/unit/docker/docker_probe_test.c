@@ -78,6 +78,8 @@ static void only_an_answer_200_counts(void **state)
         { "the bridge's refusal",
           "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 8\r\n\r\nno sock!", DOCKER_REFUSES,
           "GET /_ping answered 503: no sock!" },
+        { "a refusal cut short", "HTTP/1.1 500 Oops\r\nContent-Length: 80\r\n\r\nsorry",
+          DOCKER_REFUSES, "GET /_ping answered 500: sorry" },
         { "not HTTP", "SSH-2.0-OpenSSH\r\n", DOCKER_GARBLED,
           "the answer to GET /_ping is not HTTP" },
         { "nothing", "", DOCKER_GARBLED, "the connection ended before the answer to GET /_ping" },
@@ -186,6 +188,23 @@ static void an_endless_answer_is_cut(void **state)
     stop(&f);
 }
 
+static void a_long_refusal_is_a_refusal(void **state)
+{
+    struct fixture f;
+    struct sim_peer *p;
+
+    start(&f);
+    p = asked(&f);
+    sim_peer_send_text(p, "HTTP/1.1 502 Bad Gateway\r\n\r\n");
+    for (unsigned i = 0; i < 100; i++)
+        sim_peer_send_text(p, "<p>an error page of somebody's proxy, which goes on and on</p>\n");
+    sim_run(f.sim);
+    assert_int_equal(f.answers, 1);
+    assert_int_equal(f.last, DOCKER_REFUSES);
+    assert_memory_equal(f.detail, "GET /_ping answered 502", 23);
+    stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +214,7 @@ int main(void)
         cmocka_unit_test(one_question_at_a_time),
         cmocka_unit_test(no_target_means_no_question),
         cmocka_unit_test(an_endless_answer_is_cut),
+        cmocka_unit_test(a_long_refusal_is_a_refusal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
