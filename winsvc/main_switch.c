@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "main_run.h"
+#include "platform.h"
 #include "port/listener.h"
 #include "port/resolver.h"
 #include "port/sys.h"
@@ -174,6 +175,7 @@ int main_switch(int argc, const char *const *argv)
     }
     if (log_level_parse(&level, run.options.log_level))
         log_set_level(level);
+    platform_raise_limits();
     st = open_all(&run, &e);
     if (st == ST_OK) {
         log_info(LOG_SWITCH, "link=%s subnet=%s mtu=%u: ready", run.options.link,

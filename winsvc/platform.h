@@ -12,6 +12,8 @@
 
 /* First thing in main(): what makes the process harder to abuse. */
 void platform_harden_process(void);
+/* For whoever has a socket a flow: as many descriptors as this process may have. */
+void platform_raise_limits(void);
 
 /* Addresses in the grammar of port/addr.h. */
 const char *platform_default_endpoint(void);

@@ -1,9 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "platform.h"
 
+#include <sys/resource.h>
+
 void platform_harden_process(void)
 {
     /* Nothing that systemd's unit does not do already. */
+}
+
+void platform_raise_limits(void)
+{
+    struct rlimit files;
+
+    /* The soft limit is 1024 for the sake of select(), which nothing here uses. */
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == files.rlim_max)
+        return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
 const char *platform_default_endpoint(void)

@@ -10,6 +10,11 @@ void platform_harden_process(void)
     service_harden_process();
 }
 
+void platform_raise_limits(void)
+{
+    /* Windows has no such limit. */
+}
+
 const char *platform_default_endpoint(void)
 {
     return "npipe:docker_engine";

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "switch/switch_options.h"
+
+#include "base/util.h"
+#include "support/cmocka_all.h"
+
+#include <string.h>
+
+enum { WORDS_MAX = 8 };
+
+static enum status parse(struct switch_options *o, const char *const *words, struct errmsg *e)
+{
+    int count = 0;
+
+    while (words[count])
+        count++;
+    return switch_options_parse(o, count, words, e);
+}
+
+static void what_is_left_out_has_its_default(void **state)
+{
+    static const char *const words[] = { "--link", "qemu:unix:/run/vm.sock", NULL };
+    static struct switch_options o;
+    static struct switch_config c;
+    struct errmsg e = { "" };
+    char text[IP_ADDR_TEXT_MAX];
+
+    assert_int_equal(parse(&o, words, &e), ST_OK);
+    assert_int_equal(switch_options_config(&o, &c, &e), ST_OK);
+    assert_string_equal(ip_addr_format(&c.gateway, text), "192.168.127.1");
+    assert_string_equal(ip_addr_format(&c.host, text), "192.168.127.254");
+    assert_int_equal(c.mtu, 1500);
+    assert_true(c.ip6);
+    assert_false(o.dial);
+    assert_int_equal(o.forwards.count, 0);
+}
+
+static void what_is_given_counts(void **state)
+{
+    static const char *const words[] = { "--link=v2:tcp:127.0.0.1:4000",
+                                         "--subnet=10.9.8.0/29",
+                                         "--mtu=65520",
+                                         "--no-ip6",
+                                         "--dial",
+                                         "--forward=127.0.0.1:80=10.9.8.2:80",
+                                         "--forward=udp:127.0.0.1:53=10.9.8.2:53",
+                                         NULL };
+    static struct switch_options o;
+    static struct switch_config c;
+    enum frame_protocol protocol;
+    struct errmsg e = { "" };
+    char text[IP_ADDR_TEXT_MAX];
+    struct addr at;
+
+    assert_int_equal(parse(&o, words, &e), ST_OK);
+    assert_int_equal(switch_options_config(&o, &c, &e), ST_OK);
+    assert_int_equal(switch_options_link(o.link, &protocol, &at, &e), ST_OK);
+    assert_int_equal(protocol, FRAME_V2);
+    assert_int_equal(at.kind, ADDR_TCP);
+    assert_int_equal(at.tcp_port, 4000);
+    assert_string_equal(ip_addr_format(&c.guest, text), "10.9.8.2");
+    assert_int_equal(c.mtu, 65520);
+    assert_false(c.ip6);
+    assert_true(o.dial);
+    assert_int_equal(o.forwards.count, 2);
+    assert_string_equal(o.forwards.items[1], "udp:127.0.0.1:53=10.9.8.2:53");
+}
+
+static const struct {
+    const char *name;
+    const char *words[WORDS_MAX];
+    const char *says;
+} bad[] = {
+    { "no link", { "--mtu", "1500" }, "--link is missing" },
+    { "no protocol", { "--link", "unix:/run/vm.sock" }, "stdio, qemu, v2" },
+    { "datagrams on a stream", { "--link", "bess:unix:/run/vm.sock" }, "stdio, qemu, v2" },
+    { "part of a protocol's name", { "--link", "qem:unix:/x" }, "stdio, qemu, v2" },
+    { "no address", { "--link", "qemu:" }, "link" },
+    { "network without a length",
+      { "--link", "qemu:unix:/x", "--subnet", "10.0.0.0" },
+      "10.0.0.0" },
+    { "length that is none",
+      { "--link", "qemu:unix:/x", "--subnet", "10.0.0.0/+8" },
+      "10.0.0.0/+8" },
+    { "length and more", { "--link", "qemu:unix:/x", "--subnet", "10.0.0.0/24x" }, "10.0.0.0/24x" },
+    { "IPv6 network", { "--link", "qemu:unix:/x", "--subnet", "fd00::/24" }, "fd00::/24" },
+    { "MTU that is too small", { "--link", "qemu:unix:/x", "--mtu", "575" }, "mtu" },
+    { "word that is no option", { "--link", "qemu:unix:/x", "now" }, "'now'" },
+    { "unknown level", { "--link", "qemu:unix:/x", "--log-level", "loud" }, "loud" },
+};
+
+static void what_is_wrong_is_named(void **state)
+{
+    static struct switch_options o;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct errmsg e = { "" };
+
+        if (parse(&o, bad[i].words, &e) != ST_INVAL || !strstr(e.text, bad[i].says))
+            fail_msg("%s: \"%s\"", bad[i].name, e.text);
+    }
+}
+
+static void network_without_room_is_refused(void **state)
+{
+    static const char *const words[] = { "--link=qemu:unix:/x", "--subnet=10.0.0.0/30", NULL };
+    static struct switch_options o;
+    static struct switch_config c;
+    struct errmsg e = { "" };
+
+    assert_int_equal(parse(&o, words, &e), ST_OK);
+    assert_int_equal(switch_options_config(&o, &c, &e), ST_INVAL);
+    assert_true(e.text[0] != '\0');
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_left_out_has_its_default),
+        cmocka_unit_test(what_is_given_counts),
+        cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(network_without_room_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
