@@ -131,9 +131,10 @@ struct tcp_service {
 struct tcp_table {
     struct switch_ *sw;
     struct hash_key hash_key;
-    struct tcp_flow **buckets; /* owned */
-    unsigned bucket_count;     /* a power of two */
-    struct tcp_flow **chunks;  /* owned, each TCP_CHUNK_FLOWS flows; grows, never shrinks */
+    struct tcp_flow **buckets;   /* owned */
+    unsigned bucket_count;       /* a power of two */
+    struct tcp_flow *last_found; /* or NULL; in the table */
+    struct tcp_flow **chunks;    /* owned, each TCP_CHUNK_FLOWS flows; grows, never shrinks */
     unsigned chunk_count, chunk_max;
     struct tcp_flow *spare, *dead;
     unsigned flow_count, half_open;  /* flow_count: the dead not counted */
