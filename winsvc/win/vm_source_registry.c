@@ -4,8 +4,8 @@
  * Purpose. Windows' Host Compute Service keeps a volatile key with one subkey per running virtual
  * machine, named by the machine's GUID:
  *
- *   HKLM\SOFTWARE\Microsoft\Windows
- * NT\CurrentVersion\HostComputeService\VolatileStore\ComputeSystem
+ *   HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion
+ *       \HostComputeService\VolatileStore\ComputeSystem
  *
  * Any user may list it; nothing says which machine is whose, that is for the handshake to find out.
  * Before the first machine runs after a boot the key, and VolatileStore above it, do not exist.
