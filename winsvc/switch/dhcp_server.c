@@ -74,19 +74,10 @@ void switch_lease_each(const struct switch_ *s, switch_lease_fn *fn, void *ctx)
 
 /* ---- answers ----------------------------------------------------------------------------- */
 
-static bool is_in_net(const struct switch_ *s, const struct ip_addr *a)
-{
-    return ip_addr_in_prefix(a, &s->config.net, s->config.prefix_bits);
-}
-
 /* A host's address in the network; not the gateway's, so that nothing is sent in a circle. */
 static bool is_client_address(const struct switch_ *s, const struct ip_addr *a)
 {
-    uint32_t host_bits =
-        ip_addr_is_v4(a) ? ip_addr_to_v4(a) & (0xffffffffu >> s->config.prefix_bits) : 0;
-
-    return is_in_net(s, a) && host_bits && host_bits != 0xffffffffu >> s->config.prefix_bits &&
-           !ip_addr_equal(a, &s->config.gateway) && !ip_addr_equal(a, &s->config.host);
+    return ip_addr_is_v4(a) && nat_is_guest(s, a);
 }
 
 static struct ip_endpoint answer_to(struct switch_ *s, const struct dhcp_message *m,

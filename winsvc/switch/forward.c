@@ -193,16 +193,6 @@ static enum status parse_local(struct forward *f, const char *local, struct errm
     return ST_OK;
 }
 
-static bool is_in_guest_net(const struct switch_ *s, const struct ip_addr *a)
-{
-    const struct switch_config *c = &s->config;
-    uint32_t mask = 0xffffffffu >> c->prefix_bits;
-    uint32_t host = ip_addr_is_v4(a) ? ip_addr_to_v4(a) & mask : 0;
-
-    return ip_addr_in_prefix(a, &c->net, c->prefix_bits) && host && host != mask &&
-           !ip_addr_equal(a, &c->gateway) && !ip_addr_equal(a, &c->host);
-}
-
 static struct forward *new_forward(struct switch_ *s, enum switch_forward_proto proto,
                                    const struct ip_endpoint *guest, bool keep)
 {
@@ -260,7 +250,7 @@ enum status switch_forward_add(struct switch_ *s, enum switch_forward_proto prot
 {
     struct forward *f = find(s, proto, local);
 
-    if (!guest->port || !is_in_guest_net(s, &guest->addr)) {
+    if (!guest->port || !ip_addr_is_v4(&guest->addr) || !nat_is_guest(s, &guest->addr)) {
         errmsg_set(e, "invalid remote addr");
         return ST_INVAL;
     }
