@@ -182,7 +182,7 @@ static void dialling_input(struct tcp_flow *f, const struct segment *seg)
     }
 }
 
-static void open_input(struct tcp_flow *f, const struct segment *seg);
+static void open_input(struct tcp_flow *f, const struct segment *given);
 
 static void syn_rcvd_input(struct tcp_flow *f, const struct segment *seg)
 {
@@ -353,10 +353,12 @@ static void open_input(struct tcp_flow *f, const struct segment *given)
         return;
     }
     if (h->flags & TCP_RST) {
-        if (h->seq == f->rcv_nxt)
+        if (h->seq == f->rcv_nxt) {
+            tcp_settle(f); /* what came before it in this batch did come before it */
             abandon(f);
-        else
+        } else {
             challenge(f);
+        }
         return;
     }
     if (h->flags & TCP_SYN) {

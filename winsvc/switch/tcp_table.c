@@ -234,7 +234,7 @@ void tcp_enter_time_wait(struct tcp_flow *f)
 
 void tcp_for_each(struct tcp_table *t, void (*fn)(struct tcp_flow *f))
 {
-    for (unsigned c = 0; c < t->chunk_count; c++) {
+    for (unsigned c = 0; t->chunks && c < t->chunk_count; c++) {
         for (unsigned i = 0; i < TCP_CHUNK_FLOWS; i++) {
             if (t->chunks[c][i].state != TCP_DEAD)
                 fn(&t->chunks[c][i]);
