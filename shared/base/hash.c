@@ -27,12 +27,21 @@ static inline void sip_round(struct sip *v)
     v->c = rotate(v->c, 32);
 }
 
-static inline uint64_t load_le(const uint8_t *p, size_t len)
+/* Compilers make one load of it. */
+static inline uint64_t load_word(const uint8_t *p)
 {
-    uint64_t v = 0;
+    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
+           (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 |
+           (uint64_t)p[7] << 56;
+}
 
-    for (size_t i = 0; i < len; i++)
-        v |= (uint64_t)p[i] << (8 * i);
+/* The rest below a word, and the length on top of it. */
+static inline uint64_t load_tail(const uint8_t *p, size_t left, size_t len_bytes)
+{
+    uint64_t v = (uint64_t)(len_bytes & 0xff) << 56;
+
+    while (left-- > 0)
+        v |= (uint64_t)p[left] << (8 * left);
     return v;
 }
 
@@ -55,8 +64,8 @@ uint64_t hash_bytes(const struct hash_key *key, const void *data, size_t len_byt
     };
 
     for (; left >= 8; left -= 8, p += 8)
-        sip_word(&v, load_le(p, 8));
-    sip_word(&v, load_le(p, left) | (uint64_t)(len_bytes & 0xff) << 56);
+        sip_word(&v, load_word(p));
+    sip_word(&v, load_tail(p, left, len_bytes));
     v.c ^= 0xff;
     sip_round(&v);
     sip_round(&v);
