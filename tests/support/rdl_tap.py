@@ -2,11 +2,12 @@
 """A guest for the switch out of the kernel's own stack: a tap device in a network namespace.
 
 THEORY
-`python3 rdl_tap.py PROTOCOL SOCKET MTU [ADDRESS/BITS GATEWAY]` runs in a fresh network namespace:
-it makes the tap device eth0 there with the guest's MAC, connects to the switch at the unix SOCKET
-(again and again, so that either may start first, and come back), and carries frames:
+`python3 rdl_tap.py PROTOCOL LINK MTU [ADDRESS/BITS GATEWAY]` makes itself a network namespace and
+the tap device eth0 there with the guest's MAC, connects to the switch at LINK, the path of a unix
+socket or a TCP port of the namespace it came from (again and again, so that either may start first,
+and come back), and carries frames:
 
-    kernel TCP/IP <-> eth0 (tap) <-> this process <-> unix socket <-> rdlinkd switch
+    kernel TCP/IP <-> eth0 (tap) <-> this process <-> LINK <-> rdlinkd switch
 
 With v2 the device gets virtio-net headers and segmentation offload; what a read of it returns then
 is what goes into a v2 frame, so this program knows no header. It is written to be plain, not to be
@@ -40,13 +41,13 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Guest:
-    """A kernel behind the switch at `path`. `address` None: its interface gets none."""
+    """A kernel behind the switch at `path` (or TCP port). `address` None: its interface gets none."""
 
     def __init__(self, session, path, protocol="qemu", mtu=1500, address="192.168.127.2/24",
                  gateway="192.168.127.1", name="guest"):
         words = [address, gateway] if address else []
         self.process = session.start(
-            name, ["unshare", "--net", sys.executable, "-B", __file__, protocol, path, mtu, *words])
+            name, [sys.executable, "-B", __file__, protocol, path, mtu, *words])
         self._session = session
 
     def ready(self):
@@ -114,11 +115,22 @@ def _configure(mtu, address, gateway):
     print("up", flush=True)
 
 
-def _connect(path):
-    while True:
-        link = socket.socket(socket.AF_UNIX)
+def _tcp_socket(outside):
+    """A socket of the namespace `outside`."""
+    with open("/proc/self/ns/net", "rb") as inside:
+        _libc.setns(outside.fileno(), _CLONE_NEWNET)
         try:
-            link.connect(path)
+            return socket.socket()
+        finally:
+            _libc.setns(inside.fileno(), _CLONE_NEWNET)
+
+
+def _connect(link_to, outside):
+    tcp = link_to.isdigit()
+    while True:
+        link = _tcp_socket(outside) if tcp else socket.socket(socket.AF_UNIX)
+        try:
+            link.connect(("127.0.0.1", int(link_to)) if tcp else link_to)
             return link
         except OSError:
             link.close()
@@ -166,11 +178,14 @@ def _carry(tap, link, length):
             rest = _to_guest(tap, rest + data, length)
 
 
-def _main(protocol, path, mtu, address=None, gateway=None):
+def _main(protocol, link_to, mtu, address=None, gateway=None):
+    outside = open("/proc/self/ns/net", "rb")
+    if _libc.unshare(_CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
     tap = _open_tap(protocol == "v2")
     _configure(mtu, address, gateway)
     while True:
-        with _connect(path) as link:
+        with _connect(link_to, outside) as link:
             try:
                 _carry(tap, link, _LENGTH[protocol])
             except (BrokenPipeError, ConnectionResetError):

@@ -113,16 +113,28 @@ class SwitchCase:
             raise rdl.Skip("needs root and /dev/net/tun")
         cls.session = rdl.Session()
         cls.addClassCleanup(cls.session.close)
+        link = cls.start_switch()
+        cls.guest = rdl_tap.Guest(cls.session, link, cls.PROTOCOL, cls.MTU)
+        rdl.wait_until(cls.guest.ready, 20, "the guest's interface is up")
+        rdl.wait_until(lambda: "link attached" in cls.switch.log(), 20, "the link is attached")
+        cls.echo = Server(serve_echo)
+        cls.addClassCleanup(cls.echo.close)
+
+    @classmethod
+    def start_switch(cls):
+        """Sets cls.switch; returns where its link is."""
         cls.path = cls.session.path("link")
         cls.switch = cls.session.start(
             "switch", [rdl.binary("rdlinkd"), "switch", "--link",
                        f"{cls.PROTOCOL}:unix:{cls.path}", "--mtu", cls.MTU,
                        "--log-level", "debug"])
-        cls.guest = rdl_tap.Guest(cls.session, cls.path, cls.PROTOCOL, cls.MTU)
-        rdl.wait_until(cls.guest.ready, 20, "the guest's interface is up")
-        rdl.wait_until(lambda: "link attached" in cls.switch.log(), 20, "the link is attached")
-        cls.echo = Server(serve_echo)
-        cls.addClassCleanup(cls.echo.close)
+        return cls.path
+
+    @classmethod
+    def connect_link(cls):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(cls.path)
+        return s
 
     def setUp(self):
         self.assertTrue(self.switch.alive(), "the switch has ended")
@@ -296,8 +308,7 @@ class SwitchCase:
             s.sendall(b"before")
             self.assertEqual(read_exactly(s, 6), b"before")
             attached = self.switch.log().count("link attached")
-            with socket.socket(socket.AF_UNIX) as usurper:  # takes the place of the guest's link
-                usurper.connect(self.path)
+            with self.connect_link():  # takes the place of the guest's
                 rdl.wait_until(lambda: self.switch.log().count("link attached") >= attached + 2,
                                20, "the guest's relay is back")
             s.sendall(b"behind")
