@@ -33,6 +33,7 @@ enum status uv_status(int err)
     case UV_ENOBUFS: return ST_NOFILES;
     case UV_EPROTO: return ST_PROTO;
     case UV_EINVAL:
+    case UV_EMSGSIZE:
     case UV_ENAMETOOLONG: return ST_INVAL;
     case UV_EAFNOSUPPORT:
     case UV_EPROTONOSUPPORT:
