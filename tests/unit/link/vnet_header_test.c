@@ -44,11 +44,19 @@ static void header_is_held_against_its_frame(void **state)
         { "unknown type", "01 02 4200 b405 2200 1000 0000", ST_PROTO, 0 },
         { "ECN alone", "00 80 0000 0000 0000 0000 0000", ST_OK, 0 },
         { "TCP header beyond the frame", "01 01 4200 b405 5000 1000 0000", ST_PROTO, 0 },
+        { "TCP header fills the frame", "01 01 0000 b405 4400 1000 0000", ST_OK, 100 },
+        { "TCP data offset of 5", "01 01 0000 b405 3c00 1000 0000", ST_OK, 80 },
+        { "TCP data offset of 4", "01 01 0000 b405 3d00 1000 0000", ST_PROTO, 0 },
+        { "checksum from behind Ethernet", "01 00 0000 0000 0e00 1000 0000", ST_OK, 0 },
+        { "gso_size alone is nothing", "00 00 0000 b405 0000 0000 0000", ST_OK, 0 },
         { "TCP data offset of 0", "01 01 4200 b405 3000 1000 0000", ST_PROTO, 0 },
     };
     uint8_t frame[100] = { 0 };
 
     frame[34 + 12] = 0x80;
+    frame[60 + 12] = 0x50;
+    frame[61 + 12] = 0x40;
+    frame[68 + 12] = 0x80;
     frame[80 + 12] = 0x80;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct frame_offload off;
@@ -60,6 +68,8 @@ static void header_is_held_against_its_frame(void **state)
             fail_msg("%s", rows[i].name);
         if (rows[i].want == ST_OK && off.header_bytes != rows[i].header_bytes)
             fail_msg("%s: headers of %u", rows[i].name, off.header_bytes);
+        if (rows[i].want == ST_OK && (off.gso_size > 0) != (off.gso != FRAME_GSO_NONE))
+            fail_msg("%s: segments of %u", rows[i].name, off.gso_size);
     }
 }
 
