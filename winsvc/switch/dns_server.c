@@ -390,12 +390,14 @@ enum status dns_new(struct switch_ *s)
 void dns_free(struct switch_ *s)
 {
     struct dns_server *d = s->dns;
+    struct list *it, *tmp;
 
     if (!d)
         return;
     dns_tcp_stop(s);
-    while (!list_is_empty(&d->pending)) {
-        struct dns_pending *p = container_of(d->pending.next, struct dns_pending, link);
+    list_for_each(it, tmp, &d->pending)
+    {
+        struct dns_pending *p = container_of(it, struct dns_pending, link);
 
         s->env.resolver->ops->cancel(p->query);
         unlink_pending(p);

@@ -185,6 +185,7 @@ enum status dns_tcp_start(struct switch_ *s)
 
 void dns_tcp_stop(struct switch_ *s)
 {
-    while (!list_is_empty(&s->dns->conns))
-        conn_over(container_of(s->dns->conns.next, struct dns_conn, link));
+    struct list *it, *tmp;
+
+    list_for_each(it, tmp, &s->dns->conns) conn_over(container_of(it, struct dns_conn, link));
 }

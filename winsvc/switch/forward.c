@@ -310,8 +310,10 @@ enum status switch_forward_remove(struct switch_ *s, enum switch_forward_proto p
 
 void switch_forward_close_all(struct switch_ *s)
 {
-    while (!list_is_empty(&s->forwards->forwards))
-        remove_forward(container_of(s->forwards->forwards.next, struct forward, link));
+    struct list *it, *tmp;
+
+    list_for_each(it, tmp, &s->forwards->forwards)
+        remove_forward(container_of(it, struct forward, link));
 }
 
 void switch_forward_each(const struct switch_ *s, switch_forward_fn *fn, void *ctx)

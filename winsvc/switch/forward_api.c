@@ -23,6 +23,7 @@
 
 #include <cjson/cJSON.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,11 +95,9 @@ static void respond(struct api_conn *c, unsigned status, const char *type, const
 static void respond_text(struct api_conn *c, unsigned status, const char *text)
 {
     char body[sizeof((struct errmsg *)0)->text + 2];
-    size_t n = MIN(strlen(text), sizeof body - 2);
+    int n = snprintf(body, sizeof body, "%s\n", text);
 
-    memcpy(body, text, n);
-    body[n++] = '\n';
-    respond(c, status, "text/plain; charset=utf-8", body, n);
+    respond(c, status, "text/plain; charset=utf-8", body, MIN((size_t)n, sizeof body - 1));
 }
 
 static void add_to_json(void *ctx, const struct switch_forward *f)
@@ -420,11 +419,11 @@ enum status forward_api_start(struct switch_ *s)
 void forward_api_stop(struct switch_ *s)
 {
     struct forward_api *api = s->forwards->api;
+    struct list *it, *tmp;
 
     if (!api)
         return;
-    while (!list_is_empty(&api->conns))
-        conn_over(container_of(api->conns.next, struct api_conn, link));
+    list_for_each(it, tmp, &api->conns) conn_over(container_of(it, struct api_conn, link));
     free(api);
     s->forwards->api = NULL;
 }
