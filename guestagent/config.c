@@ -108,32 +108,10 @@ static enum status understand(struct config *c, struct errmsg *e)
 
 enum status config_load(struct config *out, int argc, const char *const *argv, struct errmsg *e)
 {
-    int used = 0;
-    enum status st;
+    enum status st =
+        options_load(table, ARRAY_SIZE(table), out, sizeof *out, "config", argc, argv, e);
 
-    memset(out, 0, sizeof *out);
-    options_defaults(table, ARRAY_SIZE(table), out);
-    st = options_parse_argv(table, ARRAY_SIZE(table), out, argc, argv, &used, e);
-    if (st)
-        return st;
-    if (used < argc) {
-        errmsg_set(e, "unexpected argument '%s'", argv[used]);
-        return ST_INVAL;
-    }
-    if (out->file[0]) {
-        char file[OPTION_VALUE_MAX];
-
-        memcpy(file, out->file, sizeof file);
-        options_defaults(table, ARRAY_SIZE(table), out);
-        st = options_load_file(table, ARRAY_SIZE(table), out, file, e);
-        if (st)
-            return st;
-        /* Again, because the command line is above the file. It was right the first time. */
-        st = options_parse_argv(table, ARRAY_SIZE(table), out, argc, argv, &used, e);
-        if (st)
-            return st;
-    }
-    return understand(out, e);
+    return st ? st : understand(out, e);
 }
 
 size_t config_help(char *buf, size_t cap)

@@ -195,30 +195,10 @@ static enum status finish(struct config *c, struct errmsg *e)
     return st ? st : parse_optional(&c->status, c->text.status, e);
 }
 
-/* The file's name can only come from the command line, which nevertheless overrides the file: so
- * the command line is read twice. */
 enum status config_load(struct config *c, int argc, const char *const *argv, struct errmsg *e)
 {
-    enum status st;
-    int rest = 0;
+    enum status st = options_load(table, ARRAY_SIZE(table), c, sizeof *c, "config", argc, argv, e);
 
-    memset(c, 0, sizeof *c);
-    options_defaults(table, ARRAY_SIZE(table), c);
-    st = options_parse_argv(table, ARRAY_SIZE(table), c, argc, argv, &rest, e);
-    if (st == ST_OK && rest != argc) {
-        errmsg_set(e, "unexpected argument '%.80s'", argv[rest]);
-        return ST_INVAL;
-    }
-    if (st == ST_OK && c->text.config[0]) {
-        char file[OPTION_VALUE_MAX];
-
-        memcpy(file, c->text.config, sizeof file);
-        memset(c, 0, sizeof *c);
-        options_defaults(table, ARRAY_SIZE(table), c);
-        st = options_load_file(table, ARRAY_SIZE(table), c, file, e);
-        if (st == ST_OK)
-            st = options_parse_argv(table, ARRAY_SIZE(table), c, argc, argv, &rest, e);
-    }
     return st ? st : finish(c, e);
 }
 

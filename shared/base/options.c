@@ -417,6 +417,53 @@ out:
     return st;
 }
 
+/* ---- all sources ------------------------------------------------------------------------- */
+
+static enum status parse_whole_argv(const struct option *table, size_t count, void *config,
+                                    int argc, const char *const *argv, struct errmsg *e)
+{
+    int rest = 0;
+    enum status st = options_parse_argv(table, count, config, argc, argv, &rest, e);
+
+    if (st == ST_OK && rest != argc) {
+        errmsg_set(e, "unexpected argument '%.80s'", argv[rest]);
+        return ST_INVAL;
+    }
+    return st;
+}
+
+static void reset(const struct option *table, size_t count, void *config, size_t size_bytes)
+{
+    memset(config, 0, size_bytes);
+    options_defaults(table, count, config);
+}
+
+/* The file's name can only come from the command line, which nevertheless overrides the file: so
+ * the command line is read twice. */
+enum status options_load(const struct option *table, size_t count, void *config, size_t size_bytes,
+                         const char *file_key, int argc, const char *const *argv, struct errmsg *e)
+{
+    struct source s = source_of(table, count, config);
+    const struct option *o = find_option(&s, file_key, NULL);
+    char file[OPTION_VALUE_MAX], *field;
+    enum status st;
+
+    ASSERT(o && o->kind == OPTION_STRING);
+    field = (char *)config + o->offset;
+    reset(table, count, config, size_bytes);
+    st = parse_whole_argv(table, count, config, argc, argv, e);
+    if (st != ST_OK || !field[0])
+        return st;
+    memcpy(file, field, sizeof file);
+    reset(table, count, config, size_bytes);
+    st = options_load_file(table, count, config, file, e);
+    if (st == ST_OK && field[0]) {
+        errmsg_set(e, "%s: '%s' belongs on the command line", file, file_key);
+        st = ST_INVAL;
+    }
+    return st ? st : parse_whole_argv(table, count, config, argc, argv, e);
+}
+
 /* ---- help ---------------------------------------------------------------------------------- */
 
 struct text_out {

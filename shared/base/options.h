@@ -60,6 +60,11 @@ enum status options_parse_text(const struct option *table, size_t count, void *c
 /* ST_NOTFOUND, ST_DENIED, ST_IO, ST_FULL (over 64 KiB), ST_INVAL. */
 enum status options_load_file(const struct option *table, size_t count, void *config,
                               const char *path, struct errmsg *e);
+/* All sources in their order: defaults, then the file that the OPTION_STRING @file_key names on the
+ * command line, then the command line, which must hold nothing but options. @config has @size_bytes
+ * and is cleared first. A file that names a file is ST_INVAL; otherwise as the functions above. */
+enum status options_load(const struct option *table, size_t count, void *config, size_t size_bytes,
+                         const char *file_key, int argc, const char *const *argv, struct errmsg *e);
 /* Help lines of at most 80 columns, appended to @buf; returns the length as snprintf does. */
 size_t options_help(const struct option *table, size_t count, char *buf, size_t cap);
 

@@ -99,6 +99,22 @@ static void the_command_line_overrides_the_file(void **state)
     assert_string_equal(c.endpoints[0].at.path, "/from-file");
 }
 
+static void a_file_does_not_name_a_file(void **state)
+{
+    static struct config c;
+    char name[] = "rdlink-config-nested.conf";
+    const char *const argv[] = { "--config", name, NULL };
+    struct errmsg e = { "" };
+    FILE *f = fopen(name, "wb");
+
+    assert_non_null(f);
+    fputs("config = other.conf\n", f);
+    fclose(f);
+    assert_int_equal(load(&c, argv, &e), ST_INVAL);
+    remove(name);
+    assert_string_equal(e.text, "rdlink-config-nested.conf: 'config' belongs on the command line");
+}
+
 static void help_names_every_option(void **state)
 {
     static char text[8192];
@@ -115,6 +131,7 @@ int main(void)
         cmocka_unit_test(endpoints_and_machines_are_parsed),
         cmocka_unit_test(wrong_options_are_explained),
         cmocka_unit_test(the_command_line_overrides_the_file),
+        cmocka_unit_test(a_file_does_not_name_a_file),
         cmocka_unit_test(help_names_every_option),
     };
 
