@@ -441,9 +441,9 @@ static void resolver_uv_reload(struct resolver *base)
 static void resolver_uv_close(struct resolver *base)
 {
     struct resolver_uv *r = resolver_uv_of(base);
+    struct list *it, *tmp;
 
-    while (!list_is_empty(&r->queries))
-        query_free(container_of(r->queries.next, struct resolver_query, link));
+    list_for_each(it, tmp, &r->queries) query_free(container_of(it, struct resolver_query, link));
     free(r->conf_path);
     free(r);
 }
