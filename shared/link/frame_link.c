@@ -44,6 +44,8 @@ enum {
     HEAD_MAX_BYTES = 4 + VNET_HEADER_BYTES,
     CARRY_BYTES = HEAD_MAX_BYTES + FRAME_MAX_BYTES,
     WRITE_SLICE_BYTES = 128 * 1024,
+    SMALL_FRAME_BYTES = 2048,
+    SMALL_ROOM_BYTES = 64 * 1024,
     STDIO_MAX_BYTES = UINT16_MAX
 };
 
@@ -61,8 +63,10 @@ struct frame_link {
     unsigned batch_frames;
     /* Writing: [0, sent) gone, [sent, filled) committed */
     size_t sent, filled;
-    size_t reserved; /* of the frame being composed */
-    bool queued;     /* the stream has not taken everything; on_drained() will come */
+    size_t reserved;    /* of the frame being composed */
+    bool queued;        /* the stream has not taken everything; on_drained() will come */
+    size_t small_bytes; /* of small frames accepted while @queued */
+    bool broken;        /* a write failed; on_error() will come */
     bool ended, freed;
     unsigned depth; /* of callbacks */
     uint8_t carry[CARRY_BYTES];
@@ -341,6 +345,7 @@ static void send_batch(struct frame_link *l)
             /* on_error() follows; until then nothing can be sent. */
             l->sent = l->filled;
             l->queued = true;
+            l->broken = true;
             break;
         }
         l->sent += taken;
@@ -356,6 +361,7 @@ static void on_drained(void *ctx)
 
     l->depth++;
     l->queued = false;
+    l->small_bytes = 0;
     send_batch(l);
     if (frame_link_is_writable(l))
         l->handler->on_writable(l->ctx);
@@ -377,6 +383,15 @@ bool frame_link_has_offload(const struct frame_link *l)
     return l->protocol == FRAME_V2;
 }
 
+/* A link that is not writable still takes a little that is small: a name's answer must not be lost
+ * because a download fills the link. */
+static bool has_room(const struct frame_link *l, size_t want)
+{
+    if (l->ended || l->broken || want > sizeof l->batch - l->filled)
+        return false;
+    return !l->queued || (want <= SMALL_FRAME_BYTES && l->small_bytes + want <= SMALL_ROOM_BYTES);
+}
+
 uint8_t *frame_link_reserve(struct frame_link *l, size_t max_bytes)
 {
     size_t want = l->head_bytes + max_bytes;
@@ -384,8 +399,7 @@ uint8_t *frame_link_reserve(struct frame_link *l, size_t max_bytes)
     l->reserved = 0;
     if (frame_link_is_writable(l) && want > sizeof l->batch - l->filled)
         send_batch(l);
-    if (!frame_link_is_writable(l) || max_bytes > frame_link_max_bytes(l) ||
-        want > sizeof l->batch - l->filled) {
+    if (max_bytes > frame_link_max_bytes(l) || !has_room(l, want)) {
         l->stats.tx_full++;
         return NULL;
     }
@@ -403,6 +417,8 @@ void frame_link_commit(struct frame_link *l, size_t len_bytes, const struct fram
         return;
     put_head(l, l->batch + l->filled, len_bytes, off);
     l->filled += l->head_bytes + len_bytes;
+    if (l->queued)
+        l->small_bytes += l->head_bytes + len_bytes;
     l->stats.tx_frames++;
     l->stats.tx_bytes += len_bytes;
 }

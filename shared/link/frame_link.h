@@ -17,7 +17,9 @@
  * Writing: frames are composed in the link's own batch buffer (reserve, fill, commit) and given to
  * the stream in large writes (flush). reserve() flushes by itself when the batch is full. When the
  * stream could not take everything at once the link is not writable until on_writable(): reserve
- * then gives NULL, and who has data to send keeps it.
+ * then gives NULL, and who has data to send keeps it. Only frames of up to 2 KiB are still taken
+ * then, 64 KiB of them at a time, for what is small and cannot wait (answers of DNS, ACKs, errors);
+ * so who has much to send asks frame_link_is_writable() first.
  *
  * Owns: the stream. Runs on: its loop. Callbacks come from the loop only, never from within a call;
  * frame_link_free() may be called from any of them.

@@ -404,7 +404,7 @@ static void send_turns(struct tcp_table *t)
     int32_t quantum = offload ? QUANTUM_BYTES_OFFLOAD : QUANTUM_BYTES;
     int64_t left = offload ? TURN_BYTES_OFFLOAD : TURN_BYTES;
 
-    while (left > 0) {
+    while (left > 0 && frame_link_is_writable(t->sw->link)) {
         struct list *from = list_is_empty(&t->fresh) ? &t->bulk : &t->fresh;
         struct tcp_flow *f;
         int32_t before;
@@ -433,7 +433,7 @@ void tcp_produce(struct switch_ *s)
 {
     struct tcp_table *t = s->tcp;
 
-    if (!s->link || !frame_link_is_writable(s->link))
+    if (!s->link)
         return;
     pay_acks(t, false);
     send_turns(t);

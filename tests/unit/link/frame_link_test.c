@@ -374,6 +374,29 @@ static void frame_given_up_is_not_sent(void **state)
     close_world(&w);
 }
 
+static void a_full_link_still_takes_a_little_that_is_small(void **state)
+{
+    struct world w;
+    unsigned small = 0;
+
+    open_world(&w, FRAME_QEMU, 0);
+    sim_peer_set_room(w.peer, 1000);
+    link_sends(&w, 60000, 0);
+    frame_link_flush(w.link);
+    assert_false(frame_link_is_writable(w.link));
+    while (small < 200 && frame_link_reserve(w.link, 1000)) {
+        frame_link_commit(w.link, 0, NULL); /* what is not sent costs nothing */
+        link_sends(&w, 1000, (uint8_t)(1 + small++));
+        frame_link_flush(w.link);
+    }
+    assert_int_equal(small, 64 * 1024 / 1004);
+    sim_peer_set_room(w.peer, SIZE_MAX);
+    sim_run(w.sim);
+    assert_true(frame_link_is_writable(w.link));
+    assert_int_equal(peer_got(&w, FRAME_QEMU), 1 + small);
+    close_world(&w);
+}
+
 static void flush_while_a_frame_is_composed_leaves_it_alone(void **state)
 {
     struct world w;
@@ -442,7 +465,7 @@ static void link_is_not_writable_while_the_stream_is_full(void **state)
             frame_link_flush(w.link);
         }
         assert_int_equal(sent, 1);
-        assert_null(frame_link_reserve(w.link, 14));
+        assert_null(frame_link_reserve(w.link, 4000));
         assert_int_equal(frame_link_get_stats(w.link)->tx_full, 1);
         sim_run(w.sim);
         assert_int_equal(w.writable, 0);
@@ -660,6 +683,7 @@ int main(void)
         cmocka_unit_test(bess_takes_one_frame_a_datagram),
         cmocka_unit_test(frames_are_sent_by_one_write),
         cmocka_unit_test(frame_given_up_is_not_sent),
+        cmocka_unit_test(a_full_link_still_takes_a_little_that_is_small),
         cmocka_unit_test(flush_while_a_frame_is_composed_leaves_it_alone),
         cmocka_unit_test(full_batch_makes_room_by_itself),
         cmocka_unit_test(largest_frame_is_what_the_length_field_holds),
