@@ -20,6 +20,7 @@ import rdl  # noqa: E402
 import rdl_tap  # noqa: E402
 
 GATEWAY, HOST = "192.168.127.1", "192.168.127.254"
+HOST6 = "fd00:72:64::254"
 BULK_BYTES = 64 << 20
 CHUNK = os.urandom(1 << 20)
 
@@ -259,6 +260,15 @@ class SwitchCase:
         for i, s in enumerate(conns):
             self.assertEqual(read_exactly(s, 4), b"%4d" % i)
             s.close()
+
+    def test_ip6_by_advertisement_and_to_the_host(self):
+        server = Server(serve_echo, socket.AF_INET6, "::1")
+        self.addCleanup(server.close)
+        rdl.wait_until(lambda: "fd00:72:64:" in self.guest.run(
+            ["ip", "-6", "address", "show", "dev", rdl_tap.DEVICE]).stdout, 20, "an address")
+        with self.guest.connect((HOST6, server.port), socket.AF_INET6) as s:
+            s.sendall(b"six")
+            self.assertEqual(read_exactly(s, 3), b"six")
 
     def test_udp_echo_of_small_and_fragmented_datagrams(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, \
