@@ -234,7 +234,7 @@ void tcp_enter_time_wait(struct tcp_flow *f)
 
 void tcp_for_each(struct tcp_table *t, void (*fn)(struct tcp_flow *f))
 {
-    for (unsigned c = 0; t->chunks && c < t->chunk_count; c++) {
+    for (unsigned c = 0; c < t->chunk_count; c++) {
         for (unsigned i = 0; i < TCP_CHUNK_FLOWS; i++) {
             if (t->chunks[c][i].state != TCP_DEAD)
                 fn(&t->chunks[c][i]);
@@ -249,6 +249,17 @@ static void reset_flow(struct tcp_flow *f)
     tcp_flow_end(f, true);
 }
 
+static void table_free(struct tcp_table *t)
+{
+    timer_stop(&t->timer);
+    for (unsigned c = 0; c < t->chunk_count; c++)
+        free(t->chunks[c]);
+    ring_pool_fini(&t->pool);
+    free(t->chunks);
+    free(t->buckets);
+    free(t);
+}
+
 void tcp_free(struct switch_ *s)
 {
     struct tcp_table *t = s->tcp;
@@ -257,13 +268,7 @@ void tcp_free(struct switch_ *s)
         return;
     tcp_for_each(t, reset_flow);
     tcp_services_free(t);
-    timer_stop(&t->timer);
-    for (unsigned c = 0; c < t->chunk_count; c++)
-        free(t->chunks[c]);
-    ring_pool_fini(&t->pool);
-    free(t->chunks);
-    free(t->buckets);
-    free(t);
+    table_free(t);
     s->tcp = NULL;
 }
 
@@ -292,16 +297,17 @@ enum status tcp_new(struct switch_ *s)
     if (!t)
         return ST_NOMEM;
     table_init(t, s);
-    s->tcp = t;
     /* The dead of one batch are there beside those that may live. */
     t->chunk_max = (flows + TCP_PIECES_MAX) / TCP_CHUNK_FLOWS + 2;
     for (t->bucket_count = 64; t->bucket_count < flows; t->bucket_count *= 2)
         continue;
     t->buckets = calloc(t->bucket_count, sizeof(struct tcp_flow *));
     t->chunks = calloc(t->chunk_max, sizeof(struct tcp_flow *));
-    if (t->buckets && t->chunks && s->env.random(&t->hash_key, sizeof t->hash_key) == ST_OK)
+    if (t->buckets && t->chunks && s->env.random(&t->hash_key, sizeof t->hash_key) == ST_OK) {
+        s->tcp = t;
         return ST_OK;
-    tcp_free(s);
+    }
+    table_free(t);
     return ST_NOMEM;
 }
 
