@@ -174,11 +174,11 @@ static void fill_sessions(struct app *a, struct snapshot *out)
 
 static void fill_network(struct app *a)
 {
-    condition_update(&a->conditions, "NetworkReady", COND_FALSE, "SwitchNotInstalled",
-                     sys_wall_ms(),
-                     "this build has no host switch; %u data link(s) are up and what they carry "
-                     "is dropped",
-                     link_drain_count(a->links));
+    condition_update(
+        &a->conditions, "NetworkReady", COND_FALSE, "SwitchNotAttached", sys_wall_ms(),
+        "guests are not attached to the host switch yet, which runs only by "
+        "itself (rdlinkd switch); %u data link(s) are up and what they carry is dropped",
+        link_drain_count(a->links));
 }
 
 static void fill(void *ctx, struct snapshot *out)
@@ -228,7 +228,7 @@ static void on_link(void *ctx, const char *vm_id, struct stream *s,
     struct app *a = ctx;
 
     log_write_limited(&a->links_log, LOG_WARN, LOG_VM,
-                      "vm=%s generation=%s data link up, but this build has no host switch: "
+                      "vm=%s generation=%s data link up, but no host switch is attached to it: "
                       "its frames are dropped",
                       vm_id, guest_generation_name(generation));
     link_drain_add(a->links, vm_id, generation, s);

@@ -336,7 +336,7 @@ static void conclude_keeps_the_owners_other_conditions(void **state)
     struct snapshot *s = *state;
     struct condition_set own = { .count = 0 };
 
-    condition_update(&own, "NetworkReady", COND_FALSE, "SwitchNotInstalled", 1, "none");
+    condition_update(&own, "NetworkReady", COND_FALSE, "SwitchNotAttached", 1, "none");
     make_ready(s);
     snapshot_conclude(s, &own, 5000);
     assert_non_null(condition_find(&s->conditions, "NetworkReady"));
