@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The agent of a virtual machine (v2): how it is found, what it reports, and how it is lost.
+ */
+#include "vm/guest_session.h"
+
+#include "base/log.h"
+#include "ipc/envelope.h"
+#include "port/sim/loop_sim.h"
+#include "port/sim/stream_sim.h"
+#include "support/cmocka_all.h"
+#include "unit/vm/session_case.h"
+
+#include <stdlib.h>
+
+static void agent_sends(struct world *w, struct sim_peer *p, const Rdlink__V1__Envelope *msg)
+{
+    uint8_t *frame;
+    size_t len_bytes;
+
+    assert_int_equal(envelope_pack(msg, &frame, &len_bytes), ST_OK);
+    sim_peer_send(p, frame, len_bytes);
+    free(frame);
+    sim_run(w->sim);
+}
+
+static void agent_greets(struct world *w, struct sim_peer *p, uint32_t major)
+{
+    Rdlink__V1__HelloAck ack = RDLINK__V1__HELLO_ACK__INIT;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    char version[] = "9.8.7", instance[] = "";
+
+    ack.major = major;
+    ack.role = RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE;
+    ack.pid = 77;
+    ack.version = version;
+    ack.instance = instance;
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_HELLO_ACK;
+    msg.hello_ack = &ack;
+    agent_sends(w, p, &msg);
+}
+
+static struct sim_peer *agent_comes(struct world *w)
+{
+    struct sim_peer *p;
+
+    world_set_port(w, 6680, ST_OK, 0);
+    sim_advance_ms(w->sim, 1000);
+    p = world_accepted(w, 6680);
+    assert_non_null(p);
+    agent_greets(w, p, IPC_MAJOR);
+    return p;
+}
+
+static void agent_reports(struct world *w, struct sim_peer *p, uint64_t sequence,
+                          enum health_state state)
+{
+    struct health_report r = { .sequence = sequence };
+    struct health_component *c = health_add(&r, "bridge");
+    Rdlink__V1__HealthReport *health;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+
+    c->state = state;
+    condition_update(&c->conditions, "DockerReachable",
+                     state == HEALTH_SERVING ? COND_TRUE : COND_FALSE, "Tested", 5, "%s", "x");
+    health_count(c, "accepted", sequence * 10);
+    assert_int_equal(health_encode(&r, &health), ST_OK);
+    health->sequence = sequence;
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_HEALTH;
+    msg.health = health;
+    agent_sends(w, p, &msg);
+    health_message_free(health);
+}
+
+static void agent_is_found_and_its_health_shown(void **state)
+{
+    struct world *w = *state;
+    struct sim_peer *p = agent_comes(w);
+    struct session_view v = world_view(w);
+
+    expect_state(w, SESSION_CONTROL, GUEST_V2);
+    expect_reason(w, "GuestFound", COND_TRUE, "ControlOpen");
+    expect_reason(w, "LinkUp", COND_UNKNOWN, "ControlOnly");
+    expect_reason(w, "AgentHealthy", COND_UNKNOWN, "NoReport");
+    assert_string_equal(v.agent_version, "9.8.7");
+    assert_int_equal(v.agent_pid, 77);
+    assert_false(v.agent_reports);
+
+    agent_reports(w, p, 1, HEALTH_SERVING);
+    v = world_view(w);
+    assert_true(v.agent_reports && v.agent_serving);
+    expect_reason(w, "AgentHealthy", COND_TRUE, "Serving");
+    assert_int_equal(v.agent_conditions.count, 1);
+    assert_string_equal(v.agent_conditions.items[0].type, "DockerReachable");
+    assert_int_equal(v.agent_counter_count, 1);
+    assert_string_equal(v.agent_counters[0].name, "accepted");
+    assert_int_equal(v.agent_counters[0].value, 10);
+
+    agent_reports(w, p, 2, HEALTH_NOT_SERVING);
+    v = world_view(w);
+    assert_true(v.agent_reports && !v.agent_serving);
+    expect_reason(w, "AgentHealthy", COND_FALSE, "NotServing");
+}
+
+static void same_report_again_is_no_change(void **state)
+{
+    struct world *w = *state;
+    struct sim_peer *p = agent_comes(w);
+    unsigned before;
+
+    agent_reports(w, p, 1, HEALTH_SERVING);
+    before = w->changes;
+    agent_reports(w, p, 2, HEALTH_SERVING);
+    assert_int_equal(w->changes, before);
+    assert_int_equal(world_view(w).agent_counters[0].value, 20); /* counters move all the same */
+    agent_reports(w, p, 3, HEALTH_NOT_SERVING);
+    assert_int_equal(w->changes, before + 1);
+}
+
+static void count_line(void *ctx, enum log_level level, enum log_component from, const char *line)
+{
+    ++*(unsigned *)ctx;
+}
+
+static void a_guest_cannot_flood_the_log(void **state)
+{
+    struct world *w = *state;
+    struct sim_peer *p = agent_comes(w);
+    unsigned lines = 0;
+
+    log_set_level(LOG_INFO);
+    log_set_sink(count_line, &lines);
+    for (uint64_t i = 1; i <= 400; i++)
+        agent_reports(w, p, i, i % 2 ? HEALTH_SERVING : HEALTH_NOT_SERVING);
+    log_set_sink(NULL, NULL);
+    log_set_level(LOG_ERROR);
+    assert_in_range(lines, 2, 200);
+}
+
+static void agent_that_goes_silent_is_lost_and_dialled_again(void **state)
+{
+    struct world *w = *state;
+    struct sim_peer *p = agent_comes(w);
+
+    agent_reports(w, p, 1, HEALTH_SERVING);
+    sim_advance_ms(w->sim, 6000);
+    assert_true(sim_peer_is_closed(p));
+    expect_reason(w, "AgentHealthy", COND_FALSE, "AgentLost");
+    assert_int_equal(world_view(w).agent_conditions.count, 0);
+    assert_false(world_view(w).agent_reports);
+    p = world_accepted(w, 6680);
+    assert_non_null(p);
+    agent_greets(w, p, IPC_MAJOR);
+    expect_state(w, SESSION_CONTROL, GUEST_V2);
+}
+
+static void agent_of_another_version_is_named(void **state)
+{
+    struct world *w = *state;
+    struct sim_peer *p;
+
+    world_set_port(w, 6680, ST_OK, 0);
+    sim_run(w->sim);
+    p = world_accepted(w, 6680);
+    agent_greets(w, p, IPC_MAJOR + 1);
+    expect_state(w, SESSION_PROBING, GUEST_NONE);
+    expect_reason(w, "AgentHealthy", COND_FALSE, "VersionMismatch");
+}
+
+static void somebody_else_on_the_agents_port_is_named(void **state)
+{
+    struct world *w = *state;
+    struct sim_peer *p;
+
+    world_set_port(w, 6680, ST_OK, 0);
+    sim_run(w->sim);
+    p = world_accepted(w, 6680);
+    sim_peer_send_text(p, "HTTP/1.1 400 Bad Request\r\n\r\n");
+    sim_run(w->sim);
+    assert_true(sim_peer_is_closed(p));
+    expect_reason(w, "AgentHealthy", COND_FALSE, "AgentRefused");
+}
+
+static void probes_slow_down_but_go_on_beside_an_agent(void **state)
+{
+    struct world *w = *state;
+    struct sim_peer *p = agent_comes(w);
+    uint64_t before;
+
+    agent_reports(w, p, 1, HEALTH_SERVING);
+    sim_advance_ms(w->sim, 1000);
+    before = world_view(w).probes;
+    for (unsigned i = 0; i < 20; i++) {
+        agent_reports(w, p, i + 2, HEALTH_SERVING);
+        sim_advance_ms(w->sim, 1000);
+    }
+    assert_int_equal(world_view(w).probes - before, 8); /* two lanes, every five seconds */
+    guest_listens(w, &A);
+    for (unsigned i = 0; i < 5; i++) {
+        agent_reports(w, p, i + 22, HEALTH_SERVING);
+        sim_advance_ms(w->sim, 1000);
+    }
+    guest_answers_probe(w, &A);
+    guest_takes_ready(w, &A);
+    guest_dials_data(w, &A);
+    expect_state(w, SESSION_CONTROL, GUEST_V2);
+    assert_int_equal(world_view(w).lanes[GUEST_A], SESSION_LINKED);
+    expect_reason(w, "LinkUp", COND_TRUE, "Linked");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(agent_is_found_and_its_health_shown),
+        T(same_report_again_is_no_change),
+        T(a_guest_cannot_flood_the_log),
+        T(agent_that_goes_silent_is_lost_and_dialled_again),
+        T(agent_of_another_version_is_named),
+        T(somebody_else_on_the_agents_port_is_named),
+        T(probes_slow_down_but_go_on_beside_an_agent),
+    };
+
+    log_set_level(LOG_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
