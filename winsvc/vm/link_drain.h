@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * link_drain.h - holds the data links of generation A and B guests while no switch worker is there to
- * take them: reads, counts and drops what comes, so that the guest's sender never blocks and the
+ * link_drain.h - holds the data links of generation A and B guests while no switch worker is there
+ * to take them: reads, counts and drops what comes, so that the guest's sender never blocks and the
  * end of a link is noticed. The status says NetworkReady=False meanwhile; nothing is pretended.
  * Owns: the links. Runs on: the controller's loop.
  */
