@@ -2,7 +2,7 @@
  * switch_load: client and server of the switch benchmark, over TCP and UDP.
  *
  *   switch_load serve PORT
- *   switch_load latency ADDRESS PORT SECONDS
+ *   switch_load latency ADDRESS PORT SECONDS PAUSE_US   between an exchange's start and the next's
  *   switch_load connect ADDRESS PORT SECONDS THREADS
  *   switch_load idle ADDRESS PORT CONNECTIONS     holds them until its stdin ends
  *   switch_load dns ADDRESS NAME SECONDS WINDOW   WINDOW questions are always on their way
@@ -162,7 +162,15 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void latency(const struct sockaddr_in *to, double seconds)
+static void sleep_until(double at_s)
+{
+    double left_s = at_s - now_s();
+
+    if (left_s > 0)
+        usleep((useconds_t)(left_s * 1e6));
+}
+
+static void latency(const struct sockaddr_in *to, double seconds, double pause_s)
 {
     static float us[MAX_SAMPLES];
     int fd = dial(to);
@@ -177,6 +185,8 @@ static void latency(const struct sockaddr_in *to, double seconds)
             fail("exchange");
         if (at_s - start_s > WARM_UP_S)
             us[n++] = (float)((now_s() - at_s) * 1e6);
+        if (pause_s > 0)
+            sleep_until(at_s + pause_s);
     }
     if (n == 0) {
         fprintf(stderr, "no exchange came back in time\n");
@@ -352,8 +362,8 @@ int main(int argc, char **argv)
         return 2;
     }
     to = address(argv[2], strcmp(verb, "dns") == 0 ? DNS_PORT : (unsigned)atoi(argv[3]));
-    if (strcmp(verb, "latency") == 0)
-        latency(&to, atof(argv[4]));
+    if (strcmp(verb, "latency") == 0 && argc == 6)
+        latency(&to, atof(argv[4]), atof(argv[5]) * 1e-6);
     else if (strcmp(verb, "idle") == 0)
         idle(&to, (unsigned)atoi(argv[4]));
     else if (strcmp(verb, "connect") == 0 && argc == 6)
