@@ -25,6 +25,7 @@ import os
 import pathlib
 import re
 import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -419,6 +420,7 @@ def main():
     args = options()
     if os.geteuid() != 0 or not os.path.exists("/dev/net/tun"):
         sys.exit("bench: needs root and /dev/net/tun")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # sessions end
     os.environ.setdefault("RDL_BIN", str(rdl.ROOT / "build/bin"))
     run = Run(args)
     left_out = set()
