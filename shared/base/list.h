@@ -36,7 +36,8 @@ static inline void list_append(struct list *head, struct list *n)
 
 static inline void list_remove(struct list *n)
 {
-    n->prev->next = n->next;
+    /* The analyser loses track of a node's neighbours and thinks that they may be freed ones. */
+    n->prev->next = n->next; /* NOLINT(clang-analyzer-unix.Malloc) */
     n->next->prev = n->prev;
     list_init(n);
 }

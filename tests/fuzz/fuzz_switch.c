@@ -173,7 +173,7 @@ static void check(struct world *w)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len_bytes)
 {
     struct bytes r = bytes_of(data, len_bytes);
-    struct world w = { NULL };
+    struct world w = { .turn = 0 };
 
     open_world(&w);
     while (r.left >= 3 && w.turn++ < 300) {

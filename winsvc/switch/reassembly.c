@@ -110,9 +110,9 @@ static struct datagram *oldest(struct reassembly *r, const struct datagram *but)
     for (unsigned i = 0; i < r->s->config.limits.fragments; i++) {
         struct datagram *d = &r->slots[i];
 
-        if (d->state == SLOT_FREE || d == but)
-            continue;
-        if (!found || d->deadline_ms < found->deadline_ms)
+        bool counts = d->state != SLOT_FREE && (!but || d != but);
+
+        if (counts && (!found || d->deadline_ms < found->deadline_ms))
             found = d;
     }
     return found;

@@ -291,7 +291,7 @@ static void derive(struct switch_ *s)
 
 static enum status new_parts(struct switch_ *s)
 {
-    enum status (*const parts[])(struct switch_ *) = {
+    static enum status (*const parts[])(struct switch_ *) = {
         neigh_new, reassembly_new, icmp_new, udp_new, tcp_new, dhcp_new, dns_new, forward_new,
     };
     enum status st = ST_OK;

@@ -308,7 +308,7 @@ class SwitchCase:
         script = pathlib.Path(self.session.path("lease"))
         script.write_text('#!/bin/sh\n[ "$1" = bound ] && echo "$ip $router $dns $mtu"; exit 0\n')
         script.chmod(0o755)
-        client = self.guest.run([rdl.tool("busybox", "busybox"), "udhcpc", "-i", rdl_tap.DEVICE,
+        client = self.guest.run([rdl.tool("busybox", "busybox-static"), "udhcpc", "-i", rdl_tap.DEVICE,
                                  "-n", "-q", "-f", "-O", "mtu", "-s", str(script)])
         self.assertEqual(client.returncode, 0, client.stderr)
         self.assertIn(f"192.168.127.2 {GATEWAY} {GATEWAY} {self.MTU}", client.stdout)
