@@ -57,7 +57,8 @@ def binary(name, folder=None):
 
 def tool(name, package):
     """Path of a program of the system, or Skip with the Debian package that has it."""
-    path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    # Debian's wine64 keeps its server beside its loader.
+    path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin:/usr/lib/wine")
     if not path:
         raise Skip(f"{name} is not installed (Debian package {package})")
     return path

@@ -56,7 +56,7 @@ class Wine:
     """Wine for the length of a session."""
 
     def __init__(self, session):
-        rdl.tool("wineserver", "wine64")
+        self._server = rdl.tool("wineserver", "wine64")
         self.session = session
         prefix = os.environ.get("RDL_WINEPREFIX", rdl.ROOT / "build/wineprefix")
         self.env = {"RDL_WINEPREFIX": f"{prefix}-system", "RDL_WINE_TIMEOUT": str(LIMIT_S),
@@ -70,7 +70,7 @@ class Wine:
         session.at_end(self._idle.popen.stdin.close)
 
     def _end(self):
-        subprocess.run(["wineserver", "-k"], env=self.session.env(**self.env), check=False,
+        subprocess.run([self._server, "-k"], env=self.session.env(**self.env), check=False,
                        timeout=30)
 
     def run(self, program, *words, check=True, timeout=LIMIT_S):
