@@ -80,3 +80,22 @@ function(rdl_fuzzer NAME)
         set_tests_properties(fuzz-corpus/${NAME} PROPERTIES LABELS unit TIMEOUT 60)
     endif()
 endfunction()
+
+# rdl_python_tests(LABEL ENVIRONMENT): every *_test.py of this directory is one test LABEL/NAME, Python's
+# unittest over tests/support/rdl.py. A module that cannot run on this machine says why and ends with
+# 77. They take turns: engines, guests and timing bounds in seconds need the machine to themselves.
+function(rdl_python_tests LABEL ENVIRONMENT)
+    find_program(RDL_PYTHON NAMES python3 REQUIRED NO_CMAKE_FIND_ROOT_PATH)
+    file(GLOB modules RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS *_test.py)
+    foreach(module ${modules})
+        get_filename_component(name ${module} NAME_WE)
+        add_test(NAME ${LABEL}/${name}
+            COMMAND ${RDL_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/${module})
+        set_tests_properties(${LABEL}/${name} PROPERTIES
+            LABELS ${LABEL}
+            TIMEOUT 300
+            RUN_SERIAL ON
+            SKIP_RETURN_CODE 77
+            ENVIRONMENT "${ENVIRONMENT}")
+    endforeach()
+endfunction()
