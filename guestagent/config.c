@@ -17,16 +17,6 @@ static enum status check_control(const char *value, struct errmsg *e)
     return check_addr(value, e);
 }
 
-static enum status check_level(const char *value, struct errmsg *e)
-{
-    enum log_level level;
-
-    if (log_level_parse(&level, value))
-        return ST_OK;
-    errmsg_set(e, "'%s' is none of error, warn, info, debug, trace", value);
-    return ST_INVAL;
-}
-
 #define AT(field) offsetof(struct config, field)
 
 static const struct option table[] = {
@@ -48,7 +38,7 @@ static const struct option table[] = {
       "how long the engine may take to accept a stream" },
     { "drain-timeout", OPTION_DURATION, AT(drain_timeout_ms), "10s", 0, 3600000, NULL, "TIME",
       "how long streams may go on after SIGTERM" },
-    { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, check_level, "LEVEL",
+    { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, options_check_log_level, "LEVEL",
       "error, warn, info, debug or trace" },
 };
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "base/log.h"
 #include "platform.h"
 
 #include <stdio.h>
@@ -14,16 +13,6 @@ static enum status check_addr(const char *value, struct errmsg *e)
     struct addr a;
 
     return value[0] ? addr_parse(&a, value, e) : ST_OK;
-}
-
-static enum status check_log_level(const char *value, struct errmsg *e)
-{
-    enum log_level level;
-
-    if (log_level_parse(&level, value))
-        return ST_OK;
-    errmsg_set(e, "'%.20s' is none of error, warn, info, debug, trace", value);
-    return ST_INVAL;
 }
 
 /* A machine has many ports behind one address. */
@@ -129,7 +118,7 @@ static const struct option table[] = {
       "how long running docker connections may go on after a stop was asked for" },
     { "probe-interval", OPTION_DURATION, AT(probe_interval_ms), "1s", 10, 60000, NULL, "TIME",
       "between two looks for a guest" },
-    { "log-level", OPTION_STRING, TEXT(log_level), "info", 0, 0, check_log_level, "LEVEL",
+    { "log-level", OPTION_STRING, TEXT(log_level), "info", 0, 0, options_check_log_level, "LEVEL",
       "error, warn, info, debug or trace" },
 };
 

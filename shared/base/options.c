@@ -8,6 +8,8 @@
  */
 #include "base/options.h"
 
+#include "base/log.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -415,6 +417,16 @@ out:
     free(text);
     fclose(f);
     return st;
+}
+
+enum status options_check_log_level(const char *value, struct errmsg *e)
+{
+    enum log_level level;
+
+    if (log_level_parse(&level, value))
+        return ST_OK;
+    errmsg_set(e, "'%.20s' is none of error, warn, info, debug, trace", value);
+    return ST_INVAL;
 }
 
 /* ---- all sources ------------------------------------------------------------------------- */

@@ -35,6 +35,9 @@ struct option_list {
 /* Checks a value beyond its kind, e.g. that an address parses. */
 typedef enum status option_check_fn(const char *value, struct errmsg *e);
 
+/* One for the option that every program has: error, warn, info, debug or trace. */
+option_check_fn options_check_log_level;
+
 struct option {
     const char *key; /* "max-connections" */
     enum option_kind kind;

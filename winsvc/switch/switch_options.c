@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "switch/switch_options.h"
 
-#include "base/log.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,16 +44,6 @@ static enum status check_subnet(const char *value, struct errmsg *e)
     return ST_INVAL;
 }
 
-static enum status check_log_level(const char *value, struct errmsg *e)
-{
-    enum log_level level;
-
-    if (log_level_parse(&level, value))
-        return ST_OK;
-    errmsg_set(e, "'%.20s' is none of error, warn, info, debug, trace", value);
-    return ST_INVAL;
-}
-
 /* ---- table ------------------------------------------------------------------------------- */
 
 #define AT(field) offsetof(struct switch_options, field)
@@ -70,7 +58,7 @@ static const struct option table[] = {
     { "no-ip6", OPTION_FLAG, AT(no_ip6), NULL, 0, 0, NULL, NULL, "IPv4 only" },
     { "forward", OPTION_LIST, AT(forwards), NULL, 0, 0, NULL, "[udp:]HOST:PORT=GUEST:PORT",
       "a port of this host that leads into the guest; may be repeated" },
-    { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, check_log_level, "LEVEL",
+    { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, options_check_log_level, "LEVEL",
       "how much is logged" },
 };
 
