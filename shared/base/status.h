@@ -15,6 +15,7 @@
 #define STATUS_LIST(X)                                 \
     X(OK, "ok")                                        \
     X(QUEUED, "accepted, not yet sent")                \
+    X(AGAIN, "nothing there now")                      \
     X(EOF, "end of stream")                            \
     X(RESET, "connection reset")                       \
     X(REFUSED, "connection refused")                   \

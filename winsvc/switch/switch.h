@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 struct frame_link;
+struct frame_offload;
 struct loop;
 struct net;
 struct resolver;
@@ -190,6 +191,39 @@ enum status switch_dns_zone_add(struct switch_ *s, const char *json, size_t len_
                                 struct errmsg *e);
 /* All zones in that form, an array; the caller free()s it. NULL: out of memory. */
 char *switch_dns_zones_json(const struct switch_ *s);
+
+/* ---- watching (switch.c): capture, and when links come and go ----------------------------- */
+
+/* Every frame that crosses the link, as it does: @off is what its virtio-net header says (a
+ * super-segment is one frame), NULL where there is none. Borrowed for the call; must not call the
+ * switch. One watcher at a time, NULL = none, which costs the data path one branch. */
+typedef void switch_frame_fn(void *ctx, bool to_guest, const uint8_t *frame, size_t len_bytes,
+                             const struct frame_offload *off);
+void switch_watch_frames(struct switch_ *s, switch_frame_fn *fn, void *ctx);
+/* Called from the loop after a link ended (@why of frame_link's on_end()). NULL = nobody. */
+typedef void switch_link_end_fn(void *ctx, enum status why);
+void switch_on_link_end(struct switch_ *s, switch_link_end_fn *fn, void *ctx);
+/* Called when a forward was made or removed through the API (not by the functions above). */
+typedef void switch_forward_change_fn(void *ctx, const struct switch_forward *f, bool removed);
+void switch_on_forward_change(struct switch_ *s, switch_forward_change_fn *fn, void *ctx);
+/* The source MACs of the guest's side. */
+struct switch_neighbour {
+    struct mac mac;
+    uint64_t seen_ms; /* monotonic */
+};
+typedef void switch_neighbour_fn(void *ctx, const struct switch_neighbour *n);
+void switch_neighbour_each(const struct switch_ *s, switch_neighbour_fn *fn, void *ctx);
+/* The host's network changed: cached answers are forgotten, the resolver reads its servers anew,
+ * forwards that wait are tried now. */
+void switch_network_changed(struct switch_ *s);
+
+/* ---- the control API (network/control_api.c), for whoever may reach the control socket ------------- */
+
+/* Serves one connection of it, HTTP: the forwarder API of the gateway's port 80, and dns, dhcp
+ * leases, cam, stats, tunnel and capture, which a container may not have. Owns @stream. ST_FULL. */
+enum status switch_control_serve(struct switch_ *s, struct stream *stream);
+/* A TCP connection to @to inside the virtual network, spliced with @stream, which is owned. */
+enum status switch_tunnel(struct switch_ *s, struct stream *stream, const struct ip_endpoint *to);
 
 /* ---- DHCP leases (dhcp_server.c) --------------------------------------------------------- */
 

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * network_service.h - the controller's side of the guests' networks: one switch worker for each
+ * guest, that is for each machine and generation of it.
+ *
+ *     guest_session wants its data link -> network_service_want() -> worker starts, listens at the
+ *     guest's data port, Ready -> on_ready(ST_OK) -> the session lets the guest dial (READY, or
+ *     NetworkOffer) -> the worker has the link: on_link_start() ... on_link_end()
+ *
+ * No descriptor crosses processes: the worker listens itself. A worker outlives its link, so a
+ * guest that dials again finds its flows; without one for linger_ms, or when the machine is gone,
+ * it is ended, and with it every host port it held. Forwards made at run time are remembered here
+ * and given to the worker that takes the place of one that died.
+ * Theory of operation: network_service.c. Owns: the workers. Runs on: the controller's loop.
+ */
+#ifndef WINSVC_NETWORK_NETWORK_SERVICE_H
+#define WINSVC_NETWORK_NETWORK_SERVICE_H
+
+#include "base/options.h"
+#include "base/status.h"
+#include "vm/guest_session.h"
+
+#include <stdint.h>
+
+struct addr;
+struct loop;
+struct network_service;
+struct snapshot;
+struct snapshot_clock;
+
+enum { NETWORK_MAX_WORKERS = 16, NETWORK_MAX_FORWARDS = 1024 /* remembered per worker */ };
+
+struct network_service_config {
+    const char *program; /* absolute path of rdlinkd; copied */
+    const char *subnet;  /* "192.168.127.0/24"; all strings are copied */
+    const char *log_level;
+    const char *control; /* where a worker's control socket goes, without "-NAME"; "" = none */
+    const char *sddl;    /* npipe: who may connect to it; NULL = default */
+    const struct option_list *forwards; /* of the configuration; borrowed for life */
+    uint32_t mtu;
+    bool no_ip6;
+    uint32_t drain_ms;
+    uint32_t linger_ms; /* 0 = 60,000 */
+};
+
+struct network_service_ops {
+    void (*on_change)(void *ctx); /* something a status reader can see */
+    /* ST_OK: the worker of that guest listens at its data port. Otherwise it does not (any more),
+     * @why says why; it is being brought back and on_ready() comes again. */
+    void (*on_ready)(void *ctx, const char *vm_id, enum guest_generation generation, enum status st,
+                     const char *why);
+    void (*on_link_start)(void *ctx, const char *vm_id, enum guest_generation generation);
+    /* Frames came in since the last time; about once a second. */
+    void (*on_link_activity)(void *ctx, const char *vm_id, enum guest_generation generation);
+    void (*on_link_end)(void *ctx, const char *vm_id, enum guest_generation generation,
+                        enum status why);
+    void (*on_stopped)(void *ctx); /* network_service_stop() is complete */
+};
+
+/* ST_NOMEM. */
+enum status network_service_new(struct network_service **out, struct loop *loop,
+                                const struct network_service_config *config,
+                                const struct network_service_ops *ops, void *ctx);
+/* The guest wants to be listened for at @data_port; @vm is its machine's address. on_ready()
+ * follows from the loop, at once where the worker listens already. Calls may be repeated. */
+void network_service_want(struct network_service *n, const char *vm_id, const struct addr *vm,
+                          enum guest_generation generation, uint32_t data_port);
+/* It does not for now: without a link the worker ends after linger_ms. */
+void network_service_release(struct network_service *n, const char *vm_id,
+                             enum guest_generation generation);
+/* The machine is gone: its workers end now, its host ports are free again. */
+void network_service_forget(struct network_service *n, const char *vm_id);
+/* Its workers as components, and what they say of their networks. */
+void network_service_fill(const struct network_service *n, struct snapshot *out,
+                          const struct snapshot_clock *clock);
+/* Ends all workers; on_stopped() follows, never before this returns. */
+void network_service_stop(struct network_service *n);
+/* Cuts a running stop short. */
+void network_service_kill(struct network_service *n);
+/* NULL is fine. */
+void network_service_free(struct network_service *n);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * network_worker.h - `rdlinkd --worker switch`: one guest's host switch in a process of its own.
+ *
+ *   --instance NAME  --link PROTO:ADDR  [--peer-cid N]  [--control ADDR] [--control-sddl SDDL]
+ *   and the options of `rdlinkd switch` (subnet, mtu, no-ip6, forward, log-level)
+ *
+ * Listens at ADDR for the guest's link; each new link takes the place of the one before. Ready when
+ * it listens. Reports, from the data loop itself, the component "switch":
+ *
+ *   condition LinkUp        True Linked | False NoLink, LinkLost, ShortLivedLinks
+ *   condition NetworkReady  True GuestOnline (it has an address, and frames went both ways)
+ *                           | False NoLink, NoAddress, LinkSilent, ShortLivedLinks
+ *   condition SubnetClear   True NoOverlap | False SubnetOverlap (a route of this host, named)
+ *   condition ForwardsBound True AllBound | False PortTaken (the first one that waits, and why)
+ *   counters                the most telling of switch.h, and links, last_rx_age_ms, tcp_flows, ...
+ *
+ * Runs on: the worker's loop.
+ */
+#ifndef WINSVC_NETWORK_NETWORK_WORKER_H
+#define WINSVC_NETWORK_NETWORK_WORKER_H
+
+#include "base/status.h"
+
+struct loop;
+struct network_worker;
+
+/* The process is to end with @code. */
+typedef void network_worker_done_fn(void *ctx, int code);
+
+/* @argv starts after "switch". ST_INVAL: usage. */
+enum status network_worker_start(struct network_worker **out, struct loop *loop, int argc,
+                                 const char *const *argv, network_worker_done_fn *done, void *ctx,
+                                 struct errmsg *e);
+/* NULL is fine. */
+void network_worker_free(struct network_worker *w);
+
+#endif
