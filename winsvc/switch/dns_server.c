@@ -364,6 +364,14 @@ char *switch_dns_zones_json(const struct switch_ *s)
     return dns_zones_to_json(s->dns->zones);
 }
 
+/* What is under way is answered by whom it was asked, or ends by its deadline. */
+void dns_network_changed(struct switch_ *s)
+{
+    dns_cache_clear(s->dns->cache);
+    if (s->env.resolver)
+        s->env.resolver->ops->reload(s->env.resolver);
+}
+
 enum status dns_new(struct switch_ *s)
 {
     struct dns_server *d = calloc(1, sizeof *d);

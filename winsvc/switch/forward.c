@@ -316,23 +316,86 @@ void switch_forward_close_all(struct switch_ *s)
         remove_forward(container_of(it, struct forward, link));
 }
 
+static struct switch_forward view_of(const struct forward *f)
+{
+    struct switch_forward view = { .proto = f->proto,
+                                   .guest = f->guest,
+                                   .is_kept = f->is_kept,
+                                   .is_listening = f->is_listening,
+                                   .why = f->why.text };
+
+    memcpy(view.local, f->local, sizeof view.local);
+    return view;
+}
+
 void switch_forward_each(const struct switch_ *s, switch_forward_fn *fn, void *ctx)
 {
     struct list *it, *tmp;
 
     list_for_each(it, tmp, &s->forwards->forwards)
     {
-        const struct forward *f = container_of(it, struct forward, link);
-        struct switch_forward view = { .proto = f->proto,
-                                       .guest = f->guest,
-                                       .is_kept = f->is_kept,
-                                       .is_listening = f->is_listening,
-                                       .why = f->why.text };
+        struct switch_forward view = view_of(container_of(it, struct forward, link));
 
-        memcpy(view.local, f->local, sizeof view.local);
         fn(ctx, &view);
     }
 }
+
+/* ---- for the API ------------------------------------------------------------------------- */
+
+void switch_on_forward_change(struct switch_ *s, switch_forward_change_fn *fn, void *ctx)
+{
+    s->on_forward_change = fn;
+    s->on_forward_change_ctx = ctx;
+}
+
+static void tell_change(const struct forward *f, bool removed)
+{
+    struct switch_forward view = view_of(f);
+
+    if (f->owner->on_forward_change)
+        f->owner->on_forward_change(f->owner->on_forward_change_ctx, &view, removed);
+}
+
+enum status forward_expose(struct switch_ *s, enum switch_forward_proto proto, const char *local,
+                           const struct ip_endpoint *guest, struct errmsg *e)
+{
+    bool is_new = !find(s, proto, local);
+    enum status st = switch_forward_add(s, proto, local, guest, false, e);
+
+    if (!st && is_new)
+        tell_change(find(s, proto, local), false);
+    return st;
+}
+
+enum status forward_unexpose(struct switch_ *s, enum switch_forward_proto proto, const char *local)
+{
+    struct forward *f = find(s, proto, local);
+
+    if (!f)
+        return ST_NOTFOUND;
+    tell_change(f, true);
+    remove_forward(f);
+    return ST_OK;
+}
+
+/* Now, and if that fails from the shortest wait again. */
+void forward_network_changed(struct switch_ *s)
+{
+    struct list *it, *tmp;
+
+    list_for_each(it, tmp, &s->forwards->forwards)
+    {
+        struct forward *f = container_of(it, struct forward, link);
+
+        if (f->is_listening)
+            continue;
+        timer_stop(&f->retry);
+        backoff_init(&f->backoff, FORWARD_RETRY_MS, FORWARD_RETRY_CAP_MS, FORWARD_RETRY_CAP_MS);
+        on_retry(f);
+    }
+}
+
+/* ---- life -------------------------------------------------------------------------------- */
 
 unsigned forward_count(const struct switch_ *s)
 {

@@ -168,7 +168,7 @@ static unsigned expose(struct api_conn *c, enum switch_forward_proto proto, cons
 
     if (refusal)
         return refusal;
-    st = switch_forward_add(c->owner, proto, local, &guest, false, why);
+    st = forward_expose(c->owner, proto, local, &guest, why);
     if (st && !why->text[0])
         errmsg_set(why, "%s", status_text(st));
     return st ? 500 : 200;
@@ -177,7 +177,7 @@ static unsigned expose(struct api_conn *c, enum switch_forward_proto proto, cons
 static unsigned unexpose(struct api_conn *c, enum switch_forward_proto proto, const char *local,
                          struct errmsg *why)
 {
-    if (switch_forward_remove(c->owner, proto, local) == ST_OK)
+    if (forward_unexpose(c->owner, proto, local) == ST_OK)
         return 200;
     errmsg_set(why, "proxy not found");
     return 500;

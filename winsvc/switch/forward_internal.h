@@ -58,6 +58,12 @@ struct forward_table {
     struct forward_api *api; /* owned */
 };
 
+/* As switch_forward_add(), not kept, and switch_forward_remove(), at the wish of the API: whoever
+ * watches hears of what changed. */
+enum status forward_expose(struct switch_ *s, enum switch_forward_proto proto, const char *local,
+                           const struct ip_endpoint *guest, struct errmsg *e);
+enum status forward_unexpose(struct switch_ *s, enum switch_forward_proto proto, const char *local);
+
 /* Opens @fs->udp. */
 enum status forward_udp_open(struct forward_socket *fs, struct errmsg *e);
 /* @f's sockets close: its clients are forgotten. */

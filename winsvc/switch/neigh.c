@@ -105,6 +105,19 @@ unsigned neigh_count(const struct switch_ *s)
     return count;
 }
 
+void switch_neighbour_each(const struct switch_ *s, switch_neighbour_fn *fn, void *ctx)
+{
+    uint64_t now = loop_now_ms(s->env.loop);
+
+    for (unsigned i = 0; i < s->config.limits.neighbours; i++) {
+        const struct seen_mac *m = &s->neigh->macs[i];
+        struct switch_neighbour n = { .mac = m->mac, .seen_ms = m->seen_ms };
+
+        if (!is_aged(m->seen_ms, now))
+            fn(ctx, &n);
+    }
+}
+
 /* ---- addresses --------------------------------------------------------------------------- */
 
 static struct seen_ip *find_ip(struct neigh_table *t, const struct ip_addr *ip)
@@ -178,7 +191,7 @@ static void send_arp(struct switch_ *s, uint16_t op, const struct mac *to, const
     }
     eth_put(&w, &eth);
     arp_put(&w, &arp);
-    out_raw_end(s, w.len_bytes);
+    out_raw_end(s, frame, w.len_bytes);
 }
 
 /* An ICMPv6 message of neighbour discovery: always with hop limit 255. */

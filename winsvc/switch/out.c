@@ -41,8 +41,12 @@ static void find_mac(struct switch_ *s, const struct ip_addr *ip, struct mac *ou
         memset(out->b, 0xff, sizeof out->b);
 }
 
-static void commit(struct switch_ *s, size_t len_bytes, const struct frame_offload *off)
+static void commit(struct switch_ *s, const uint8_t *frame, size_t len_bytes,
+                   const struct frame_offload *off)
 {
+    if (s->on_frame)
+        s->on_frame(s->on_frame_ctx, true, frame, len_bytes,
+                    frame_link_has_offload(s->link) ? off : NULL);
     frame_link_commit(s->link, len_bytes, off);
     if (!s->in_produce) /* else it follows at once */
         switch_want_flush(s);
@@ -53,9 +57,9 @@ uint8_t *out_raw(struct switch_ *s, size_t len_bytes)
     return s->link ? frame_link_reserve(s->link, len_bytes) : NULL;
 }
 
-void out_raw_end(struct switch_ *s, size_t len_bytes)
+void out_raw_end(struct switch_ *s, const uint8_t *frame, size_t len_bytes)
 {
-    commit(s, len_bytes, NULL);
+    commit(s, frame, len_bytes, NULL);
 }
 
 /* ---- IP packets -------------------------------------------------------------------------- */
@@ -147,7 +151,7 @@ void out_end(struct switch_ *s, struct out *o, size_t csum_offset, unsigned gso_
     uint64_t sum;
 
     if (csum_offset == OUT_NO_CSUM) {
-        commit(s, len_bytes, NULL);
+        commit(s, o->frame, len_bytes, NULL);
         return;
     }
     sum = pseudo_sum(&o->ip, o->l4_bytes);
@@ -161,7 +165,7 @@ void out_end(struct switch_ *s, struct out *o, size_t csum_offset, unsigned gso_
         set_be16(o->l4 + csum_offset, 0);
         set_be16(o->l4 + csum_offset, checksum(&o->ip, csum_add(sum, o->l4, o->l4_bytes)));
     }
-    commit(s, len_bytes, &off);
+    commit(s, o->frame, len_bytes, &off);
 }
 
 /* ---- datagrams --------------------------------------------------------------------------- */

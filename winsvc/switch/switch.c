@@ -167,6 +167,8 @@ static void on_frame(void *ctx, const uint8_t *frame, size_t len_bytes,
         s->in_batch = true;
         s->last_rx_ms = switch_now_ms(s);
     }
+    if (s->on_frame)
+        s->on_frame(s->on_frame_ctx, false, frame, len_bytes, off);
     if (eth_decode(&eth, &r)) {
         s->count.drop_malformed++;
         return;
@@ -218,6 +220,8 @@ static void on_end(void *ctx, enum status why)
 
     log_info(LOG_SWITCH, "link ended: %s; flows are kept for the next one", status_text(why));
     drop_link(s);
+    if (s->on_link_end)
+        s->on_link_end(s->on_link_end_ctx, why);
 }
 
 static const struct frame_link_handler link_handler = {
@@ -352,6 +356,24 @@ void switch_free(struct switch_ *s)
 }
 
 /* ---- for others to look at --------------------------------------------------------------- */
+
+void switch_watch_frames(struct switch_ *s, switch_frame_fn *fn, void *ctx)
+{
+    s->on_frame = fn;
+    s->on_frame_ctx = ctx;
+}
+
+void switch_on_link_end(struct switch_ *s, switch_link_end_fn *fn, void *ctx)
+{
+    s->on_link_end = fn;
+    s->on_link_end_ctx = ctx;
+}
+
+void switch_network_changed(struct switch_ *s)
+{
+    dns_network_changed(s);
+    forward_network_changed(s);
+}
 
 const struct switch_counters *switch_get_counters(struct switch_ *s)
 {

@@ -39,10 +39,16 @@ struct switch_ {
     struct dns_server *dns;
     struct forward_table *forwards;
     struct ip_addr gateway6, host6, gateway_link_local; /* derived */
-    uint64_t last_rx_ms;               /* when the batch in hand, or the last one, began */
-    struct hash_key hash_key;          /* random: for every table whose keys a peer chooses */
-    uint32_t next_ip_id;               /* of fragmented datagrams; begins at random */
-    struct timer flush;                /* see switch_want_flush() */
+    uint64_t last_rx_ms;       /* when the batch in hand, or the last one, began */
+    struct hash_key hash_key;  /* random: for every table whose keys a peer chooses */
+    uint32_t next_ip_id;       /* of fragmented datagrams; begins at random */
+    struct timer flush;        /* see switch_want_flush() */
+    switch_frame_fn *on_frame; /* NULL: nobody watches */
+    void *on_frame_ctx;
+    switch_link_end_fn *on_link_end; /* may be NULL, as the next */
+    void *on_link_end_ctx;
+    switch_forward_change_fn *on_forward_change;
+    void *on_forward_change_ctx;
     bool in_batch;                     /* tcp_produce() and a flush are sure to follow */
     bool in_produce;                   /* within tcp_produce(): a flush is sure to follow */
     struct frame_link_stats link_seen; /* of this link, already in count */
@@ -114,7 +120,7 @@ bool out_begin(struct switch_ *s, struct out *o, struct ip_header *ip, size_t l4
 void out_end(struct switch_ *s, struct out *o, size_t csum_offset, unsigned gso_size);
 /* A frame of exactly @len_bytes that is not IP, or NULL; then out_raw_end(). */
 uint8_t *out_raw(struct switch_ *s, size_t len_bytes);
-void out_raw_end(struct switch_ *s, size_t len_bytes);
+void out_raw_end(struct switch_ *s, const uint8_t *frame, size_t len_bytes);
 /* A datagram of any size, fragmented to the MTU where needed: an 8-byte layer-4 header whose
  * checksum field, at @csum_offset, is filled in here, and its payload. False: no room, it is lost.
  */
@@ -215,8 +221,10 @@ void dhcp_free(struct switch_ *s);
 bool dhcp_guest_has_address(const struct switch_ *s);
 enum status dns_new(struct switch_ *s);
 void dns_free(struct switch_ *s);
+void dns_network_changed(struct switch_ *s);
 enum status forward_new(struct switch_ *s);
 void forward_free(struct switch_ *s);
+void forward_network_changed(struct switch_ *s);
 unsigned forward_count(const struct switch_ *s);
 
 #endif

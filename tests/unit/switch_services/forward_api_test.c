@@ -143,6 +143,30 @@ static void a_remote_without_a_host_is_the_caller(void **state)
                                "\"protocol\":\"tcp\"}]\n");
 }
 
+static void append_change(void *ctx, const struct switch_forward *f, bool removed)
+{
+    char *text = ctx;
+    size_t n = strlen(text);
+
+    snprintf(text + n, 256 - n, "%c%s;", removed ? '-' : '+', f->local);
+}
+
+static void changes_are_told_once_and_only_those_of_the_api(void **state)
+{
+    char text[256] = "";
+
+    switch_on_forward_change(&rig->s, append_change, text);
+    assert_int_equal(switch_forward_add_spec(&rig->s, "127.0.0.1:1=192.168.127.2:1", NULL), ST_OK);
+    assert_string_equal(expose(EXPOSED), "200 ");
+    assert_string_equal(expose(EXPOSED), "200 ");
+    net_sim_next_listen_fails(rig->net, ST_EXISTS, "taken");
+    assert_memory_equal(expose("{\"local\":\":2\",\"remote\":\":2\"}"), "500", 3);
+    assert_string_equal(unexpose("{\"local\":\"127.0.0.1:8080\"}"), "200 ");
+    assert_string_equal(unexpose("{\"local\":\"127.0.0.1:1\"}"), "200 ");
+    assert_memory_equal(unexpose("{\"local\":\"127.0.0.1:1\"}"), "500", 3);
+    assert_string_equal(text, "+127.0.0.1:8080;-127.0.0.1:8080;-127.0.0.1:1;");
+}
+
 static void a_taken_port_is_said(void **state)
 {
     net_sim_next_listen_fails(rig->net, ST_EXISTS, "listen 127.0.0.1:8080: taken by pid 7 (nginx)");
@@ -285,6 +309,7 @@ int main(void)
         T(what_is_exposed_is_listed_and_can_be_unexposed),
         T(every_answer_is_the_one_that_agents_know),
         T(a_remote_without_a_host_is_the_caller),
+        T(changes_are_told_once_and_only_those_of_the_api),
         T(a_taken_port_is_said),
         T(api_denied_from_container),
         T(several_requests_in_any_pieces_share_a_connection),
