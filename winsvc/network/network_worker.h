@@ -12,7 +12,12 @@
  *                           | False NoLink, NoAddress, LinkSilent, ShortLivedLinks
  *   condition SubnetClear   True NoOverlap | False SubnetOverlap (a route of this host, named)
  *   condition ForwardsBound True AllBound | False PortTaken (the first one that waits, and why)
- *   counters                the most telling of switch.h, and links, last_rx_age_ms, tcp_flows, ...
+ *   counters                the most telling of switch.h (rx_frames is one), and links (how many
+ *                           there have been: the controller sees by it that one was replaced),
+ *                           last_rx_age_ms, tcp_flows, ...
+ *
+ * A port that cannot be listened at ends it with an ExitNotice: DataPortTaken (ST_EXISTS) or
+ * ListenFailed.
  *
  * Runs on: the worker's loop.
  */
