@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * dhcp.h - DHCPv4 messages (RFC 2131, 2132, 3396, 3397): decode a client's, encode a server's.
+ * dhcp.h - DHCPv4 messages (RFC 2131, 2132, 3396, 3397), as a server sees them and as a client
+ * does.
  *
  * Pure, as wire.h says. Borrowed pointers point into the decoded bytes.
  */
@@ -40,10 +41,15 @@ enum {
     DHCP_OPT_TYPE = 53,
     DHCP_OPT_SERVER_ID = 54,
     DHCP_OPT_PARAMETERS = 55,
+    DHCP_OPT_MAX_SIZE = 57,
+    DHCP_OPT_RENEW = 58,
+    DHCP_OPT_REBIND = 59,
     DHCP_OPT_CLIENT_ID = 61,
     DHCP_OPT_SEARCH = 119,
     DHCP_OPT_END = 255
 };
+
+/* ---- a server's view: decode a client's message, encode the reply (dhcp.c) ------------------ */
 
 /* A client's message. Addresses that are not there are 0.0.0.0. */
 struct dhcp_message {
@@ -84,5 +90,40 @@ void dhcp_put(struct bytes_out *w, const struct dhcp_reply *m);
 /* RFC 3397: names as DNS wire forms, one after the other. Returns the bytes; a name that is none
  * is left out, and so is what does not fit into @cap. */
 size_t dhcp_search_encode(uint8_t *buf, size_t cap, const char *names);
+
+/* ---- a client's view: encode a message, decode the server's answer (dhcp_answer.c) ----------- */
+
+enum { DHCP_QUERY_MAX = 640, DHCP_SEARCH_TEXT_MAX = 256 };
+
+/* What is 0, NULL or unspecified is left out. */
+struct dhcp_query {
+    enum dhcp_type type;
+    uint32_t xid;
+    uint16_t secs;
+    bool broadcast;
+    struct ip_addr ciaddr, requested, server_id;
+    struct mac chaddr;
+    const char *hostname;
+};
+/* Asks for everything that struct dhcp_answer has. */
+void dhcp_put_query(struct bytes_out *w, const struct dhcp_query *q);
+
+/* What a server said. Addresses that are not there are 0.0.0.0, numbers 0. */
+struct dhcp_answer {
+    enum dhcp_type type;
+    uint32_t xid;
+    struct mac chaddr;
+    struct ip_addr yiaddr, server_id, mask;
+    struct ip_addr router, dns; /* the first of each */
+    uint32_t lease_s, renew_s, rebind_s;
+    uint16_t mtu;
+    /* The search list, or else the domain: names separated by spaces, with nothing in them that a
+     * name may not have (they end up in resolv.conf). */
+    char search[DHCP_SEARCH_TEXT_MAX];
+};
+/* ST_PROTO also for what no server sends. */
+enum status dhcp_decode_answer(struct dhcp_answer *out, struct bytes *r);
+/* The names of an RFC 3397 list as text: those that are names and fit. Always terminated. */
+void dhcp_search_decode(char *out, size_t cap, const uint8_t *list, size_t len_bytes);
 
 #endif
