@@ -29,6 +29,7 @@
 #include "guestagent/control_server.h"
 #include "guestagent/docker_bridge.h"
 #include "guestagent/sd_notify.h"
+#include "guestagent/service.h"
 #include "ipc/health.h"
 #include "port/listener.h"
 #include "port/loop.h"
@@ -48,47 +49,26 @@ struct agent {
     enum agent_state state;
     struct docker_bridge *bridge;   /* owned */
     struct control_server *control; /* owned */
-    struct timer watchdog, drain_deadline, stopped;
-    uint32_t watchdog_ms; /* 0 = nobody listens */
+    struct service_watchdog watchdog;
+    struct timer drain_deadline, stopped;
     void (*on_stopped)(void *ctx);
     void *ctx;
 };
 
 /* ---- systemd ----------------------------------------------------------------------------- */
 
-static void notify(const char *lines)
-{
-    enum status st = sd_notify_send(lines);
-
-    if (st != ST_OK && st != ST_NOTFOUND)
-        log_warn_limited(LOG_MAIN, "cannot notify systemd: %s", status_text(st));
-}
-
 static void notify_status(struct agent *a, const char *first_lines)
 {
-    char summary[STATUS_MAX], lines[STATUS_MAX + 128];
+    char summary[STATUS_MAX];
 
-    snprintf(lines, sizeof lines, "%sSTATUS=%s", first_lines,
-             docker_bridge_summary(a->bridge, summary, sizeof summary));
-    notify(lines);
+    service_notify_status(first_lines, docker_bridge_summary(a->bridge, summary, sizeof summary));
 }
 
-static void on_watchdog(void *ctx)
+static bool is_alive(void *ctx)
 {
     struct agent *a = ctx;
 
-    timer_start(&a->watchdog, a->watchdog_ms / 2);
-    if (docker_bridge_is_alive(a->bridge))
-        notify("WATCHDOG=1");
-    else
-        log_error(LOG_MAIN, "the bridge's timers are stuck; leaving the watchdog unfed");
-}
-
-static void start_watchdog(struct agent *a)
-{
-    a->watchdog_ms = sd_notify_watchdog_ms();
-    if (a->watchdog_ms >= 2)
-        timer_start(&a->watchdog, a->watchdog_ms / 2);
+    return docker_bridge_is_alive(a->bridge);
 }
 
 /* ---- what the parts say ------------------------------------------------------------------ */
@@ -159,7 +139,12 @@ static bool is_serving(void *ctx)
     return a->state == AGENT_RUNNING && docker_bridge_is_serving(a->bridge);
 }
 
-static const struct control_source control_source = { report, is_serving };
+static const struct control_source control_source = {
+    .role = RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE,
+    .ready_detail = "docker bridge",
+    .report = report,
+    .is_serving = is_serving,
+};
 
 /* ---- listening --------------------------------------------------------------------------- */
 
@@ -236,9 +221,9 @@ enum status agent_new(struct agent **out, struct loop *loop, const struct config
     a->config = config;
     a->on_stopped = on_stopped;
     a->ctx = ctx;
-    timer_init(&a->watchdog, loop, on_watchdog, a);
     timer_init(&a->drain_deadline, loop, on_drain_deadline, a);
     timer_init(&a->stopped, loop, on_stopped_timer, a);
+    service_watchdog_start(&a->watchdog, loop, is_alive, a);
     st = docker_bridge_new(&a->bridge, loop, &bridge, &bridge_ops, a, e);
     if (st == ST_OK)
         st = control_server_new(&a->control, loop, &control_source, a, e);
@@ -248,7 +233,6 @@ enum status agent_new(struct agent **out, struct loop *loop, const struct config
         agent_free(a);
         return st;
     }
-    start_watchdog(a);
     *out = a;
     return ST_OK;
 }
@@ -269,7 +253,7 @@ void agent_stop(struct agent *a)
              a->config->drain_timeout_ms);
     snprintf(lines, sizeof lines, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
              ((uint64_t)a->config->drain_timeout_ms + STOP_MARGIN_MS) * 1000);
-    notify(lines);
+    service_notify(lines);
     timer_start(&a->drain_deadline, a->config->drain_timeout_ms);
     docker_bridge_drain(a->bridge);
 }
@@ -278,7 +262,7 @@ void agent_free(struct agent *a)
 {
     if (!a)
         return;
-    timer_stop(&a->watchdog);
+    service_watchdog_stop(&a->watchdog);
     timer_stop(&a->drain_deadline);
     timer_stop(&a->stopped);
     control_server_free(a->control);

@@ -9,6 +9,7 @@
 #include "port/loop.h"
 #include "port/stream.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { REPORT_MS = 1000 };
@@ -16,7 +17,8 @@ enum { REPORT_MS = 1000 };
 struct lane {
     struct control_server *server;
     struct channel *channel; /* owned; NULL = free lane */
-    uint64_t age;            /* the higher the younger */
+    uint64_t number;         /* of the channel; the higher the younger */
+    bool greeted;
     bool told_ready;
 };
 
@@ -38,10 +40,11 @@ static const Rdlink__V1__Role host_roles[] = { RDLINK__V1__ROLE__ROLE_CONTROLLER
 
 static void send_ready(struct lane *lane)
 {
-    static char detail[] = "docker bridge";
+    char detail[64];
     Rdlink__V1__Ready ready = RDLINK__V1__READY__INIT;
     Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
 
+    snprintf(detail, sizeof detail, "%s", lane->server->source->ready_detail);
     ready.detail = detail;
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_READY;
     msg.ready = &ready;
@@ -92,7 +95,26 @@ static void on_open(void *ctx, const struct channel_peer *peer)
     log_write_limited(&lane->server->channels_log, LOG_INFO, LOG_IPC,
                       "control: host connected version=%s pid=%llu", peer->version,
                       (unsigned long long)peer->pid);
+    lane->greeted = true;
     report_to(lane->server, lane);
+}
+
+static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
+{
+    struct lane *lane = ctx;
+    struct control_server *c = lane->server;
+
+    if (msg->body_case == RDLINK__V1__ENVELOPE__BODY_NETWORK_OFFER && c->source->on_offer)
+        c->source->on_offer(c->ctx, lane->number, msg->network_offer);
+}
+
+/* The lane is free from here on. */
+static void tell_gone(struct lane *lane)
+{
+    struct control_server *c = lane->server;
+
+    if (lane->greeted && c->source->on_gone)
+        c->source->on_gone(c->ctx, lane->number);
 }
 
 static void on_end(void *ctx, enum channel_end why, const char *detail)
@@ -106,9 +128,14 @@ static void on_end(void *ctx, enum channel_end why, const char *detail)
                       detail ? detail : "");
     lane->channel = NULL;
     channel_free(ended);
+    tell_gone(lane);
 }
 
-static const struct channel_handler channel_handler = { .on_open = on_open, .on_end = on_end };
+static const struct channel_handler channel_handler = {
+    .on_open = on_open,
+    .on_message = on_message,
+    .on_end = on_end,
+};
 
 /* A free lane, or the oldest one made free. */
 static struct lane *take_lane(struct control_server *c)
@@ -118,24 +145,25 @@ static struct lane *take_lane(struct control_server *c)
     for (unsigned i = 0; i < CONTROL_MAX_CHANNELS; i++) {
         if (!c->lanes[i].channel)
             return &c->lanes[i];
-        if (c->lanes[i].age < oldest->age)
+        if (c->lanes[i].number < oldest->number)
             oldest = &c->lanes[i];
     }
     log_warn_limited(LOG_IPC, "control: more than %d channels; closed the oldest",
                      CONTROL_MAX_CHANNELS);
     channel_free(oldest->channel);
     oldest->channel = NULL;
+    tell_gone(oldest);
     return oldest;
 }
 
 static void on_accept(void *ctx, struct stream *s, const struct peer *peer)
 {
-    static const struct channel_config config = { .side = CHANNEL_ACCEPTOR,
-                                                  .role = RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE,
-                                                  .instance = "",
-                                                  .peer_roles = host_roles,
-                                                  .peer_role_count = ARRAY_SIZE(host_roles) };
     struct control_server *c = ctx;
+    const struct channel_config config = { .side = CHANNEL_ACCEPTOR,
+                                           .role = c->source->role,
+                                           .instance = "",
+                                           .peer_roles = host_roles,
+                                           .peer_role_count = ARRAY_SIZE(host_roles) };
     struct lane *lane;
 
     if (admit_peer(peer, "control") != ST_OK) {
@@ -143,7 +171,7 @@ static void on_accept(void *ctx, struct stream *s, const struct peer *peer)
         return;
     }
     lane = take_lane(c);
-    *lane = (struct lane){ .server = c, .age = ++c->youngest };
+    *lane = (struct lane){ .server = c, .number = ++c->youngest };
     if (channel_new(&lane->channel, c->loop, s, &config, &channel_handler, lane) != ST_OK)
         lane->channel = NULL;
 }

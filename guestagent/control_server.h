@@ -2,16 +2,19 @@
  * control_server.h - where the host asks the agent how it is: rdlink.v1 on a port of its own.
  *
  * The host dials (the guest needs no route to it); every channel gets Ready once and a HealthReport
- * at least every second. The host may ask, not order: there is no message by which it could stop
- * the guest's side. At most CONTROL_MAX_CHANNELS; a new one replaces the oldest, because an old
- * one whose host died unheard must not lock the new host out. Runs on: one loop.
+ * at least every second. The host may ask and offer, not order: there is no message by which it
+ * could stop the guest's side. At most CONTROL_MAX_CHANNELS; a new one replaces the oldest, because
+ * an old one whose host died unheard must not lock the new host out. Runs on: one loop.
  */
 #ifndef GUESTAGENT_CONTROL_SERVER_H
 #define GUESTAGENT_CONTROL_SERVER_H
 
 #include "base/status.h"
 
+#include <rdlink/v1/control.pb-c.h>
+
 #include <stdbool.h>
+#include <stdint.h>
 
 enum { CONTROL_MAX_CHANNELS = 4 };
 
@@ -21,14 +24,22 @@ struct health_report;
 struct listener_opts;
 struct loop;
 
+/* Who serves here. The unit's own, static. */
 struct control_source {
+    Rdlink__V1__Role role;    /* ROLE_AGENT_BRIDGE or ROLE_AGENT_NET */
+    const char *ready_detail; /* of Ready, for people */
     /* Adds what there is to say to an empty report. */
     void (*report)(void *ctx, struct health_report *out);
     /* The agent does its job: Ready may be sent. */
     bool (*is_serving)(void *ctx);
+    /* A host offers its network, on channel @channel (never 0, never used again); borrowed for the
+     * call. Must not free the server. NULL: such are ignored. */
+    void (*on_offer)(void *ctx, uint64_t channel, const Rdlink__V1__NetworkOffer *offer);
+    /* A channel that had been greeted ended. Must not free the server. May be NULL. */
+    void (*on_gone)(void *ctx, uint64_t channel);
 };
 
-/* ST_NOMEM. */
+/* @source is borrowed for life. ST_NOMEM. */
 enum status control_server_new(struct control_server **out, struct loop *loop,
                                const struct control_source *source, void *ctx, struct errmsg *e);
 /* One address. Statuses of listener_open(). */

@@ -27,7 +27,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE, LOG_LEVEL_
     X(SUPERVISOR, "supervisor") \
     X(STATUS, "status")         \
     X(SERVICE, "service")       \
-    X(SWITCH, "switch")
+    X(SWITCH, "switch")         \
+    X(NET, "net")
 
 enum log_component {
 #define X(name, text) LOG_##name,

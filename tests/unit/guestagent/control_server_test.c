@@ -7,6 +7,7 @@
 #include "port/addr.h"
 #include "port/sim/stream_sim.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,8 @@ struct fixture {
     struct addr at;
     bool serving;
     unsigned asked; /* for a report */
+    uint64_t offered_by, gone;
+    char address[32]; /* of the last offer */
 };
 
 static void report(void *ctx, struct health_report *out)
@@ -36,17 +39,52 @@ static bool is_serving(void *ctx)
     return f->serving;
 }
 
-static const struct control_source source = { report, is_serving };
+static void on_offer(void *ctx, uint64_t channel, const Rdlink__V1__NetworkOffer *offer)
+{
+    struct fixture *f = ctx;
+
+    f->offered_by = channel;
+    snprintf(f->address, sizeof f->address, "%s", offer->guest_address);
+}
+
+static void on_gone(void *ctx, uint64_t channel)
+{
+    struct fixture *f = ctx;
+
+    f->gone = channel;
+}
+
+static const struct control_source source = {
+    .role = RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE,
+    .ready_detail = "docker bridge",
+    .report = report,
+    .is_serving = is_serving,
+};
+static const struct control_source net_source = {
+    .role = RDLINK__V1__ROLE__ROLE_AGENT_NET,
+    .ready_detail = "network",
+    .report = report,
+    .is_serving = is_serving,
+    .on_offer = on_offer,
+    .on_gone = on_gone,
+};
+
+static void serve(struct fixture *f, const struct control_source *as)
+{
+    const struct listener_opts opts = { .adopt_fd = -1 };
+
+    control_server_free(f->server);
+    assert_int_equal(control_server_new(&f->server, sim_loop(f->sim), as, f, NULL), ST_OK);
+    assert_int_equal(control_server_listen(f->server, &f->at, &opts, NULL), ST_OK);
+}
 
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    const struct listener_opts opts = { .adopt_fd = -1 };
 
     f->sim = sim_new();
     addr_parse(&f->at, "vsock:6680", NULL);
-    assert_int_equal(control_server_new(&f->server, sim_loop(f->sim), &source, f, NULL), ST_OK);
-    assert_int_equal(control_server_listen(f->server, &f->at, &opts, NULL), ST_OK);
+    serve(f, &source);
     *state = f;
     return 0;
 }
@@ -186,6 +224,43 @@ static void the_host_cannot_stop_the_guest(void **state)
     assert_string_equal(heard(host(f)), "Ah");
 }
 
+static void offer(struct fixture *f, struct sim_peer *p)
+{
+    static char address[] = "192.168.127.2/24";
+    Rdlink__V1__NetworkOffer offered = RDLINK__V1__NETWORK_OFFER__INIT;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    uint8_t *frame;
+    size_t len;
+
+    offered.guest_address = address;
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_NETWORK_OFFER;
+    msg.network_offer = &offered;
+    assert_int_equal(envelope_pack(&msg, &frame, &len), ST_OK);
+    sim_peer_send(p, frame, len);
+    free(frame);
+    sim_run(f->sim);
+}
+
+static void an_offer_is_told_with_its_channel_and_when_that_is_gone(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *first, *second;
+    uint64_t by_first;
+
+    serve(f, &net_source);
+    first = host(f);
+    second = host(f);
+    offer(f, first);
+    by_first = f->offered_by;
+    assert_string_equal(f->address, "192.168.127.2/24");
+    offer(f, second);
+    assert_true(f->offered_by > by_first);
+    assert_int_equal(f->gone, 0);
+    sim_peer_end(first);
+    sim_run(f->sim);
+    assert_int_equal(f->gone, by_first);
+}
+
 static void the_fifth_host_replaces_the_oldest(void **state)
 {
     struct fixture *f = *state;
@@ -239,6 +314,7 @@ int main(void)
         WITH_FIXTURE(only_the_host_is_talked_to),
         WITH_FIXTURE(a_peer_of_the_wrong_role_is_ended),
         WITH_FIXTURE(the_host_cannot_stop_the_guest),
+        WITH_FIXTURE(an_offer_is_told_with_its_channel_and_when_that_is_gone),
         WITH_FIXTURE(the_fifth_host_replaces_the_oldest),
         WITH_FIXTURE(a_host_that_leaves_makes_room),
         WITH_FIXTURE(the_host_hears_goodbye),
