@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 struct guest_net;
 struct loop;
@@ -45,6 +46,13 @@ struct guest_lease {
     char search[GUEST_NET_SEARCH_MAX];
 };
 
+static inline bool guest_lease_equal(const struct guest_lease *a, const struct guest_lease *b)
+{
+    return ip_addr_equal(&a->ip, &b->ip) && a->prefix_bits == b->prefix_bits &&
+           ip_addr_equal(&a->gateway, &b->gateway) && ip_addr_equal(&a->dns, &b->dns) &&
+           a->mtu == b->mtu && strcmp(a->search, b->search) == 0;
+}
+
 /* Finds or makes the namespace, and the veth pair in it; a stale pair of a predecessor is removed.
  * ST_NOTFOUND: the unit does not run or the file is not there (yet); ST_DENIED, ST_UNSUPPORTED,
  * ST_IO, with a message that says what to do. */
@@ -56,7 +64,8 @@ enum status guest_net_open_tap(struct guest_net *n, const struct mac *mac, unsig
                                const struct tap_handler *handler, void *ctx, struct tap **out,
                                struct errmsg *e);
 /* Address, on-link route, default route, MTU, resolv.conf and hosts become @lease's; those of an
- * earlier lease go. What did not work is said; the rest is done. */
+ * earlier lease go. What did not work is said; the rest is done. ST_OK: the guest has its address
+ * and route; with a message in @e (which is empty before) a file could not be written. */
 enum status guest_net_apply(struct guest_net *n, const struct guest_lease *lease, struct errmsg *e);
 /* False when the namespace's owner died (unit: restarted with another one): open it anew. */
 bool guest_net_is_current(struct guest_net *n);
