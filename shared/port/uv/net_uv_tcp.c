@@ -339,6 +339,21 @@ uv_stream_t *net_uv_tcp_handle(struct net_tcp *t)
     return (uv_stream_t *)&t->tcp;
 }
 
+/* A port of this machine that nobody listens at, but which the system chose as the dialler's own:
+ * the two SYNs meet, and the connection is with itself (RFC 9293, figure 7). */
+static bool is_with_itself(const struct net_tcp *t)
+{
+    struct sockaddr_storage own, other;
+    int own_len = sizeof own, other_len = sizeof other;
+    struct ip_endpoint a, b;
+
+    return uv_tcp_getsockname(&t->tcp, (struct sockaddr *)&own, &own_len) == 0 &&
+           uv_tcp_getpeername(&t->tcp, (struct sockaddr *)&other, &other_len) == 0 &&
+           net_uv_from_sockaddr(&a, (struct sockaddr *)&own) &&
+           net_uv_from_sockaddr(&b, (struct sockaddr *)&other) && a.port == b.port &&
+           ip_addr_equal(&a.addr, &b.addr);
+}
+
 static void on_connect(uv_connect_t *req, int err)
 {
     struct net_tcp *t = container_of(req, struct net_tcp, req.connect);
@@ -347,6 +362,10 @@ static void on_connect(uv_connect_t *req, int err)
         return;
     if (err) {
         tcp_fail(t, uv_status(err));
+        return;
+    }
+    if (is_with_itself(t)) {
+        tcp_fail(t, ST_REFUSED);
         return;
     }
     timer_stop(&t->timer);
