@@ -9,6 +9,10 @@
  * TTL 0 as in the wire protocol, and no SOA with what is not there: nothing of ours is ever cached
  * by the guest, so a zone added at run time is seen at once.
  *
+ * The built-in names have no IPv6 address, though the network has IPv6: most servers of a host
+ * listen at 127.0.0.1 only, and a program that tries the first address alone would find them
+ * refused.
+ *
  * Reverse names of the virtual network are ours too: .1 and .254 have names, the rest have none.
  *
  * Limits: 32 zones of 256 records, searched from the front; the built-in ones come first. A record
@@ -394,19 +398,14 @@ static enum status add_built_in(struct dns_zones *z, const struct switch_ *s, co
     const struct {
         const char *name;
         const struct ip_addr *ip;
-        bool is_there;
-    } rows[] = { { "gateway", &s->config.gateway, true },
-                 { "host", &s->config.host, true },
-                 { "gateway", &s->gateway6, s->config.ip6 },
-                 { "host", &s->host6, s->config.ip6 } };
+    } rows[] = { { "gateway", &s->config.gateway }, { "host", &s->config.host } };
     struct dns_zone zone = { .count = 0 };
     enum status st = begin_zone(&zone, name, NULL);
 
     for (size_t i = 0; i < ARRAY_SIZE(rows) && !st; i++) {
         char text[IP_ADDR_TEXT_MAX];
 
-        if (rows[i].is_there)
-            st = add_record(&zone, rows[i].name, ip_addr_format(rows[i].ip, text), NULL);
+        st = add_record(&zone, rows[i].name, ip_addr_format(rows[i].ip, text), NULL);
     }
     if (st) {
         free(zone.records);
