@@ -5,6 +5,9 @@
  *   switch_load latency ADDRESS PORT SECONDS PAUSE_US   between an exchange's start and the next's
  *   switch_load connect ADDRESS PORT SECONDS THREADS
  *   switch_load idle ADDRESS PORT CONNECTIONS     holds them until its stdin ends
+ *   switch_load echo ADDRESS PORT CONNECTIONS     likewise; for each line of its stdin, a word of
+ *                                                 its own is exchanged over every one of them
+ *   switch_load scan ADDRESS                      which of all ports take a connection, one a line
  *   switch_load dns ADDRESS NAME SECONDS WINDOW   WINDOW questions are always on their way
  *
  * Every client prints one line of `name value` pairs. A connection's every byte is echoed. The
@@ -262,6 +265,121 @@ static void idle(const struct sockaddr_in *to, unsigned n)
         ;
 }
 
+struct word {
+    uint32_t flow, round;
+};
+
+/* The word of each flow goes out on all of them before any is read. */
+static void exchange_words(const int *fds, unsigned n, uint32_t round)
+{
+    unsigned echoed = 0, wrong = 0, lost = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct word w = { i, round };
+
+        if (write(fds[i], &w, sizeof w) != sizeof w)
+            lost++;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        struct word w = { UINT32_MAX, 0 };
+
+        if (recv(fds[i], &w, sizeof w, MSG_WAITALL) != sizeof w)
+            lost++;
+        else if (w.flow != i || w.round != round)
+            wrong++;
+        else
+            echoed++;
+    }
+    printf("echoed %u wrong %u lost %u\n", echoed, wrong, lost);
+    fflush(stdout);
+}
+
+static void echo_words(const struct sockaddr_in *to, unsigned n)
+{
+    int *fds = calloc(n, sizeof *fds);
+    unsigned open_count = 0;
+    char line[16];
+
+    if (!fds)
+        fail("calloc");
+    while (open_count < n && (fds[open_count] = dial(to)) >= 0)
+        open_count++;
+    printf("open %u\n", open_count);
+    fflush(stdout);
+    for (uint32_t round = 1; fgets(line, sizeof line, stdin); round++)
+        exchange_words(fds, open_count, round);
+    free(fds);
+}
+
+/* ---- scan ------------------------------------------------------------------------------------ */
+
+enum { SCAN_AT_A_TIME = 24, SCAN_WAIT_MS = 3000, LAST_PORT = 65535 };
+
+struct probe {
+    struct pollfd poll; /* fd -1: free */
+    unsigned port;
+    double began_s;
+};
+
+static void end_probe(struct probe *p, bool is_open)
+{
+    if (is_open)
+        printf("%u\n", p->port);
+    close(p->poll.fd);
+    p->poll.fd = -1;
+}
+
+static void begin_probe(struct probe *p, struct sockaddr_in to, unsigned port)
+{
+    to.sin_port = htons((uint16_t)port);
+    p->port = port;
+    p->began_s = now_s();
+    p->poll.events = POLLOUT;
+    p->poll.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (p->poll.fd < 0)
+        fail("socket");
+    if (connect(p->poll.fd, (const void *)&to, sizeof to) == 0)
+        end_probe(p, true);
+    else if (errno != EINPROGRESS)
+        end_probe(p, false);
+}
+
+/* Nothing of a connection that is pending for SCAN_WAIT_MS is open. */
+static void look_at(struct probe *p)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+
+    if (poll(&p->poll, 1, 0) > 0) {
+        getsockopt(p->poll.fd, SOL_SOCKET, SO_ERROR, &error, &len);
+        end_probe(p, error == 0);
+    } else if (now_s() - p->began_s > SCAN_WAIT_MS * 1e-3) {
+        end_probe(p, false);
+    }
+}
+
+static void scan(const struct sockaddr_in *to)
+{
+    struct probe probes[SCAN_AT_A_TIME];
+    struct pollfd fds[SCAN_AT_A_TIME];
+    unsigned next = 1, busy = 1;
+
+    for (unsigned i = 0; i < SCAN_AT_A_TIME; i++)
+        probes[i].poll.fd = -1;
+    while (busy > 0) {
+        busy = 0;
+        for (unsigned i = 0; i < SCAN_AT_A_TIME; i++) {
+            if (probes[i].poll.fd >= 0)
+                look_at(&probes[i]);
+            if (probes[i].poll.fd < 0 && next <= LAST_PORT)
+                begin_probe(&probes[i], *to, next++);
+            busy += probes[i].poll.fd >= 0 || next <= LAST_PORT;
+            fds[i] = probes[i].poll;
+        }
+        poll(fds, SCAN_AT_A_TIME, SCAN_WAIT_MS);
+    }
+}
+
 /* ---- DNS ------------------------------------------------------------------------------------- */
 
 /* A question for the name's IPv4 address; its length. */
@@ -357,8 +475,13 @@ int main(int argc, char **argv)
     allow_many_descriptors();
     if (strcmp(verb, "serve") == 0 && argc == 3)
         serve((unsigned)atoi(argv[2]));
+    if (strcmp(verb, "scan") == 0 && argc == 3) {
+        to = address(argv[2], 0);
+        scan(&to);
+        return 0;
+    }
     if (argc < 5) {
-        fprintf(stderr, "usage: switch_load serve|latency|connect|idle|dns ...\n");
+        fprintf(stderr, "usage: switch_load serve|latency|connect|idle|echo|scan|dns ...\n");
         return 2;
     }
     to = address(argv[2], strcmp(verb, "dns") == 0 ? DNS_PORT : (unsigned)atoi(argv[3]));
@@ -366,6 +489,8 @@ int main(int argc, char **argv)
         latency(&to, atof(argv[4]), atof(argv[5]) * 1e-6);
     else if (strcmp(verb, "idle") == 0)
         idle(&to, (unsigned)atoi(argv[4]));
+    else if (strcmp(verb, "echo") == 0)
+        echo_words(&to, (unsigned)atoi(argv[4]));
     else if (strcmp(verb, "connect") == 0 && argc == 6)
         connects(&to, atof(argv[4]), (unsigned)atoi(argv[5]));
     else if (strcmp(verb, "dns") == 0 && argc == 6)
