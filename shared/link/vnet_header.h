@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vnet_header.h - the virtio-net header before each frame of the v2 protocol. Pure; private to
- * link/ (frame_link.h has what it says in terms of this project).
+ * vnet_header.h - the virtio-net header before each frame of the v2 protocol. Pure; for link/
+ * and for tap devices, which have the same header (frame_link.h says what it means).
  */
 #ifndef SHARED_LINK_VNET_HEADER_H
 #define SHARED_LINK_VNET_HEADER_H
