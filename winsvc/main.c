@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * rdlinkd: the host side of rdlink. This file only turns the command line into one of a few verbs.
  */
+#include "main_env.h"
 #include "main_run.h"
 #include "main_switch.h"
 
@@ -8,6 +9,7 @@
 #include "base/util.h"
 #include "base/version.h"
 #include "docker/docker_worker.h"
+#include "network/network_worker.h"
 #include "platform.h"
 #include "port/uv/loop_uv.h"
 
@@ -59,32 +61,62 @@ static void on_worker_signal(void *ctx, int signal)
 {
 }
 
-static int verb_worker(int argc, const char *const *argv)
+/* Until it is done; @st and @e are of its start. */
+static void run_worker(struct worker_run *run, const char *name, enum status st,
+                       const struct errmsg *e)
+{
+    if (st == ST_OK) {
+        (void)loop_uv_on_stop_signals(run->loop, on_worker_signal, run);
+        loop_uv_run(run->loop);
+        return;
+    }
+    log_error(LOG_MAIN, "start %s worker: %s", name, e->text);
+    run->exit_code = st == ST_INVAL ? EXIT_USAGE : EXIT_FAILED;
+}
+
+static int worker_docker(int argc, const char *const *argv)
 {
     struct worker_run run = { NULL, EXIT_OK };
     struct docker_worker *worker = NULL;
     struct errmsg e = { "" };
-    enum status st;
 
-    if (argc < 1 || strcmp(argv[0], "docker") != 0) {
-        log_error(LOG_MAIN, "unknown worker; this build has: docker");
-        return EXIT_USAGE;
-    }
     if (loop_uv_new(&run.loop, &e) != ST_OK) {
         log_error(LOG_MAIN, "event loop: %s", e.text);
         return EXIT_FAILED;
     }
-    st = docker_worker_start(&worker, run.loop, argc - 1, argv + 1, on_worker_done, &run, &e);
-    if (st == ST_OK) {
-        (void)loop_uv_on_stop_signals(run.loop, on_worker_signal, &run);
-        loop_uv_run(run.loop);
-    } else {
-        log_error(LOG_DOCKER, "start docker worker: %s", e.text);
-        run.exit_code = st == ST_INVAL ? EXIT_USAGE : EXIT_FAILED;
-    }
+    run_worker(&run, "docker",
+               docker_worker_start(&worker, run.loop, argc, argv, on_worker_done, &run, &e), &e);
     docker_worker_free(worker);
     loop_uv_free(run.loop);
     return run.exit_code;
+}
+
+static int worker_switch(int argc, const char *const *argv)
+{
+    struct worker_run run = { NULL, EXIT_OK };
+    struct network_worker *worker = NULL;
+    struct main_env env = { .routes = NULL };
+    struct errmsg e = { "" };
+    enum status st = main_env_open(&env, &e);
+
+    run.loop = env.env.loop;
+    if (st == ST_OK)
+        st = network_worker_start(&worker, &env.env, env.routes, argc, argv, on_worker_done, &run,
+                                  &e);
+    run_worker(&run, "switch", st, &e);
+    network_worker_free(worker);
+    main_env_close(&env);
+    return run.exit_code;
+}
+
+static int verb_worker(int argc, const char *const *argv)
+{
+    if (argc > 0 && !strcmp(argv[0], "docker"))
+        return worker_docker(argc - 1, argv + 1);
+    if (argc > 0 && !strcmp(argv[0], "switch"))
+        return worker_switch(argc - 1, argv + 1);
+    log_error(LOG_MAIN, "unknown worker; this build has: docker, switch");
+    return EXIT_USAGE;
 }
 
 /* ---- help and version ------------------------------------------------------------------------ */

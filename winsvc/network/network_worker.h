@@ -19,23 +19,32 @@
  * A port that cannot be listened at ends it with an ExitNotice: DataPortTaken (ST_EXISTS) or
  * ListenFailed.
  *
- * Runs on: the worker's loop.
+ * Runs on: the worker's loop. Owns: the tie to the controller, the switch.
  */
 #ifndef WINSVC_NETWORK_NETWORK_WORKER_H
 #define WINSVC_NETWORK_NETWORK_WORKER_H
 
 #include "base/status.h"
 
-struct loop;
 struct network_worker;
+struct routes;
+struct stream;
+struct switch_env;
 
-/* The process is to end with @code. */
+/* The process is to end with @code. Called once, from the loop. */
 typedef void network_worker_done_fn(void *ctx, int code);
 
-/* @argv starts after "switch". ST_INVAL: usage. */
-enum status network_worker_start(struct network_worker **out, struct loop *loop, int argc,
-                                 const char *const *argv, network_worker_done_fn *done, void *ctx,
-                                 struct errmsg *e);
+/* @argv starts after "switch"; @env is copied, what it names and @routes (NULL = not looked at) are
+ * borrowed. ST_INVAL: usage. Otherwise what worker_link_open() says. */
+enum status network_worker_start(struct network_worker **out, const struct switch_env *env,
+                                 struct routes *routes, int argc, const char *const *argv,
+                                 network_worker_done_fn *done, void *ctx, struct errmsg *e);
+/* The same over a stream to the controller that the caller has (tests); takes @control in every
+ * case. */
+enum status network_worker_new(struct network_worker **out, const struct switch_env *env,
+                               struct routes *routes, struct stream *control, int argc,
+                               const char *const *argv, network_worker_done_fn *done, void *ctx,
+                               struct errmsg *e);
 /* NULL is fine. */
 void network_worker_free(struct network_worker *w);
 

@@ -243,6 +243,35 @@ static void ask(struct switch_ *s, const struct ip_addr *ip)
         solicit(s, ip);
 }
 
+bool switch_guest_address(const struct switch_ *s, struct ip_addr *out)
+{
+    uint64_t now = loop_now_ms(s->env.loop);
+    const struct seen_ip *newest = NULL;
+
+    for (unsigned i = 0; i < ADDRESSES; i++) {
+        const struct seen_ip *e = &s->neigh->ips[i];
+
+        if (!is_aged(e->seen_ms, now) && ip_addr_is_v4(&e->ip) &&
+            (!newest || e->seen_ms > newest->seen_ms))
+            newest = e;
+    }
+    if (newest)
+        *out = newest->ip;
+    return newest != NULL;
+}
+
+void switch_ask_guest(struct switch_ *s)
+{
+    static const struct mac nobody, all = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
+    struct ip_addr ip = s->config.guest;
+
+    if (!s->link)
+        return;
+    (void)switch_guest_address(s, &ip);
+    send_arp(s, ARP_REQUEST, &all, &s->config.gateway, &nobody, &ip);
+    switch_want_flush(s);
+}
+
 bool neigh_find(struct switch_ *s, const struct ip_addr *ip, struct mac *out)
 {
     struct seen_ip *e = find_ip(s->neigh, ip);

@@ -213,6 +213,12 @@ struct switch_neighbour {
 };
 typedef void switch_neighbour_fn(void *ctx, const struct switch_neighbour *n);
 void switch_neighbour_each(const struct switch_ *s, switch_neighbour_fn *fn, void *ctx);
+/* The IPv4 address of the virtual network that was heard from last (within 300 s), be it of DHCP or
+ * not; false: nobody has one. */
+bool switch_guest_address(const struct switch_ *s, struct ip_addr *out);
+/* Asks that address by ARP, or the configured guest's where none is known: something every kernel
+ * answers by itself, so rx_frames soon tells whether somebody is behind the link. */
+void switch_ask_guest(struct switch_ *s);
 /* The host's network changed: cached answers are forgotten, the resolver reads its servers anew,
  * forwards that wait are tried now. */
 void switch_network_changed(struct switch_ *s);

@@ -14,6 +14,13 @@ static enum status check_link(const char *value, struct errmsg *e)
     return value[0] ? switch_options_link(value, &protocol, &at, e) : ST_OK;
 }
 
+static enum status check_addr(const char *value, struct errmsg *e)
+{
+    struct addr at;
+
+    return value[0] ? addr_parse(&at, value, e) : ST_OK;
+}
+
 /* "192.168.127.0/24" */
 static enum status parse_subnet(const char *value, struct ip_addr *net, unsigned *bits)
 {
@@ -46,6 +53,9 @@ static enum status check_subnet(const char *value, struct errmsg *e)
 
 /* ---- table ------------------------------------------------------------------------------- */
 
+/* The last WORKER_ONLY of them are no options of `rdlinkd switch`. */
+enum { WORKER_ONLY = 1 };
+
 #define AT(field) offsetof(struct switch_options, field)
 static const struct option table[] = {
     { "link", OPTION_STRING, AT(link), "", 0, 0, check_link, "PROTO:ADDR",
@@ -58,8 +68,16 @@ static const struct option table[] = {
     { "no-ip6", OPTION_FLAG, AT(no_ip6), NULL, 0, 0, NULL, NULL, "IPv4 only" },
     { "forward", OPTION_LIST, AT(forwards), NULL, 0, 0, NULL, "[udp:]HOST:PORT=GUEST:PORT",
       "a port of this host that leads into the guest; may be repeated" },
+    { "peer-cid", OPTION_UINT, AT(peer_cid), "0", 0, 0, NULL, "N",
+      "vsock: close links of any other guest; 0 takes all" },
+    { "control", OPTION_STRING, AT(control), "", 0, 0, check_addr, "ADDR",
+      "where the switch may be asked and told things over HTTP" },
+    { "control-sddl", OPTION_STRING, AT(control_sddl), "", 0, 0, NULL, "SDDL",
+      "who may use a control socket that is a named pipe" },
     { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, options_check_log_level, "LEVEL",
       "how much is logged" },
+    { "instance", OPTION_STRING, AT(instance), "", 0, 0, NULL, "NAME",
+      "which guest this switch is for" },
 };
 
 /* ---- values ------------------------------------------------------------------------------ */
@@ -83,14 +101,14 @@ enum status switch_options_link(const char *text, enum frame_protocol *protocol,
     return ST_INVAL;
 }
 
-enum status switch_options_parse(struct switch_options *out, int argc, const char *const *argv,
-                                 struct errmsg *e)
+static enum status parse(size_t count, struct switch_options *out, int argc,
+                         const char *const *argv, struct errmsg *e)
 {
     enum status st;
     int rest;
 
     options_defaults(table, ARRAY_SIZE(table), out);
-    st = options_parse_argv(table, ARRAY_SIZE(table), out, argc, argv, &rest, e);
+    st = options_parse_argv(table, count, out, argc, argv, &rest, e);
     if (st)
         return st;
     if (rest < argc) {
@@ -102,6 +120,18 @@ enum status switch_options_parse(struct switch_options *out, int argc, const cha
         return ST_INVAL;
     }
     return ST_OK;
+}
+
+enum status switch_options_parse(struct switch_options *out, int argc, const char *const *argv,
+                                 struct errmsg *e)
+{
+    return parse(ARRAY_SIZE(table) - WORKER_ONLY, out, argc, argv, e);
+}
+
+enum status switch_options_parse_worker(struct switch_options *out, int argc,
+                                        const char *const *argv, struct errmsg *e)
+{
+    return parse(ARRAY_SIZE(table), out, argc, argv, e);
 }
 
 enum status switch_options_config(const struct switch_options *o, struct switch_config *out,
@@ -117,5 +147,5 @@ enum status switch_options_config(const struct switch_options *o, struct switch_
 
 size_t switch_options_help(char *buf, size_t cap)
 {
-    return options_help(table, ARRAY_SIZE(table), buf, cap);
+    return options_help(table, ARRAY_SIZE(table) - WORKER_ONLY, buf, cap);
 }

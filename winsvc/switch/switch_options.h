@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * switch_options.h - the options of `rdlinkd switch`, as text and as a switch_config. Pure.
+ * switch_options.h - the options of `rdlinkd switch` and of the switch worker, as text and as a
+ * switch_config. Pure.
  */
 #ifndef WINSVC_SWITCH_SWITCH_OPTIONS_H
 #define WINSVC_SWITCH_SWITCH_OPTIONS_H
@@ -14,6 +15,10 @@ struct switch_options {
     char link[OPTION_VALUE_MAX];
     char subnet[OPTION_VALUE_MAX];
     char log_level[OPTION_VALUE_MAX];
+    char control[OPTION_VALUE_MAX]; /* "" = no control socket */
+    char control_sddl[OPTION_VALUE_MAX];
+    char instance[OPTION_VALUE_MAX]; /* of a worker */
+    uint32_t peer_cid;               /* 0 = any; no guest has that one */
     uint32_t mtu;
     bool no_ip6;
     bool dial;
@@ -23,6 +28,9 @@ struct switch_options {
 /* @argv begins with the first option. ST_INVAL says which word is wrong. */
 enum status switch_options_parse(struct switch_options *out, int argc, const char *const *argv,
                                  struct errmsg *e);
+/* The same with what only a controller says: --instance. */
+enum status switch_options_parse_worker(struct switch_options *out, int argc,
+                                        const char *const *argv, struct errmsg *e);
 /* "qemu:unix:/run/vm.sock": protocol and address. ST_INVAL. */
 enum status switch_options_link(const char *text, enum frame_protocol *protocol, struct addr *at,
                                 struct errmsg *e);

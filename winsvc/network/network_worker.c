@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * THEORY
+ *
+ *   start -> greeting -> everything is opened -> Ready -> links come and go -> Drain, Shutdown or
+ *                            `-> ExitNotice, 1                    end of the controller -> exit 0
+ *
+ * Opened after the greeting, because only then a failure can be told: a data port that somebody
+ * else has is the controller's to explain.
+ *
+ * Forwards made at run time belong to the guest's agent, which says each one once; so they have to
+ * survive this process. Each change goes to the controller, and the worker that takes its place is
+ * given them back after the greeting. They come back `kept`: the predecessor's socket may still be
+ * closing, and the guest believes that the port is published, so waiting for it is right even where
+ * an expose at run time would be refused. What takes the port meanwhile is said by ForwardsBound.
+ *
+ * Drain ends at once. A switch has nothing to finish: its flows are the guest's connections, which
+ * last as long as the guest likes, and half a network (old flows go on, new ones are refused) looks
+ * like a fault from within. The guest's connections are reset and the host's closed by
+ * switch_free(), so both sides know.
+ *
+ * Health is looked at when it is reported, every second; while the network is not ready yet ten
+ * times a second, and what changed is told at once: containers wait for it.
+ */
+#include "network/network_worker.h"
+
+#include "base/log.h"
+#include "ipc/health.h"
+#include "ipc/peer_text.h"
+#include "network/link_watch.h"
+#include "network/network_health.h"
+#include "network/switch_host.h"
+#include "port/loop.h"
+#include "port/stream.h"
+#include "port/sys.h"
+#include "supervisor/worker_link.h"
+#include "switch/switch_options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SETTLE_MS = 100 };
+
+struct network_worker {
+    struct switch_env env;         /* borrows */
+    struct switch_options options; /* as given; config borrows from it */
+    struct switch_host_config config;
+    struct worker_link *link; /* owned */
+    struct switch_host *host; /* owned; NULL before the greeting */
+    struct link_watch watch;
+    struct condition_set conditions;
+    char listen_why[CONDITION_MESSAGE_MAX]; /* "" = the link's listener is well */
+    struct timer settle;                    /* runs while linked and not ready */
+    network_worker_done_fn *done;
+    void *ctx;
+};
+
+static void finish(struct network_worker *w, int code)
+{
+    timer_stop(&w->settle);
+    w->done(w->ctx, code);
+}
+
+static struct switch_ *switch_of(struct network_worker *w)
+{
+    return switch_host_switch(w->host);
+}
+
+/* ---- health ---------------------------------------------------------------------------------- */
+
+static struct network_facts facts_of(struct network_worker *w)
+{
+    return (struct network_facts){
+        .sw = switch_of(w),
+        .watch = &w->watch,
+        .overlap = switch_host_overlap(w->host),
+        .listen_why = w->listen_why,
+        .now_ms = loop_now_ms(w->env.loop),
+        .wall_ms = sys_wall_ms(),
+    };
+}
+
+/* True: a reader of the status wants to know. */
+static bool look(struct network_worker *w)
+{
+    const struct switch_counters *n = switch_get_counters(switch_of(w));
+    struct network_facts facts = facts_of(w);
+
+    if (link_watch_look(&w->watch, facts.now_ms, n->rx_frames, n->tx_frames))
+        switch_ask_guest(switch_of(w));
+    return network_health_update(&w->conditions, &facts);
+}
+
+static void fill_health(void *ctx, struct health_report *out)
+{
+    struct network_worker *w = ctx;
+    struct network_facts facts;
+
+    if (!w->host)
+        return; /* it could not be opened; the exit notice is on its way */
+    (void)look(w);
+    facts = facts_of(w);
+    network_health_fill(out, &w->conditions, &facts);
+}
+
+static void on_settle(void *ctx)
+{
+    struct network_worker *w = ctx;
+
+    if (look(w))
+        worker_link_report(w->link);
+    if (w->watch.is_up && !network_health_is_ready(&w->conditions))
+        timer_start(&w->settle, SETTLE_MS);
+}
+
+/* ---- what the switch tells ------------------------------------------------------------------- */
+
+static void on_link(void *ctx)
+{
+    struct network_worker *w = ctx;
+    const struct switch_counters *n = switch_get_counters(switch_of(w));
+
+    link_watch_up(&w->watch, loop_now_ms(w->env.loop), n->rx_frames, n->tx_frames);
+    worker_link_report(w->link);
+    timer_start(&w->settle, SETTLE_MS);
+}
+
+static void on_link_end(void *ctx, enum status why)
+{
+    struct network_worker *w = ctx;
+
+    link_watch_down(&w->watch, loop_now_ms(w->env.loop), why);
+    worker_link_report(w->link);
+}
+
+static void on_listen(void *ctx, enum status st, const char *why)
+{
+    struct network_worker *w = ctx;
+
+    snprintf(w->listen_why, sizeof w->listen_why, "%s", st ? why : "");
+    worker_link_report(w->link);
+}
+
+static void on_network_change(void *ctx)
+{
+    struct network_worker *w = ctx;
+
+    worker_link_report(w->link);
+}
+
+static const struct switch_host_ops host_ops = {
+    .on_link = on_link,
+    .on_link_end = on_link_end,
+    .on_listen = on_listen,
+    .on_network_change = on_network_change,
+};
+
+/* ---- forwards -------------------------------------------------------------------------------- */
+
+static void on_forward_change(void *ctx, const struct switch_forward *f, bool removed)
+{
+    struct network_worker *w = ctx;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    Rdlink__V1__ForwardChange change = RDLINK__V1__FORWARD_CHANGE__INIT;
+    Rdlink__V1__Forward forward = RDLINK__V1__FORWARD__INIT;
+    char protocol[4], local[SWITCH_FORWARD_LOCAL_MAX], remote[IP_ENDPOINT_TEXT_MAX];
+
+    snprintf(protocol, sizeof protocol, "%s", f->proto == SWITCH_FORWARD_UDP ? "udp" : "tcp");
+    snprintf(local, sizeof local, "%s", f->local);
+    ip_endpoint_format(&f->guest, remote);
+    forward.protocol = protocol;
+    forward.local = local;
+    forward.remote = remote;
+    change.forward = &forward;
+    change.removed = removed;
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_FORWARD_CHANGE;
+    msg.forward_change = &change;
+    if (worker_link_send(w->link, &msg))
+        log_warn(LOG_SWITCH, "forward=%s/%s: the controller could not be told", protocol, local);
+    worker_link_report(w->link);
+}
+
+/* What the controller sends is what a guest once said, so it is checked like that. */
+static enum status take_forward(struct network_worker *w, const Rdlink__V1__ForwardChange *change,
+                                struct errmsg *e)
+{
+    const Rdlink__V1__Forward *f = change->forward;
+    enum switch_forward_proto proto = SWITCH_FORWARD_TCP;
+    struct ip_endpoint guest;
+
+    if (!f || (strcmp(f->protocol, "tcp") && strcmp(f->protocol, "udp"))) {
+        errmsg_set(e, "neither of tcp nor of udp");
+        return ST_INVAL;
+    }
+    if (!strcmp(f->protocol, "udp"))
+        proto = SWITCH_FORWARD_UDP;
+    if (change->removed)
+        return switch_forward_remove(switch_of(w), proto, f->local);
+    if (ip_endpoint_parse(&guest, f->remote)) {
+        errmsg_set(e, "not an address and a port");
+        return ST_INVAL;
+    }
+    return switch_forward_add(switch_of(w), proto, f->local, &guest, true, e);
+}
+
+/* ---- what the controller tells --------------------------------------------------------------- */
+
+static void on_open(void *ctx, const struct channel_peer *controller)
+{
+    struct network_worker *w = ctx;
+    struct errmsg e = { "" };
+    enum status st = switch_host_new(&w->host, &w->env, &w->config, &host_ops, w, &e);
+
+    if (st) {
+        log_error(LOG_SWITCH, "start: %s", e.text);
+        worker_link_exit_notice(w->link, 1, st == ST_EXISTS ? "DataPortTaken" : "ListenFailed",
+                                e.text);
+        finish(w, 1);
+        return;
+    }
+    switch_on_forward_change(switch_of(w), on_forward_change, w);
+    log_info(LOG_SWITCH, "instance=%s link=%s subnet=%s mtu=%u: ready", w->options.instance,
+             w->options.link, w->options.subnet, w->config.config.mtu);
+    worker_link_ready(w->link, w->options.link);
+}
+
+static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
+{
+    struct network_worker *w = ctx;
+    struct errmsg e = { "" };
+    enum status st;
+
+    if (msg->body_case != RDLINK__V1__ENVELOPE__BODY_FORWARD_CHANGE || !w->host)
+        return;
+    st = take_forward(w, msg->forward_change, &e);
+    if (st)
+        log_warn(LOG_SWITCH, "a forward of the controller's: %s",
+                 e.text[0] ? e.text : status_text(st));
+}
+
+static void on_drain(void *ctx, uint32_t deadline_ms)
+{
+    log_info(LOG_SWITCH, "drain: the network ends now");
+    finish(ctx, 0);
+}
+
+static void on_shutdown(void *ctx, const char *reason)
+{
+    log_info(LOG_SWITCH, "shut down by the controller: %s", reason);
+    finish(ctx, 0);
+}
+
+static void on_end(void *ctx, enum channel_end why, const char *detail)
+{
+    log_warn(LOG_SWITCH, "link to the controller ended: %s: %s", channel_end_name(why), detail);
+    finish(ctx, why == CHANNEL_END_CLOSED_BY_PEER ? 0 : 1);
+}
+
+static const struct worker_link_ops link_ops = {
+    .on_open = on_open,
+    .fill_health = fill_health,
+    .on_message = on_message,
+    .on_drain = on_drain,
+    .on_shutdown = on_shutdown,
+    .on_end = on_end,
+};
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static enum status prepare(struct network_worker **out, const struct switch_env *env,
+                           struct routes *routes, int argc, const char *const *argv,
+                           struct errmsg *e)
+{
+    struct network_worker *w = calloc(1, sizeof *w);
+    enum log_level level;
+    enum status st;
+
+    if (!w) {
+        errmsg_set(e, "%s", status_text(ST_NOMEM));
+        return ST_NOMEM;
+    }
+    w->env = *env;
+    timer_init(&w->settle, env->loop, on_settle, w);
+    st = switch_options_parse_worker(&w->options, argc, argv, e);
+    if (st == ST_OK)
+        st = switch_host_config_of(&w->config, &w->options, e);
+    if (st) {
+        free(w);
+        return st;
+    }
+    if (log_level_parse(&level, w->options.log_level))
+        log_set_level(level);
+    w->config.routes = routes;
+    *out = w;
+    return ST_OK;
+}
+
+static struct worker_link_config link_config(const struct network_worker *w)
+{
+    return (struct worker_link_config){ .role = RDLINK__V1__ROLE__ROLE_WORKER_SWITCH,
+                                        .instance = w->options.instance };
+}
+
+enum status network_worker_new(struct network_worker **out, const struct switch_env *env,
+                               struct routes *routes, struct stream *control, int argc,
+                               const char *const *argv, network_worker_done_fn *done, void *ctx,
+                               struct errmsg *e)
+{
+    struct network_worker *w = NULL;
+    struct worker_link_config config;
+    enum status st = prepare(&w, env, routes, argc, argv, e);
+
+    if (st) {
+        stream_close(control);
+        return st;
+    }
+    w->done = done;
+    w->ctx = ctx;
+    config = link_config(w);
+    st = worker_link_new(&w->link, env->loop, control, &config, &link_ops, w);
+    if (st) {
+        errmsg_set(e, "%s", status_text(st));
+        network_worker_free(w);
+        return st;
+    }
+    *out = w;
+    return ST_OK;
+}
+
+enum status network_worker_start(struct network_worker **out, const struct switch_env *env,
+                                 struct routes *routes, int argc, const char *const *argv,
+                                 network_worker_done_fn *done, void *ctx, struct errmsg *e)
+{
+    struct network_worker *w = NULL;
+    struct worker_link_config config;
+    enum status st = prepare(&w, env, routes, argc, argv, e);
+
+    if (st)
+        return st;
+    w->done = done;
+    w->ctx = ctx;
+    config = link_config(w);
+    st = worker_link_open(&w->link, env->loop, &config, &link_ops, w, e);
+    if (st) {
+        network_worker_free(w);
+        return st;
+    }
+    *out = w;
+    return ST_OK;
+}
+
+void network_worker_free(struct network_worker *w)
+{
+    if (!w)
+        return;
+    timer_stop(&w->settle);
+    switch_host_free(w->host);
+    worker_link_free(w->link); /* sends what is queued: an exit notice */
+    free(w);
+}
