@@ -20,7 +20,8 @@
  * switch_free(), so both sides know.
  *
  * Health is looked at when it is reported, every second; while the network is not ready yet ten
- * times a second, and what changed is told at once: containers wait for it.
+ * times a second, and what changed is told at once: containers wait for it. A thousand forwards
+ * that come back are one look, a tenth of a second after the first.
  */
 #include "network/network_worker.h"
 
@@ -51,7 +52,7 @@ struct network_worker {
     struct link_watch watch;
     struct condition_set conditions;
     char listen_why[CONDITION_MESSAGE_MAX]; /* "" = the link's listener is well */
-    struct timer settle;                    /* runs while linked and not ready */
+    struct timer settle; /* a look soon: linked and not ready, forwards changed */
     network_worker_done_fn *done;
     void *ctx;
 };
@@ -237,6 +238,7 @@ static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
     if (st)
         log_warn(LOG_SWITCH, "a forward of the controller's: %s",
                  e.text[0] ? e.text : status_text(st));
+    timer_start(&w->settle, SETTLE_MS);
 }
 
 static void on_drain(void *ctx, uint32_t deadline_ms)

@@ -340,6 +340,42 @@ static void frames_for_another_mac_are_not_ours(void **state)
     sim_guest_free(g);
 }
 
+static void expect_question_for(struct sim_guest *g, const char *address)
+{
+    struct ip_addr want = frame_addr(address);
+    struct frame_view v;
+
+    switch_ask_guest(g->sw);
+    clock_advance_ms(g, 1);
+    expect_guest_gets(g, &v);
+    assert_true(v.is_arp);
+    assert_int_equal(v.arp.op, ARP_REQUEST);
+    assert_true(ip_addr_equal(&v.arp.target, &want));
+    expect_guest_gets_nothing(g);
+}
+
+static void the_guest_is_asked_for_the_address_it_speaks_from(void **state)
+{
+    struct sim_guest *g = open_case();
+    struct ip_addr seen, want = frame_addr("192.168.127.7");
+
+    (void)state;
+    assert_false(switch_guest_address(g->sw, &seen));
+    expect_question_for(g, "192.168.127.2"); /* the configured one */
+    guest_asks_arp(g, "192.168.127.2", "10.0.0.1");
+    clock_advance_ms(g, 1);
+    guest_asks_arp(g, "192.168.127.7", "10.0.0.1");
+    assert_true(switch_guest_address(g->sw, &seen));
+    assert_true(ip_addr_equal(&seen, &want));
+    expect_question_for(g, "192.168.127.7");
+    clock_advance_ms(g, 300 * 1000);
+    assert_false(switch_guest_address(g->sw, &seen));
+    sim_guest_cut(g);
+    switch_ask_guest(g->sw); /* nobody is there: nothing happens */
+    assert_int_equal(guest_counters(g)->drop_link_full, 0);
+    sim_guest_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +395,7 @@ int main(void)
         cmocka_unit_test(a_flood_of_addresses_leaves_the_guest_its_own),
         cmocka_unit_test(impossible_sources_are_dropped),
         cmocka_unit_test(frames_for_another_mac_are_not_ours),
+        cmocka_unit_test(the_guest_is_asked_for_the_address_it_speaks_from),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

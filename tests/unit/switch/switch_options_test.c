@@ -113,6 +113,20 @@ static void network_without_room_is_refused(void **state)
     assert_true(e.text[0] != '\0');
 }
 
+static void only_a_worker_has_an_instance(void **state)
+{
+    static const char *const words[] = { "--link=v2:vsock:6658", "--instance=vm1", "--peer-cid=7",
+                                         "--control=unix:/run/c.sock" };
+    static struct switch_options o;
+    struct errmsg e = { "" };
+
+    assert_int_equal(switch_options_parse_worker(&o, 4, words, &e), ST_OK);
+    assert_string_equal(o.instance, "vm1");
+    assert_string_equal(o.control, "unix:/run/c.sock");
+    assert_int_equal(o.peer_cid, 7);
+    assert_int_equal(switch_options_parse(&o, 4, words, &e), ST_INVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +134,7 @@ int main(void)
         cmocka_unit_test(what_is_given_counts),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(network_without_room_is_refused),
+        cmocka_unit_test(only_a_worker_has_an_instance),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
