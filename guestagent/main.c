@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * rdlink-agent: the guest's end of rdlink. A list of steps; the work is in agent.c.
+ * rdlink-agent: the guest's end of rdlink. A list of steps; the work is in agent.c and
+ * net/net_agent.c.
  */
 #include "base/log.h"
 #include "base/version.h"
 #include "guestagent/agent.h"
 #include "guestagent/config.h"
+#include "guestagent/net/net_agent.h"
+#include "guestagent/net/net_config.h"
 #include "port/uv/loop_uv.h"
 
 #include <stdio.h>
@@ -12,16 +15,21 @@
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 4, HELP_MAX = 8192 };
 
+/* One of the two units: exactly one of these is there. */
 struct program {
     struct loop *loop;
     struct agent *agent;
+    struct net_agent *net;
 };
 
 static void on_signal(void *ctx, int signal)
 {
     struct program *p = ctx;
 
-    agent_stop(p->agent);
+    if (p->agent)
+        agent_stop(p->agent);
+    else
+        net_agent_stop(p->net);
 }
 
 static void on_stopped(void *ctx)
@@ -31,15 +39,17 @@ static void on_stopped(void *ctx)
     loop_uv_stop(p->loop);
 }
 
-/* Serves until it is told to stop. */
-static enum status serve(const struct config *config, struct errmsg *e)
+/* Serves until it is told to stop; one of the configurations is NULL. */
+static enum status serve(const struct config *bridge, const struct net_config *net,
+                         struct errmsg *e)
 {
     struct program p = { .loop = NULL };
     enum status st = loop_uv_new(&p.loop, e);
 
     if (st)
         return st;
-    st = agent_new(&p.agent, p.loop, config, on_stopped, &p, e);
+    st = bridge ? agent_new(&p.agent, p.loop, bridge, on_stopped, &p, e)
+                : net_agent_new(&p.net, p.loop, net, on_stopped, &p, e);
     if (st)
         goto out;
     st = loop_uv_on_stop_signals(p.loop, on_signal, &p);
@@ -50,8 +60,23 @@ static enum status serve(const struct config *config, struct errmsg *e)
     loop_uv_run(p.loop);
 out:
     agent_free(p.agent);
+    net_agent_free(p.net);
     loop_uv_free(p.loop);
     return st;
+}
+
+static int run(const struct config *bridge, const struct net_config *net)
+{
+    struct errmsg e = { "" };
+
+    log_set_level(bridge ? bridge->level : net->level);
+    log_info(LOG_MAIN, "rdlink-agent %s %s starts", bridge ? "bridge" : "net", rdlink_version());
+    if (serve(bridge, net, &e) != ST_OK) {
+        log_error(LOG_MAIN, "%s", e.text);
+        return EXIT_FAILED;
+    }
+    log_info(LOG_MAIN, "stopped");
+    return EXIT_OK;
 }
 
 static int bridge(int argc, char **argv)
@@ -63,29 +88,38 @@ static int bridge(int argc, char **argv)
         fprintf(stderr, "rdlink-agent bridge: %s\n", e.text);
         return EXIT_USAGE;
     }
-    log_set_level(config.level);
-    log_info(LOG_MAIN, "rdlink-agent %s starts", rdlink_version());
-    if (serve(&config, &e) != ST_OK) {
-        log_error(LOG_MAIN, "%s", e.text);
-        return EXIT_FAILED;
+    return run(&config, NULL);
+}
+
+static int net(int argc, char **argv)
+{
+    static struct net_config config;
+    struct errmsg e = { "" };
+
+    if (net_config_load(&config, argc, (const char *const *)argv, &e) != ST_OK) {
+        fprintf(stderr, "rdlink-agent net: %s\n", e.text);
+        return EXIT_USAGE;
     }
-    log_info(LOG_MAIN, "stopped");
-    return EXIT_OK;
+    return run(NULL, &config);
 }
 
 static int help(FILE *to)
 {
-    static char text[HELP_MAX];
+    static char bridge_text[HELP_MAX], net_text[HELP_MAX];
 
-    config_help(text, sizeof text);
+    config_help(bridge_text, sizeof bridge_text);
+    net_config_help(net_text, sizeof net_text);
     fprintf(to,
             "rdlink-agent - the guest's end of rdlink\n\n"
             "  rdlink-agent bridge [options]   carry docker streams from the host to docker.sock\n"
+            "  rdlink-agent net [options]      the guest's network: interface, link, address\n"
             "  rdlink-agent version\n"
             "  rdlink-agent help\n\n"
             "Options of bridge:\n%s\n"
-            "SIGTERM drains, a second one cuts. Exit codes: 0 stopped, 1 failed, 4 usage.\n",
-            text);
+            "SIGTERM drains, a second one cuts.\n\n"
+            "Options of net:\n%s\n"
+            "Exit codes: 0 stopped, 1 failed, 4 usage.\n",
+            bridge_text, net_text);
     return to == stdout ? EXIT_OK : EXIT_USAGE;
 }
 
@@ -95,6 +129,8 @@ int main(int argc, char **argv)
 
     if (!strcmp(verb, "bridge"))
         return bridge(argc - 2, argv + 2);
+    if (!strcmp(verb, "net"))
+        return net(argc - 2, argv + 2);
     if (!strcmp(verb, "version") || !strcmp(verb, "--version"))
         return printf("rdlink-agent %s\n", rdlink_version()) < 0 ? EXIT_FAILED : EXIT_OK;
     if (!strcmp(verb, "help") || !strcmp(verb, "--help") || !strcmp(verb, "-h"))

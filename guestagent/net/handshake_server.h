@@ -25,6 +25,7 @@ struct handshake_stats {
     uint64_t probes, readies, rejected, timeouts, wrong;
 };
 
+/* May free the server: it is the last thing that an event of it does. */
 typedef void handshake_ready_fn(void *ctx, enum rancher_generation generation);
 
 enum status handshake_server_new(struct handshake_server **out, struct loop *loop,

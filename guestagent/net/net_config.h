@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * net_config.h - the options of `rdlink-agent net`: one table for command line and file.
  *
- *   --control vsock::6681   where our host asks and offers     --handshake A,B (or none)
+ *   --control vsock:6681    where our host asks and offers     --handshake A,B (or none)
  *   --link PROTO:ADDR       no handshake: dial this            --legacy-after 2s
  *   --netns host|unit:NAME|path:FILE|new:NAME  (unit:network-namespace.service)
  *   --tap-interface eth0  --tap-mac-address 5a:94:ef:e4:0c:ee  --mtu 1500
- *   --address dhcp|CIDR   --gateway IP   --veth / --no-veth, --veth-subnet 192.168.143.0/24
+ *   --address dhcp|CIDR   --gateway IP   --no-veth   --veth-subnet 192.168.143.0/24
  *   --resolv-conf /etc/resolv.conf  --hosts /etc/hosts  --log-level
  * Names that network-setup and vm-switch have too mean the same.
  */
@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "guestagent/net/guest_net.h"
+#include "guestagent/net/handshake_server.h"
 #include "link/frame_link.h"
 #include "port/addr.h"
 
@@ -35,6 +36,8 @@ struct net_config {
     /* as understood */
     bool has_control, has_link, answers_a, answers_b, by_dhcp;
     struct addr control_at, link_at;
+    struct addr handshake_at[RANCHER_GENERATION_COUNT]; /* of those that are answered */
+    struct addr host_at; /* addr_guest_to_host() of it is where a port of the host is dialled */
     enum frame_protocol link_protocol;
     struct mac mac;
     struct guest_lease fixed_lease; /* unless by_dhcp */
@@ -42,8 +45,11 @@ struct net_config {
     enum log_level level;
 };
 
+/* As config_load(): defaults, then the file that --config names, then @argv. */
 enum status net_config_load(struct net_config *out, int argc, const char *const *argv,
                             struct errmsg *e);
+/* "192.168.127.2/24": address and mask bits. ST_INVAL; pure, for the host's offer as well. */
+enum status net_config_parse_cidr(struct ip_addr *ip, unsigned *prefix_bits, const char *text);
 size_t net_config_help(char *buf, size_t cap);
 
 #endif

@@ -29,8 +29,9 @@ struct tap_bridge_ops {
 
 struct tap_bridge_stats {
     uint64_t to_host_frames, to_host_bytes, to_guest_frames, to_guest_bytes;
-    uint64_t dropped_no_link, dropped_link_full, dropped_tap_full, dropped_bad;
-    uint64_t last_rx_ms; /* monotonic: last frame from the host; 0 = none */
+    uint64_t dropped_no_link, dropped_link_full, dropped_tap_full;
+    uint64_t dropped_bad; /* what the link itself dropped is added when it ends */
+    uint64_t last_rx_ms;  /* monotonic: last frame from the host; 0 = none */
 };
 
 enum status tap_bridge_new(struct tap_bridge **out, struct loop *loop,
@@ -39,6 +40,8 @@ enum status tap_bridge_new(struct tap_bridge **out, struct loop *loop,
 void tap_bridge_set_tap(struct tap_bridge *b, struct tap *tap);
 /* Takes @s in every case; closes the link there was, without on_link_end(). */
 enum status tap_bridge_attach(struct tap_bridge *b, struct stream *s, enum frame_protocol protocol);
+/* Closes the link there is, without on_link_end(). */
+void tap_bridge_detach(struct tap_bridge *b);
 bool tap_bridge_has_link(const struct tap_bridge *b);
 /* The tap's on_readable() and on_error() lead here. */
 void tap_bridge_on_tap(struct tap_bridge *b);
