@@ -27,6 +27,7 @@ enum status main_env_open(struct main_env *m, struct errmsg *e)
 
     platform_raise_limits();
     m->env.random = sys_random;
+    m->env.wall_us = sys_wall_us;
     if (st == ST_OK)
         st = net_uv_new(&m->env.net, m->env.loop, e);
     if (st == ST_OK)

@@ -13,6 +13,7 @@
 enum status sys_random(void *buf, size_t len_bytes);
 /* Wall clock, milliseconds since 1970 UTC; may jump. */
 int64_t sys_wall_ms(void);
+int64_t sys_wall_us(void); /* the same clock in microseconds */
 /* Monotonic milliseconds, for places without a loop (logging). */
 uint64_t sys_monotonic_ms(void);
 int64_t sys_pid(void);

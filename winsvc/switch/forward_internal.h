@@ -5,6 +5,7 @@
 #define WINSVC_SWITCH_FORWARD_INTERNAL_H
 
 #include "base/backoff.h"
+#include "switch/api_http.h"
 #include "switch/switch_internal.h"
 
 enum {
@@ -13,13 +14,12 @@ enum {
     FORWARD_UDP_IDLE_MS = 90 * 1000,
     FORWARD_RETRY_MS = 500, /* a port that is taken: doubling from here */
     FORWARD_RETRY_CAP_MS = 4000,
-    API_PORT = 80,
-    API_CONNS_MAX = 32,
-    API_HEAD_MS = 5 * 1000,  /* from connect, or from the last answer, to a complete head */
-    API_BODY_MS = 10 * 1000, /* from there to the end of the body */
-    API_BODY_MAX = 64 * 1024,
-    API_QUEUED_MAX = 512 * 1024
+    API_PORT = 80
 };
+
+#define FORWARD_API_ALL      "/services/forwarder/all"
+#define FORWARD_API_EXPOSE   "/services/forwarder/expose"
+#define FORWARD_API_UNEXPOSE "/services/forwarder/unexpose"
 
 struct forward;
 
@@ -49,13 +49,12 @@ struct forward {
 extern const char *const forward_proto_names[]; /* by enum switch_forward_proto */
 
 struct forward_udp;
-struct forward_api;
 
 struct forward_table {
     struct list forwards;
     unsigned count;
     struct forward_udp *udp; /* owned; NULL until the first UDP forward */
-    struct forward_api *api; /* owned */
+    struct api *api;         /* owned */
 };
 
 /* As switch_forward_add(), not kept, and switch_forward_remove(), at the wish of the API: whoever
@@ -69,6 +68,11 @@ enum status forward_udp_open(struct forward_socket *fs, struct errmsg *e);
 /* @f's sockets close: its clients are forgotten. */
 void forward_udp_forget(struct forward *f);
 void forward_udp_free(struct forward_table *t);
+
+/* The routes, which the control API has as well. */
+void forward_api_all(struct api_conn *c, const struct api_request *r);
+void forward_api_expose(struct api_conn *c, const struct api_request *r);
+void forward_api_unexpose(struct api_conn *c, const struct api_request *r);
 
 enum status forward_api_start(struct switch_ *s);
 void forward_api_stop(struct switch_ *s);

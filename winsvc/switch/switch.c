@@ -296,7 +296,8 @@ static void derive(struct switch_ *s)
 static enum status new_parts(struct switch_ *s)
 {
     static enum status (*const parts[])(struct switch_ *) = {
-        neigh_new, reassembly_new, icmp_new, udp_new, tcp_new, dhcp_new, dns_new, forward_new,
+        neigh_new, reassembly_new, icmp_new,    udp_new,     tcp_new,
+        dhcp_new,  dns_new,        forward_new, control_new,
     };
     enum status st = ST_OK;
 
@@ -341,6 +342,7 @@ void switch_free(struct switch_ *s)
 {
     if (!s)
         return;
+    control_free(s);
     forward_free(s);
     dns_free(s);
     dhcp_free(s);

@@ -31,6 +31,8 @@ struct switch_env {
     struct net *net;
     struct resolver *resolver; /* NULL: only the own zones resolve */
     enum status (*random)(void *buf, size_t len_bytes);
+    /* Microseconds since 1970, for captures; NULL: the loop's clock. */
+    int64_t (*wall_us)(void);
 };
 
 /* Every table's bound, and what happens when it is full. 0 = the default given here. */
@@ -223,7 +225,7 @@ void switch_ask_guest(struct switch_ *s);
  * forwards that wait are tried now. */
 void switch_network_changed(struct switch_ *s);
 
-/* ---- the control API (network/control_api.c), for whoever may reach the control socket ------------- */
+/* ---- the control API (control_api.c), for whoever may reach the control socket ------------- */
 
 /* Serves one connection of it, HTTP: the forwarder API of the gateway's port 80, and dns, dhcp
  * leases, cam, stats, tunnel and capture, which a container may not have. Owns @stream. ST_FULL. */

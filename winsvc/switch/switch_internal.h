@@ -16,6 +16,7 @@
 #include "switch/switch.h"
 #include "wire/wire.h"
 
+struct control;
 struct dhcp_server;
 struct dns_server;
 struct forward_table;
@@ -38,6 +39,7 @@ struct switch_ {
     struct dhcp_server *dhcp;
     struct dns_server *dns;
     struct forward_table *forwards;
+    struct control *control;
     struct ip_addr gateway6, host6, gateway_link_local; /* derived */
     uint64_t last_rx_ms;       /* when the batch in hand, or the last one, began */
     struct hash_key hash_key;  /* random: for every table whose keys a peer chooses */
@@ -200,6 +202,10 @@ void tcp_link_attached(struct switch_ *s);
  * endpoints is in use), NOMEM. */
 enum status tcp_open_to_guest(struct switch_ *s, struct net_tcp *conn,
                               const struct ip_endpoint *from, const struct ip_endpoint *to);
+/* The same with the caller itself at the host's end: *out is the connection as a stream. What is
+ * written before the guest has answered is queued; that it refused is on_error(). */
+enum status tcp_dial_guest(struct switch_ *s, struct stream **out, const struct ip_endpoint *from,
+                           const struct ip_endpoint *to);
 /* A service of the gateway's own over TCP (DNS, the API on port 80): instead of a dial, the flow is
  * given to @accept as a stream (port/stream.h), owned by it. Services are there before the first
  * frame: switch.c calls tcp_new() before dns_new() and forward_new(), and frees in reverse.
@@ -225,6 +231,8 @@ void dns_network_changed(struct switch_ *s);
 enum status forward_new(struct switch_ *s);
 void forward_free(struct switch_ *s);
 void forward_network_changed(struct switch_ *s);
+enum status control_new(struct switch_ *s);
+void control_free(struct switch_ *s);
 unsigned forward_count(const struct switch_ *s);
 
 #endif

@@ -159,7 +159,7 @@ static void establish(struct tcp_flow *f, const struct tcp_header *h)
     tcp_new_window(f, (uint32_t)h->window << (h->flags & TCP_SYN ? 0 : f->guest_scale));
     tcp_wait_idle(f);
     if (f->flags & TF_SERVICE)
-        tcp_service_accept(f);
+        tcp_service_established(f);
     else
         tcp_host_read(f);
 }
@@ -471,26 +471,55 @@ static bool choose_host_port(struct tcp_table *t, struct tcp_key *key)
     return false;
 }
 
+/* A flow whose SYN is the next thing to send, with nothing of the host side behind it yet. */
+static enum status begin_to_guest(struct tcp_table *t, const struct ip_endpoint *from,
+                                  const struct ip_endpoint *to, struct tcp_flow **out)
+{
+    struct tcp_key key = { to->addr, from->addr, to->port, from->port };
+    unsigned full = t->flow_count >= t->sw->config.limits.tcp_flows;
+    struct tcp_flow *f;
+
+    if (from->port ? tcp_find(t, &key) != NULL : !choose_host_port(t, &key))
+        return ST_EXISTS;
+    f = tcp_flow_new(t, &key);
+    if (!f)
+        return full ? ST_FULL : ST_NOMEM;
+    f->snd_una = f->snd_nxt = f->snd_max = tcp_isn(t, &key);
+    f->state = TCP_SYN_SENT;
+    *out = f;
+    return ST_OK;
+}
+
 enum status tcp_open_to_guest(struct switch_ *s, struct net_tcp *conn,
                               const struct ip_endpoint *from, const struct ip_endpoint *to)
 {
-    struct tcp_key key = { to->addr, from->addr, to->port, from->port };
-    struct tcp_table *t = s->tcp;
-    unsigned full = t->flow_count >= s->config.limits.tcp_flows;
-    enum status st = ST_EXISTS;
     struct tcp_flow *f = NULL;
+    enum status st = begin_to_guest(s->tcp, from, to, &f);
 
-    if (from->port ? !tcp_find(t, &key) : choose_host_port(t, &key)) {
-        st = full ? ST_FULL : ST_NOMEM;
-        f = tcp_flow_new(t, &key);
-    }
-    if (!f) {
+    if (st) {
         s->env.net->ops->tcp_close(conn, true);
         return st;
     }
-    f->snd_una = f->snd_nxt = f->snd_max = tcp_isn(t, &key);
-    f->state = TCP_SYN_SENT;
     tcp_adopt_conn(f, conn);
     tcp_send_syn(f);
+    return ST_OK;
+}
+
+enum status tcp_dial_guest(struct switch_ *s, struct stream **out, const struct ip_endpoint *from,
+                           const struct ip_endpoint *to)
+{
+    struct tcp_flow *f = NULL;
+    enum status st = begin_to_guest(s->tcp, from, to, &f);
+
+    if (st)
+        return st;
+    f->flags |= TF_SERVICE;
+    *out = tcp_service_stream(f);
+    if (!*out) {
+        tcp_flow_end(f, true);
+        return ST_NOMEM;
+    }
+    tcp_send_syn(f);
+    switch_want_flush(s);
     return ST_OK;
 }

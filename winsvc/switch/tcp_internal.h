@@ -245,8 +245,10 @@ unsigned tcp_own_mss(const struct tcp_table *t, bool v4);
 
 const struct tcp_service *tcp_find_service(const struct tcp_table *t, const struct ip_addr *at,
                                            uint16_t port);
-/* The handshake is done: hands the flow to its service. */
-void tcp_service_accept(struct tcp_flow *f);
+/* @f as a stream, which its owner closes; NULL: no memory. */
+struct stream *tcp_service_stream(struct tcp_flow *f);
+/* The handshake is done: hands the flow to its service, or sends what its dialler wrote so far. */
+void tcp_service_established(struct tcp_flow *f);
 size_t tcp_service_write(struct tcp_flow *f, const struct net_iov *iov, unsigned count);
 void tcp_service_eof(struct tcp_flow *f);
 void tcp_service_acked(struct tcp_flow *f);

@@ -10,6 +10,9 @@
  *   stream_shutdown() = the host's end; stream_close() = an orphan, which still sends what was
  *   written, or an RST where bytes were left unread (as a system does it)
  *
+ * The other way, tcp_dial_guest(): the stream is there before the guest has answered. What is
+ * written to it waits in the down ring; a guest that refuses, or stays silent, is its on_error().
+ *
  * A stream may be closed from within its own callbacks and its flow may end there; so a stream
  * that is delivering is only marked, and freed when the delivery is back. What must not happen
  * within a call of the owner's (data after read_start(), an error) comes from a timer of the
@@ -315,6 +318,10 @@ static void orphan(struct tcp_flow *f, bool unread)
     f->host.service = NULL;
     f->flags |= TF_ORPHAN | TF_HOST_EOF;
     f->flags &= ~(uint32_t)TF_BLOCKED;
+    if (f->state < TCP_OPEN) { /* dialled, and not answered yet */
+        tcp_flow_end(f, true);
+        return;
+    }
     if (unread) {
         tcp_send_rst(f);
         tcp_flow_end(f, true);
@@ -351,25 +358,42 @@ static const struct stream_ops ops = {
 
 /* ---- beginning and end ------------------------------------------------------------------ */
 
-void tcp_service_accept(struct tcp_flow *f)
+struct stream *tcp_service_stream(struct tcp_flow *f)
+{
+    struct tcp_service_stream *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    s->stream.ops = &ops;
+    s->flow = f;
+    timer_init(&s->kick, f->table->sw->env.loop, on_kick_flow, s);
+    list_append(&f->table->streams, &s->link);
+    f->host.service = s;
+    return &s->stream;
+}
+
+static void accept_flow(struct tcp_flow *f)
 {
     struct tcp_table *t = f->table;
     const struct ip_endpoint from = { f->key.guest, f->key.guest_port };
     const struct tcp_service *service = tcp_find_service(t, &f->key.remote, f->key.remote_port);
-    struct tcp_service_stream *s = service ? calloc(1, sizeof *s) : NULL;
+    struct stream *stream = service ? tcp_service_stream(f) : NULL;
 
-    if (!s) {
+    if (!stream) {
         t->sw->count.drop_no_memory++;
         tcp_send_rst(f);
         tcp_flow_end(f, true);
         return;
     }
-    s->stream.ops = &ops;
-    s->flow = f;
-    timer_init(&s->kick, t->sw->env.loop, on_kick_flow, s);
-    list_append(&t->streams, &s->link);
-    f->host.service = s;
-    service->accept(service->ctx, &s->stream, &from);
+    service->accept(service->ctx, stream, &from);
+}
+
+void tcp_service_established(struct tcp_flow *f)
+{
+    if (f->host.service)
+        tcp_activate(f);
+    else
+        accept_flow(f);
 }
 
 void tcp_services_free(struct tcp_table *t)

@@ -12,14 +12,19 @@ enum status sys_random(void *buf, size_t len_bytes)
     return err ? uv_status(err) : ST_OK;
 }
 
-int64_t sys_wall_ms(void)
+int64_t sys_wall_us(void)
 {
     uv_timeval64_t now;
 
     /* It fails for a NULL pointer only. */
     if (uv_gettimeofday(&now))
         return 0;
-    return now.tv_sec * 1000 + now.tv_usec / 1000;
+    return now.tv_sec * 1000000 + now.tv_usec;
+}
+
+int64_t sys_wall_ms(void)
+{
+    return sys_wall_us() / 1000;
 }
 
 uint64_t sys_monotonic_ms(void)
