@@ -22,8 +22,8 @@ struct update {
     const struct network_facts *facts;
 };
 
-static bool set_condition(const struct update *u, const char *type, const char *reason,
-                          enum condition_status status, const char *message)
+static bool set_condition(const struct update *u, const char *type, enum condition_status status,
+                          const char *reason, const char *message)
 {
     return condition_update(u->set, type, status, reason, u->facts->wall_ms, "%s", message);
 }
@@ -52,15 +52,15 @@ static bool update_link_up(const struct update *u)
     char text[CONDITION_MESSAGE_MAX];
 
     if (f->watch->is_up)
-        return set_condition(u, type, "Linked", COND_TRUE, "the guest's link is connected");
+        return set_condition(u, type, COND_TRUE, "Linked", "the guest's link is connected");
     switch (link_watch_state(f->watch, f->now_ms)) {
     case LINK_NONE:
-        return set_condition(u, type, "NoLink", COND_FALSE, no_link_message(f, text, sizeof text));
+        return set_condition(u, type, COND_FALSE, "NoLink", no_link_message(f, text, sizeof text));
     case LINK_SHORT_LIVED:
-        return set_condition(u, type, "ShortLivedLinks", COND_FALSE,
+        return set_condition(u, type, COND_FALSE, "ShortLivedLinks",
                              "the guest connects again and again, and its link ends at once");
     default:
-        return set_condition(u, type, "LinkLost", COND_FALSE, lost_message(f, text, sizeof text));
+        return set_condition(u, type, COND_FALSE, "LinkLost", lost_message(f, text, sizeof text));
     }
 }
 
@@ -85,15 +85,15 @@ static bool update_guest(const struct update *u, const char *type, enum link_sta
     char text[CONDITION_MESSAGE_MAX];
 
     if (state == LINK_SILENT)
-        return set_condition(u, type, "LinkSilent", COND_FALSE,
+        return set_condition(u, type, COND_FALSE, "LinkSilent",
                              "the link is connected, but the guest does not answer on it");
     if (!guest_has_address(u->facts, text, sizeof text))
-        return set_condition(u, type, "NoAddress", COND_FALSE,
+        return set_condition(u, type, COND_FALSE, "NoAddress",
                              "the link is connected, but the guest has no address yet");
     if (state == LINK_UNHEARD)
-        return set_condition(u, type, "LinkSilent", COND_FALSE,
+        return set_condition(u, type, COND_FALSE, "LinkSilent",
                              "frames have not gone both ways on this link yet");
-    return set_condition(u, type, "GuestOnline", COND_TRUE, text);
+    return set_condition(u, type, COND_TRUE, "GuestOnline", text);
 }
 
 static bool update_network_ready(const struct update *u)
@@ -105,11 +105,11 @@ static bool update_network_ready(const struct update *u)
 
     switch (state) {
     case LINK_NONE:
-        return set_condition(u, type, "NoLink", COND_FALSE, no_link_message(f, text, sizeof text));
+        return set_condition(u, type, COND_FALSE, "NoLink", no_link_message(f, text, sizeof text));
     case LINK_LOST:
-        return set_condition(u, type, "NoLink", COND_FALSE, lost_message(f, text, sizeof text));
+        return set_condition(u, type, COND_FALSE, "NoLink", lost_message(f, text, sizeof text));
     case LINK_SHORT_LIVED:
-        return set_condition(u, type, "ShortLivedLinks", COND_FALSE,
+        return set_condition(u, type, COND_FALSE, "ShortLivedLinks",
                              "three links in a row lived less than 5 s");
     default: return update_guest(u, type, state);
     }
@@ -122,13 +122,13 @@ static bool update_subnet(const struct update *u)
     char text[CONDITION_MESSAGE_MAX], route[ROUTE_TEXT_MAX];
 
     if (!f->overlap)
-        return set_condition(u, type, "NoOverlap", COND_TRUE,
+        return set_condition(u, type, COND_TRUE, "NoOverlap",
                              "no network of this host has the guest's addresses");
     snprintf(text, sizeof text,
              "this host reaches %s, which has addresses of the guest's network: "
              "containers cannot reach those",
              route_format(f->overlap, route));
-    return set_condition(u, type, "SubnetOverlap", COND_FALSE, text);
+    return set_condition(u, type, COND_FALSE, "SubnetOverlap", text);
 }
 
 struct forward_search {
@@ -159,11 +159,11 @@ static bool update_forwards(const struct update *u)
     if (!s.waiting) {
         snprintf(text, sizeof text, "%u port%s of this host lead%s into the guest", s.count,
                  s.count == 1 ? "" : "s", s.count == 1 ? "s" : "");
-        return set_condition(u, type, "AllBound", COND_TRUE, text);
+        return set_condition(u, type, COND_TRUE, "AllBound", text);
     }
     snprintf(text, sizeof text, "%u of %u forwards wait for their port; %s", s.waiting, s.count,
              s.first);
-    return set_condition(u, type, "PortTaken", COND_FALSE, text);
+    return set_condition(u, type, COND_FALSE, "PortTaken", text);
 }
 
 bool network_health_update(struct condition_set *set, const struct network_facts *facts)
