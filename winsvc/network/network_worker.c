@@ -294,6 +294,7 @@ static enum status prepare(struct network_worker **out, const struct switch_env 
     if (log_level_parse(&level, w->options.log_level))
         log_set_level(level);
     w->config.routes = routes;
+    w->config.control_may_fail = true;
     *out = w;
     return ST_OK;
 }

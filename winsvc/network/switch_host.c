@@ -29,6 +29,7 @@ struct switch_host {
     bool has_cid;
     uint32_t cid;
     struct switch_ *sw;        /* owned */
+    struct listener *control;  /* owned; NULL = none */
     struct listener *listener; /* owned; one of these two */
     struct dial *dial;         /* borrowed from the loop while it lasts */
     struct timer redial;
@@ -124,6 +125,44 @@ static enum status open_link(struct switch_host *h, bool dial, struct errmsg *e)
     return listener_open(h->env.loop, &h->listener, &h->at, &opts, &listener_handler, h, e);
 }
 
+/* ---- the control socket ------------------------------------------------------------------------
+ */
+
+static void on_control_accept(void *ctx, struct stream *s, const struct peer *peer)
+{
+    struct switch_host *h = ctx;
+    enum status st = switch_control_serve(h->sw, s);
+
+    if (st)
+        log_warn_limited(LOG_SWITCH, "control connection refused: %s", status_text(st));
+}
+
+static void on_control_state(void *ctx, enum status st, const struct errmsg *why)
+{
+    if (st)
+        log_warn(LOG_SWITCH, "control socket: %s", why->text);
+}
+
+static const struct listener_handler control_handler = { on_control_accept, on_control_state };
+
+/* A network without a control socket is worth more to a guest than none. */
+static enum status open_control(struct switch_host *h, const struct switch_host_config *config,
+                                struct errmsg *e)
+{
+    const struct listener_opts opts = { .adopt_fd = -1,
+                                        .sddl = config->control_sddl,
+                                        .byte_mode = true };
+    enum status st;
+
+    if (config->control.kind == ADDR_NONE)
+        return ST_OK;
+    st = listener_open(h->env.loop, &h->control, &config->control, &opts, &control_handler, h, e);
+    if (!st || !config->control_may_fail)
+        return st;
+    log_error(LOG_SWITCH, "no control socket: %s", e->text);
+    return ST_OK;
+}
+
 /* ---- the host's own network -------------------------------------------------------------------
  */
 
@@ -184,6 +223,9 @@ static enum status open_all(struct switch_host *h, const struct switch_host_conf
         return st;
     switch_on_link_end(h->sw, on_link_end, h);
     watch_network(h, config);
+    st = open_control(h, config, e);
+    if (st)
+        return st;
     return open_link(h, config->dial, e);
 }
 
@@ -232,6 +274,7 @@ void switch_host_free(struct switch_host *h)
     subnet_watch_stop(&h->subnet);
     timer_stop(&h->redial);
     dial_cancel(h->env.loop, h->dial);
+    listener_close(h->control);
     listener_close(h->listener);
     switch_free(h->sw);
     free(h);

@@ -32,6 +32,7 @@ struct switch_host_config {
     uint32_t cid;
     struct addr control; /* ADDR_NONE = no control socket */
     const char *control_sddl;
+    bool control_may_fail; /* then the switch does without, and the log says why */
     const struct option_list *forwards;
     struct routes *routes; /* borrowed; NULL = the host's network is not watched */
 };
@@ -49,8 +50,8 @@ struct switch_host_ops {
     void (*on_network_change)(void *ctx); /* of the host; the switch knows already */
 };
 
-/* Everything is open when this returns ST_OK; otherwise nothing is left. @env is copied, @ops
- * borrowed. Statuses of listener_open() and switch_new(). */
+/* Everything is open when this returns ST_OK (but see control_may_fail); otherwise nothing is left.
+ * @env is copied, @ops borrowed. Statuses of listener_open() and switch_new(). */
 enum status switch_host_new(struct switch_host **out, const struct switch_env *env,
                             const struct switch_host_config *config,
                             const struct switch_host_ops *ops, void *ctx, struct errmsg *e);

@@ -65,6 +65,17 @@ class AloneTest(WorkerCase):
         rdl.wait_until(lambda: controller.said, 5, "its last word")
         self.assertEqual(controller.said, [("exit", "DataPortTaken")])
 
+    def test_the_control_socket_answers(self):
+        path = self.session.path("control")
+        self.start("--control", f"unix:{path}")
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(10)
+            s.connect(path)
+            s.sendall(b"GET /stats HTTP/1.1\r\nHost: switch\r\nConnection: close\r\n\r\n")
+            answer = s.makefile("rb").read()
+        self.assertIn(b" 200 ", answer)
+        self.assertIn(b"BytesSent", answer)
+
     def test_it_ends_with_its_controller(self):
         for end in (Controller.die, Controller.drain, Controller.shut_down):
             with self.subTest(end=end.__name__):

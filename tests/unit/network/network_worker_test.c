@@ -306,6 +306,38 @@ static void it_ends_with_its_controller(void **state)
     stop(&f);
 }
 
+static void the_control_socket_is_served(void **state)
+{
+    struct sim_peer *client;
+    struct addr at;
+    struct fixture f;
+
+    start(&f, "--control=unix:/run/control.sock");
+    assert_int_equal(addr_parse(&at, "unix:/run/control.sock", NULL), ST_OK);
+    client = sim_connect(f.sim, &at, &sim_local_peer);
+    assert_non_null(client);
+    sim_peer_send_text(client, "GET /stats HTTP/1.1\r\nHost: switch\r\n\r\n");
+    sim_run(f.sim);
+    assert_non_null(strstr(sim_peer_text(client), "BytesSent"));
+    stop(&f);
+}
+
+/* The control socket is opened first, so that is the one that fails. */
+static void a_network_without_a_control_socket_is_one(void **state)
+{
+    struct frames hello = { .len_bytes = 0 };
+    struct fixture f;
+
+    start_silent(&f, "--control=unix:/run/control.sock");
+    sim_next_listen_fails(f.sim, ST_DENIED);
+    frames_hello(&hello, 1, RDLINK__V1__ROLE__ROLE_CONTROLLER);
+    controller_sends(&f, &hello);
+    assert_true(sim_is_listening(f.sim, &f.at));
+    hear(&f);
+    assert_int_equal(f.readies, 1);
+    stop(&f);
+}
+
 /* ---- links --------------------------------------------------------------------------------- */
 
 static void a_link_is_told_at_once(void **state)
@@ -615,6 +647,8 @@ int main(void)
         cmocka_unit_test(wrong_options_are_a_usage_error),
         cmocka_unit_test(it_ends_when_it_is_told),
         cmocka_unit_test(it_ends_with_its_controller),
+        cmocka_unit_test(the_control_socket_is_served),
+        cmocka_unit_test(a_network_without_a_control_socket_is_one),
         cmocka_unit_test(a_link_is_told_at_once),
         cmocka_unit_test(a_guest_that_answers_is_online_within_a_tenth_of_a_second),
         cmocka_unit_test(another_guest_is_not_taken),
