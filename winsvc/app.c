@@ -5,6 +5,9 @@
  * services (who pass on only what is new), take a snapshot, log when readiness changed, wake the
  * status server. So the order of events between parts does not matter, only the state they are in.
  *
+ * The network is between two parts that know nothing of each other: a session wants its data link,
+ * the network service has it listened for, and what becomes of the link goes the other way.
+ *
  * Choice of a guest: the one an endpoint names; otherwise the one it has, as long as that one
  * answers (a second guest must not steal clients), otherwise the first that answers.
  */
@@ -14,14 +17,13 @@
 #include "base/version.h"
 #include "config.h"
 #include "docker/docker_service.h"
+#include "network/network_service.h"
 #include "platform.h"
 #include "port/listener.h"
 #include "port/loop.h"
-#include "port/stream.h"
 #include "port/sys.h"
 #include "status/snapshot.h"
 #include "status/status_server.h"
-#include "vm/link_drain.h"
 #include "vm/vm_manager.h"
 
 #include <stdio.h>
@@ -45,9 +47,10 @@ struct app {
     app_done_fn *done;
     void *ctx;
     char program[1024], sddl[4096];
-    struct vm_source *source;   /* owned */
-    struct vm_manager *manager; /* owned */
-    struct link_drain *links;   /* owned */
+    struct vm_source *source;        /* owned */
+    struct vm_manager *manager;      /* owned */
+    struct network_service *network; /* owned; NULL = guests get no switch */
+    bool network_stopped;
     struct app_endpoint endpoints[CONFIG_MAX_ENDPOINTS];
     unsigned endpoint_count;
     struct status_server *status; /* owned */
@@ -55,7 +58,6 @@ struct app {
     struct condition_set conditions;
     struct snapshot_clock clock;
     struct timer refresh;
-    struct log_limit links_log;
     int64_t started_ms;
     bool stopping;
 };
@@ -172,13 +174,60 @@ static void fill_sessions(struct app *a, struct snapshot *out)
     free(view);
 }
 
-static void fill_network(struct app *a)
+static bool is_worse(const struct condition *a, const struct condition *b)
 {
-    condition_update(
-        &a->conditions, "NetworkReady", COND_FALSE, "SwitchNotAttached", sys_wall_ms(),
-        "guests are not attached to the host switch yet, which runs only by "
-        "itself (rdlinkd switch); %u data link(s) are up and what they carry is dropped",
-        link_drain_count(a->links));
+    return a->status != COND_TRUE && b->status == COND_TRUE;
+}
+
+/* The networks of the guests behind the endpoints, the worst of them. False: none of them has one
+ * or wants one. */
+static bool find_network(const struct app *a, struct condition *out)
+{
+    bool any = false;
+
+    for (unsigned i = 0; a->network && i < a->endpoint_count; i++) {
+        struct condition c;
+
+        if (!a->endpoints[i].chosen[0] ||
+            !network_service_condition(a->network, a->endpoints[i].chosen, &c))
+            continue;
+        if (!any || is_worse(&c, out))
+            *out = c;
+        any = true;
+    }
+    return any;
+}
+
+static bool has_guest(const struct app *a)
+{
+    for (unsigned i = 0; i < a->endpoint_count; i++)
+        if (a->endpoints[i].chosen[0])
+            return true;
+    return false;
+}
+
+static void set_network(struct app *a, enum condition_status status, const char *reason,
+                        const char *text)
+{
+    if (condition_update(&a->conditions, "NetworkReady", status, reason, sys_wall_ms(), "%s", text))
+        log_info(LOG_MAIN, "NetworkReady=%s reason=%s: %s", condition_status_name(status), reason,
+                 text);
+}
+
+static void fill_network(struct app *a, struct snapshot *out)
+{
+    struct condition found, *c = &found;
+
+    out->needs_network = find_network(a, c);
+    if (out->needs_network)
+        set_network(a, c->status, c->reason, c->message);
+    else if (!a->network)
+        set_network(a, COND_UNKNOWN, "NetworkDisabled", "no-network is set: guests get no switch");
+    else if (has_guest(a))
+        set_network(a, COND_UNKNOWN, "ControlOnly",
+                    "the guest has only rdlink-agent's bridge, which needs no network from us");
+    else
+        set_network(a, COND_UNKNOWN, "NoGuest", "no guest has answered");
 }
 
 static void fill(void *ctx, struct snapshot *out)
@@ -193,7 +242,9 @@ static void fill(void *ctx, struct snapshot *out)
     fill_sessions(a, out);
     for (unsigned i = 0; i < a->endpoint_count; i++)
         docker_service_fill(a->endpoints[i].service, out, &a->clock);
-    fill_network(a);
+    if (a->network)
+        network_service_fill(a->network, out, &a->clock);
+    fill_network(a, out);
     if (snapshot_conclude(out, &a->conditions, sys_wall_ms())) {
         const struct condition *c = condition_find(&a->conditions, "Ready");
 
@@ -215,6 +266,17 @@ static void on_refresh(void *ctx)
 
 static const struct status_server_ops status_ops = { .fill = fill };
 
+static void check_stopped(struct app *a)
+{
+    for (unsigned i = 0; i < a->endpoint_count; i++)
+        if (!a->endpoints[i].stopped)
+            return;
+    if (!a->network_stopped)
+        return;
+    log_info(LOG_MAIN, "stopped");
+    a->done(a->ctx, 0);
+}
+
 /* ---- guests ---------------------------------------------------------------------------------- */
 
 static void on_vm_change(void *ctx)
@@ -222,17 +284,59 @@ static void on_vm_change(void *ctx)
     changed(ctx);
 }
 
-static void on_link(void *ctx, const char *vm_id, struct stream *s,
-                    enum guest_generation generation)
+static void on_want_link(void *ctx, const char *vm_id, const struct addr *vm,
+                         enum guest_generation generation, uint32_t data_port)
 {
     struct app *a = ctx;
 
-    log_write_limited(&a->links_log, LOG_WARN, LOG_VM,
-                      "vm=%s generation=%s data link up, but no host switch is attached to it: "
-                      "its frames are dropped",
-                      vm_id, guest_generation_name(generation));
-    link_drain_add(a->links, vm_id, generation, s);
-    changed(a);
+    if (a->network)
+        network_service_want(a->network, vm_id, vm, generation, data_port);
+    else
+        vm_manager_link_ready(a->manager, vm_id, generation, ST_UNSUPPORTED,
+                              "no-network is set: guests get no switch");
+}
+
+static void on_release_link(void *ctx, const char *vm_id, enum guest_generation generation)
+{
+    struct app *a = ctx;
+
+    if (a->network)
+        network_service_release(a->network, vm_id, generation);
+}
+
+static void on_vm_gone(void *ctx, const char *vm_id)
+{
+    struct app *a = ctx;
+
+    if (a->network)
+        network_service_forget(a->network, vm_id);
+}
+
+static const struct vm_manager_ops manager_ops = { .on_change = on_vm_change,
+                                                   .want_link = on_want_link,
+                                                   .release_link = on_release_link,
+                                                   .on_gone = on_vm_gone };
+
+/* ---- their networks -------------------------------------------------------------------------- */
+
+static void on_network_change(void *ctx)
+{
+    changed(ctx);
+}
+
+static void on_link_ready(void *ctx, const char *vm_id, enum guest_generation generation,
+                          enum status st, const char *why)
+{
+    struct app *a = ctx;
+
+    vm_manager_link_ready(a->manager, vm_id, generation, st, why);
+}
+
+static void on_link_start(void *ctx, const char *vm_id, enum guest_generation generation)
+{
+    struct app *a = ctx;
+
+    vm_manager_on_link_start(a->manager, vm_id, generation);
 }
 
 static void on_link_activity(void *ctx, const char *vm_id, enum guest_generation generation)
@@ -248,12 +352,48 @@ static void on_link_end(void *ctx, const char *vm_id, enum guest_generation gene
     struct app *a = ctx;
 
     vm_manager_on_link_end(a->manager, vm_id, generation, why);
-    changed(a);
 }
 
-static const struct vm_manager_ops manager_ops = { .on_change = on_vm_change, .on_link = on_link };
-static const struct link_drain_ops link_ops = { .on_activity = on_link_activity,
-                                                .on_end = on_link_end };
+static void on_network_stopped(void *ctx)
+{
+    struct app *a = ctx;
+
+    a->network_stopped = true;
+    check_stopped(a);
+}
+
+static const struct network_service_ops network_ops = { .on_change = on_network_change,
+                                                        .on_ready = on_link_ready,
+                                                        .on_link_start = on_link_start,
+                                                        .on_link_activity = on_link_activity,
+                                                        .on_link_end = on_link_end,
+                                                        .on_stopped = on_network_stopped };
+
+static enum status start_network(struct app *a, struct errmsg *e)
+{
+    const struct config *c = a->config;
+    const struct network_service_config config = {
+        .program = a->program,
+        .subnet = c->text.subnet,
+        .log_level = c->text.log_level,
+        .control = c->text.switch_control,
+        .sddl = a->sddl[0] ? a->sddl : NULL,
+        .forwards = &c->text.forwards,
+        .mtu = c->mtu,
+        .no_ip6 = c->no_ip6,
+        .drain_ms = c->drain_ms,
+    };
+    enum status st;
+
+    if (c->no_network) {
+        a->network_stopped = true;
+        return ST_OK;
+    }
+    st = network_service_new(&a->network, a->loop, &config, &network_ops, a);
+    if (st != ST_OK)
+        errmsg_set(e, "network service: %s", status_text(st));
+    return st;
+}
 
 /* ---- docker ---------------------------------------------------------------------------------- */
 
@@ -267,14 +407,9 @@ static void on_service_change(void *ctx)
 static void on_service_stopped(void *ctx)
 {
     struct app_endpoint *ep = ctx;
-    struct app *a = ep->app;
 
     ep->stopped = true;
-    for (unsigned i = 0; i < a->endpoint_count; i++)
-        if (!a->endpoints[i].stopped)
-            return;
-    log_info(LOG_MAIN, "stopped");
-    a->done(a->ctx, 0);
+    check_stopped(ep->app);
 }
 
 static const struct docker_service_ops service_ops = { .on_change = on_service_change,
@@ -337,7 +472,8 @@ static enum status start_parts(struct app *a, struct errmsg *e)
 {
     const struct config *c = a->config;
     const struct vm_manager_config manager = {
-        .session = { .probe_interval_ms = c->probe_interval_ms }, .instance = "rdlinkd"
+        .session = { .probe_interval_ms = c->probe_interval_ms, .mtu = c->mtu },
+        .instance = "rdlinkd"
     };
     enum status st = sys_self_path(a->program, sizeof a->program);
 
@@ -347,7 +483,7 @@ static enum status start_parts(struct app *a, struct errmsg *e)
     }
     st = platform_endpoint_sddl(&c->text.endpoint_grant, a->sddl, sizeof a->sddl, e);
     if (st == ST_OK)
-        st = link_drain_new(&a->links, &link_ops, a);
+        st = start_network(a, e);
     if (st == ST_OK)
         st = vm_manager_new(&a->manager, a->loop, &manager, &manager_ops, a);
     for (unsigned i = 0; i < c->endpoint_count && st == ST_OK; i++) {
@@ -377,7 +513,6 @@ enum status app_start(struct app **out, struct loop *loop, const struct config *
     a->done = done;
     a->ctx = ctx;
     a->started_ms = sys_wall_ms();
-    a->links_log.burst = LOG_BURST;
     timer_init(&a->refresh, loop, on_refresh, a);
     st = start_parts(a, e);
     if (st != ST_OK) {
@@ -397,6 +532,8 @@ void app_stop(struct app *a)
         log_warn(LOG_MAIN, "asked to stop again: cutting what is left");
         for (unsigned i = 0; i < a->endpoint_count; i++)
             docker_service_kill(a->endpoints[i].service);
+        if (a->network)
+            network_service_kill(a->network);
         return;
     }
     log_info(LOG_MAIN, "stopping: docker connections may go on for at most %u ms",
@@ -406,6 +543,8 @@ void app_stop(struct app *a)
     a->source = NULL;
     for (unsigned i = 0; i < a->endpoint_count; i++)
         docker_service_stop(a->endpoints[i].service);
+    if (a->network)
+        network_service_stop(a->network);
     changed(a);
 }
 
@@ -426,7 +565,7 @@ void app_free(struct app *a)
     for (unsigned i = 0; i < a->endpoint_count; i++)
         docker_service_free(a->endpoints[i].service);
     vm_manager_free(a->manager);
-    link_drain_free(a->links);
+    network_service_free(a->network);
     free(a->snapshot);
     free(a);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * app.h - the controller: owns every part of rdlinkd, starts them in order, stops them in reverse.
  *
- * vm source -> vm manager (sessions) -> docker services (name + worker each) -> status server.
+ * vm source -> vm manager (sessions) -> network service (a switch worker for each guest),
+ * docker services (name + worker each) -> status server.
  * Runs on: the main loop.
  */
 #ifndef WINSVC_APP_H

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "platform.h"
+#include "switch/switch_options.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -110,6 +111,18 @@ static const struct option table[] = {
       "Windows, for tests: the key under HKLM whose sub-keys are the virtual machines" },
     { "vm-via", OPTION_STRING, TEXT(vm_via), NULL, 0, 0, check_addr, "ADDR",
       "Windows, for tests: reach virtual machines here instead of over hvsock" },
+    { "no-network", OPTION_FLAG, AT(no_network), NULL, 0, 0, NULL, NULL,
+      "leave the guests without a host switch: docker and health only" },
+    { "subnet", OPTION_STRING, TEXT(subnet), "192.168.127.0/24", 0, 0, NULL, "CIDR",
+      "the virtual network of each guest; .1 is the gateway, .2 the guest, .254 this host" },
+    { "mtu", OPTION_UINT, AT(mtu), "1500", 576, 65520, NULL, "N", "of the guest's interface" },
+    { "no-ip6", OPTION_FLAG, AT(no_ip6), NULL, 0, 0, NULL, NULL,
+      "IPv4 only in the virtual network" },
+    { "forward", OPTION_LIST, TEXT(forwards), NULL, 0, 0, NULL, "[udp:]HOST:PORT=GUEST:PORT",
+      "a port of this host that leads into the guest; may be repeated. Of several guests the first "
+      "has it, the next one when it is free again" },
+    { "switch-control", OPTION_STRING, TEXT(switch_control), "", 0, 0, check_addr, "ADDR",
+      "each guest's switch can be asked at ADDR-VM-GENERATION; none by default" },
     { "max-connections", OPTION_UINT, AT(max_connections), "1024", 1, 65536, NULL, "N",
       "docker connections at a time and endpoint; further clients get HTTP 503" },
     { "dial-timeout", OPTION_DURATION, AT(dial_timeout_ms), "800ms", 10, 60000, NULL, "TIME",
@@ -171,6 +184,16 @@ static enum status finish_vms(struct config *c, struct errmsg *e)
     return st;
 }
 
+/* What a switch worker would refuse is refused here, where a person sees it. */
+static enum status check_network(const struct config *c, struct errmsg *e)
+{
+    struct switch_options o = { .mtu = c->mtu, .no_ip6 = c->no_ip6 };
+    struct switch_config unused;
+
+    memcpy(o.subnet, c->text.subnet, sizeof o.subnet);
+    return switch_options_config(&o, &unused, e);
+}
+
 static enum status finish(struct config *c, struct errmsg *e)
 {
     enum status st = finish_vms(c, e);
@@ -179,6 +202,8 @@ static enum status finish(struct config *c, struct errmsg *e)
         st = finish_endpoints(c, e);
     if (st == ST_OK)
         st = parse_optional(&c->vm_via, c->text.vm_via, e);
+    if (st == ST_OK)
+        st = check_network(c, e);
     set_default(c->text.vm_folder, platform_default_vm_folder());
     set_default(c->text.status, platform_default_status());
     return st ? st : parse_optional(&c->status, c->text.status, e);

@@ -29,6 +29,8 @@ struct config_text {
     char vm_folder[OPTION_VALUE_MAX], vm_registry_key[OPTION_VALUE_MAX], vm_via[OPTION_VALUE_MAX];
     char endpoint_fallback[OPTION_VALUE_MAX], status[OPTION_VALUE_MAX], log_level[OPTION_VALUE_MAX];
     struct option_list endpoint_grant;
+    char subnet[OPTION_VALUE_MAX], switch_control[OPTION_VALUE_MAX];
+    struct option_list forwards;
 };
 
 struct config {
@@ -41,6 +43,8 @@ struct config {
     struct addr endpoint_fallback; /* of the first endpoint; ADDR_NONE = none */
     struct addr status;
     uint32_t max_connections, dial_timeout_ms, drain_ms, probe_interval_ms;
+    uint32_t mtu;
+    bool no_ip6, no_network;
 };
 
 /* Defaults, then --config's file, then the command line. @argv starts after the verb. ST_INVAL, or

@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Fuzzes what a guest may say and do in the handshake: the signature matcher by itself, then a
- * whole guest session on the simulator, where the input is a script for the guest.
+ * whole guest session on the simulator, where the input is a script for the guest and for the host
+ * switch, which listens for its links.
  *
  * The script is one letter a step, so that a seed can be read:
  *
- *   A B V  the port of generation A, B, of the agent: opens, or closes again
- *   h      the next dial hangs           q  the next data listener cannot be opened
+ *   A B V N  the port of generation A, B, of the agent's bridge, of its network unit: opens, or
+ *          closes again
+ *   h      the next dial hangs
+ *   q      the switch: everything that is asked for becomes, or is not any more, listened for
+ *   y      ... and when it is asked it says so at once, or only at the next q
  *   n      the next connection made to any of the ports becomes the current one
  *   1 2    signature A, signature B is sent on it
  *   s      ... or the bytes that follow: a length byte, then so many of them
  *   p      it delivers byte by byte      k  it takes only the first two bytes written to it
  *   e r    it ends, is reset
- *   d D    the guest dials the data port of A, of B
- *   l L    the link of A, of B is said to have ended
+ *   d D v  the guest dials the data port of A, of B, of v2, where somebody listens
+ *   l L u  the link of A, of B, of v2 is said to have ended
  *   f      a frame came on the link of A
  *   t T M  a tenth of a second, one second, ten seconds pass
  *   w      probe now                     x  the machine goes and a new one comes
  *
  * Checked: nothing but READY is ever sent to a handshake port, READY only while the data port is
- * open, and nothing stays open in the end (sim_free() aborts).
+ * listened at, and nothing stays open in the end (sim_free() aborts).
  */
 #include "base/log.h"
 #include "port/sim/loop_sim.h"
@@ -29,7 +33,7 @@
 
 #include <string.h>
 
-enum { PEERS_MAX = 64, LINKS_MAX = 64, STEPS_MAX = 400 };
+enum { PEERS_MAX = 64, STEPS_MAX = 400 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len_bytes);
 
@@ -64,18 +68,21 @@ struct world {
     struct sim *sim;
     struct guest_session *s;
     struct vm_info vm;
-    bool open_a, open_b, open_v2, next_hangs;
+    bool open_a, open_b, open_v2, open_net, next_hangs;
+    bool switch_fails, switch_waits;
+    bool wanted[GUEST_GENERATION_COUNT], listening[GUEST_GENERATION_COUNT];
     struct sim_peer *peers[PEERS_MAX];
     unsigned peer_count;
     struct sim_peer *current;
-    struct stream *links[LINKS_MAX];
-    unsigned link_count;
 };
 
 static struct sim_dial_answer decide(void *ctx, const struct addr *to)
 {
     struct world *w = ctx;
-    bool is_open = to->port == 6669 ? w->open_a : to->port == 6670 ? w->open_b : w->open_v2;
+    bool is_open = to->port == 6669   ? w->open_a
+                   : to->port == 6670 ? w->open_b
+                   : to->port == 6680 ? w->open_v2
+                                      : w->open_net;
     struct sim_dial_answer answer = { is_open ? ST_OK : ST_REFUSED, 0 };
 
     if (w->next_hangs)
@@ -92,32 +99,38 @@ static void on_change(void *ctx, struct guest_session *s)
     ASSERT(condition_find(&v.conditions, "GuestFound"));
 }
 
-static void on_link(void *ctx, struct guest_session *s, struct stream *link,
-                    enum guest_generation generation)
+static void say(struct world *w, enum guest_generation generation)
+{
+    w->listening[generation] = !w->switch_fails;
+    guest_session_link_ready(w->s, generation, w->switch_fails ? ST_EXISTS : ST_OK, "as told");
+}
+
+static void on_want(void *ctx, struct guest_session *s, enum guest_generation generation,
+                    uint32_t data_port)
 {
     struct world *w = ctx;
 
-    if (w->link_count < LINKS_MAX)
-        w->links[w->link_count++] = link;
-    else
-        stream_close(link);
+    w->wanted[generation] = true;
+    w->s = s; /* it may ask before its creator has it */
+    if (!w->switch_waits)
+        say(w, generation);
 }
 
-static const struct session_ops ops = { on_change, on_link };
+static void on_release(void *ctx, struct guest_session *s, enum guest_generation generation)
+{
+    struct world *w = ctx;
+
+    ASSERT(w->wanted[generation]);
+    w->wanted[generation] = w->listening[generation] = false;
+}
+
+static const struct session_ops ops = { on_change, on_want, on_release };
 
 static void start_session(struct world *w)
 {
     const struct session_config config = { 0 };
 
     ASSERT(guest_session_new(&w->s, sim_loop(w->sim), &w->vm, "fuzz", &config, &ops, w) == ST_OK);
-}
-
-static struct addr data_port(const struct world *w, uint32_t port)
-{
-    struct addr at;
-
-    ASSERT(addr_guest_to_host(&at, &w->vm.addr, port, NULL) == ST_OK);
-    return at;
 }
 
 static void take_next_peer(struct world *w)
@@ -134,22 +147,28 @@ static void check_what_we_said(struct world *w)
 {
     for (unsigned i = 0; i < w->peer_count; i++) {
         uint32_t port = sim_peer_dialled_to(w->peers[i])->port;
-        struct addr data = data_port(w, port == 6669 ? 6656 : 6657);
         size_t len_bytes;
         const uint8_t *said = sim_peer_data(w->peers[i], &len_bytes);
 
-        if (port == 6680 || len_bytes == 0)
+        if (port == 6680 || port == 6681 || len_bytes == 0)
             continue;
         ASSERT(len_bytes <= 5 && memcmp(said, "READY", len_bytes) == 0);
-        ASSERT(sim_peer_is_closed(w->peers[i]) || sim_is_listening(w->sim, &data));
+        ASSERT(sim_peer_is_closed(w->peers[i]) || w->listening[port == 6669 ? GUEST_A : GUEST_B]);
     }
 }
 
-static void dial_data(struct world *w, uint32_t port)
+static void dial_data(struct world *w, enum guest_generation generation)
 {
-    struct addr at = data_port(w, port);
+    if (w->listening[generation])
+        guest_session_on_link_start(w->s, generation);
+}
 
-    sim_connect(w->sim, &at, &sim_local_peer);
+static void turn_switch(struct world *w)
+{
+    w->switch_fails = !w->switch_fails;
+    for (unsigned g = GUEST_A; g < GUEST_GENERATION_COUNT; g++)
+        if (w->wanted[g])
+            say(w, (enum guest_generation)g);
 }
 
 static size_t send_raw(struct world *w, const uint8_t *data, size_t len_bytes)
@@ -184,10 +203,14 @@ static void act(struct world *w, uint8_t letter)
     case 'B': w->open_b = !w->open_b; break;
     case 'V': w->open_v2 = !w->open_v2; break;
     case 'h': w->next_hangs = true; break;
-    case 'q': sim_next_listen_fails(w->sim, ST_EXISTS); break;
+    case 'N': w->open_net = !w->open_net; break;
+    case 'q': turn_switch(w); break;
+    case 'y': w->switch_waits = !w->switch_waits; break;
     case 'n': take_next_peer(w); break;
-    case 'd': dial_data(w, 6656); break;
-    case 'D': dial_data(w, 6657); break;
+    case 'd': dial_data(w, GUEST_A); break;
+    case 'D': dial_data(w, GUEST_B); break;
+    case 'v': dial_data(w, GUEST_V2); break;
+    case 'u': guest_session_on_link_end(w->s, GUEST_V2, ST_EOF); break;
     case 'l': guest_session_on_link_end(w->s, GUEST_A, ST_EOF); break;
     case 'L': guest_session_on_link_end(w->s, GUEST_B, ST_RESET); break;
     case 'f': guest_session_on_link_activity(w->s, GUEST_A); break;
@@ -197,6 +220,8 @@ static void act(struct world *w, uint8_t letter)
     case 'w': guest_session_probe_now(w->s); break;
     case 'x':
         guest_session_free(w->s);
+        memset(w->wanted, 0, sizeof w->wanted);
+        memset(w->listening, 0, sizeof w->listening);
         start_session(w);
         break;
     default: act_on_peer(w->current, letter); break;
@@ -228,8 +253,6 @@ static void fuzz_session(const uint8_t *data, size_t len_bytes)
         check_what_we_said(&w);
     }
     guest_session_free(w.s);
-    for (unsigned i = 0; i < w.link_count; i++)
-        stream_close(w.links[i]);
     sim_advance_ms(w.sim, 1500); /* a channel may take a second to send its last bytes */
     sim_free(w.sim);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Fuzzes the protobuf stream: the envelope reader by itself, cut in two ways that must agree, then
- * a whole channel on the simulator. The first byte chooses the channel: bits 0-1 our side and
- * role, bit 2 byte-wise delivery, bit 3 a good greeting before the input, bit 4 an end after it.
+ * a whole channel on the simulator. The first byte chooses the channel: bits 0-1 and 5 our side
+ * and role, bit 2 byte-wise delivery, bit 3 a good greeting before the input, bit 4 an end after
+ * it.
  *
  * Checked: both cuts give the same messages and the same end; the reader never holds more than
  * arrived; a channel tells one end at most, and nothing stays open.
@@ -71,6 +72,10 @@ static const struct kind {
     { CHANNEL_ACCEPTOR, RDLINK__V1__ROLE__ROLE_WORKER_DOCKER, RDLINK__V1__ROLE__ROLE_CONTROLLER },
     { CHANNEL_OPENER, RDLINK__V1__ROLE__ROLE_CONTROLLER, RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE },
     { CHANNEL_ACCEPTOR, RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE, RDLINK__V1__ROLE__ROLE_CONTROLLER },
+    { CHANNEL_OPENER, RDLINK__V1__ROLE__ROLE_CONTROLLER, RDLINK__V1__ROLE__ROLE_WORKER_SWITCH },
+    { CHANNEL_ACCEPTOR, RDLINK__V1__ROLE__ROLE_WORKER_SWITCH, RDLINK__V1__ROLE__ROLE_CONTROLLER },
+    { CHANNEL_OPENER, RDLINK__V1__ROLE__ROLE_CONTROLLER, RDLINK__V1__ROLE__ROLE_AGENT_NET },
+    { CHANNEL_ACCEPTOR, RDLINK__V1__ROLE__ROLE_AGENT_NET, RDLINK__V1__ROLE__ROLE_CONTROLLER },
 };
 
 struct world {
@@ -116,7 +121,7 @@ static void send_greeting(struct sim_peer *peer, const struct kind *k)
 
 static void fuzz_channel(uint8_t choice, const uint8_t *data, size_t len_bytes)
 {
-    const struct kind *k = &kinds[choice & 3];
+    const struct kind *k = &kinds[(choice & 3) | (choice >> 3 & 4)];
     const struct channel_config config = {
         .side = k->side,
         .role = k->ours,

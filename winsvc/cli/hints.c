@@ -24,6 +24,7 @@ static const struct {
     { "EngineSilent", "in the guest: systemctl status docker" },
     { "GuestNotAnswering", "start Rancher Desktop, or rdlink-agent in the guest" },
     { "GuestUnreachable", "in the guest: systemctl status rdlink-bridge" },
+    { "NetworkNotReady", "see what NetworkReady and the guest say below" },
     { "NoListener", "start Rancher Desktop's distribution: wsl -d rancher-desktop" },
     { "NoGuest", "see what the virtual machine says below" },
     { "NotServing", "see what the agent says below" },
@@ -31,6 +32,8 @@ static const struct {
     { "OutOfDescriptors", "raise LimitNOFILE, or find the client that never ends" },
     { "SocketMissing", "in the guest: systemctl start docker" },
     { "SourceMissing", "start Rancher Desktop or its WSL distribution" },
+    { "SwitchDown", "nothing: it is started again by itself; see its last exit" },
+    { "SwitchStarting", "nothing: wait a moment" },
     { "Stopping", "nothing: the service was told to end" },
 };
 

@@ -15,6 +15,7 @@
 #ifndef WINSVC_NETWORK_NETWORK_SERVICE_H
 #define WINSVC_NETWORK_NETWORK_SERVICE_H
 
+#include "base/condition.h"
 #include "base/options.h"
 #include "base/status.h"
 #include "vm/guest_session.h"
@@ -35,7 +36,7 @@ struct network_service_config {
     const char *log_level;
     const char *control; /* where a worker's control socket goes, without "-NAME"; "" = none */
     const char *sddl;    /* npipe: who may connect to it; NULL = default */
-    const struct option_list *forwards; /* of the configuration; borrowed for life */
+    const struct option_list *forwards; /* of the configuration; copied; NULL = none */
     uint32_t mtu;
     bool no_ip6;
     uint32_t drain_ms;
@@ -69,9 +70,13 @@ void network_service_release(struct network_service *n, const char *vm_id,
                              enum guest_generation generation);
 /* The machine is gone: its workers end now, its host ports are free again. */
 void network_service_forget(struct network_service *n, const char *vm_id);
-/* Its workers as components, and what they say of their networks. */
+/* Its workers as components. */
 void network_service_fill(const struct network_service *n, struct snapshot *out,
                           const struct snapshot_clock *clock);
+/* How the network of a machine is, as the condition NetworkReady: what the worker
+ * of it says that is best off, SwitchStarting or SwitchDown. False: it has none. */
+bool network_service_condition(const struct network_service *n, const char *vm_id,
+                               struct condition *out);
 /* Ends all workers; on_stopped() follows, never before this returns. */
 void network_service_stop(struct network_service *n);
 /* Cuts a running stop short. */

@@ -12,7 +12,10 @@
  * else works. Each answer is one reason, and each reason has an entry in docs/troubleshooting.md.
  *
  * A component's SERVING is taken at its word: the docker worker says so only after a real answer
- * from the engine. What is not asked here: NetworkReady, the host switch's own condition.
+ * from the engine. The guests' switches are the exception: there may be several, of guests that
+ * nobody uses or that have just gone, so they are not asked one by one. The owner draws
+ * NetworkReady from those behind its endpoints, and that is asked when such a guest has a network
+ * or wants one.
  */
 #include "status/snapshot.h"
 
@@ -148,16 +151,16 @@ static void session_counters(struct snapshot_counters *c, const struct session_v
     snapshot_counter_set(c, "links", v->links);
 }
 
-static void add_agent(struct snapshot_agent *a, const struct session_view *v)
+static void add_agent(struct snapshot_agent *a, const struct agent_view *v)
 {
-    a->reports = v->agent_reports;
+    a->reports = v->reports;
     if (!a->reports)
         return;
-    a->serving = v->agent_serving;
-    copy(a->version, sizeof a->version, v->agent_version);
-    a->pid = v->agent_pid;
-    a->conditions = v->agent_conditions;
-    copy_counters(&a->counters, v->agent_counters, v->agent_counter_count);
+    a->serving = v->serving;
+    copy(a->version, sizeof a->version, v->version);
+    a->pid = v->pid;
+    a->conditions = v->conditions;
+    copy_counters(&a->counters, v->counters, v->counter_count);
 }
 
 struct snapshot_instance *snapshot_add_session(struct snapshot *s, const struct session_view *v,
@@ -177,7 +180,8 @@ struct snapshot_instance *snapshot_add_session(struct snapshot *s, const struct 
     memcpy(i->lanes, v->lanes, sizeof i->lanes);
     i->since_ms = snapshot_clock_wall(clock, v->since_ms);
     copy(i->last_error, sizeof i->last_error, v->last_error);
-    add_agent(&i->agent, v);
+    add_agent(&i->bridge, &v->bridge);
+    add_agent(&i->net, &v->net);
     i->conditions = v->conditions;
     session_counters(&i->counters, v);
     return i;
@@ -242,7 +246,7 @@ static bool ask_crash_loop(struct verdict *v, const struct snapshot *s)
     for (unsigned i = 0; i < s->component_count; i++) {
         const struct snapshot_component *c = &s->components[i];
 
-        if (c->crash_loop)
+        if (c->crash_loop && !c->is_network)
             return verdict_set(v, PHASE_DEGRADED, "ComponentCrashLoop",
                                "%s keeps ending (%" PRIu64 " restarts): %s", c->name, c->restarts,
                                c->last_exit.message);
@@ -256,7 +260,7 @@ static bool ask_processes(struct verdict *v, const struct snapshot *s)
     for (unsigned i = 0; i < s->component_count; i++) {
         const struct snapshot_component *c = &s->components[i];
 
-        if (c->process == WORKER_RUNNING)
+        if (c->process == WORKER_RUNNING || c->is_network)
             continue;
         if (c->restarts == 0 && !c->last_exit.any)
             return verdict_set(v, PHASE_STARTING, "ComponentStarting", "%s is starting", c->name);
@@ -298,7 +302,7 @@ static bool ask_endpoints(struct verdict *v, const struct snapshot *s)
 static const struct snapshot_component *first_not_serving(const struct snapshot *s)
 {
     for (unsigned i = 0; i < s->component_count; i++)
-        if (s->components[i].state != HEALTH_SERVING)
+        if (s->components[i].state != HEALTH_SERVING && !s->components[i].is_network)
             return &s->components[i];
     return NULL;
 }
@@ -338,6 +342,16 @@ static bool ask_serving(struct verdict *v, const struct snapshot *s)
     return verdict_set(v, PHASE_DEGRADED, "ComponentNotServing", "%s does not serve", c->name);
 }
 
+static bool ask_network(struct verdict *v, const struct snapshot *s,
+                        const struct condition_set *own)
+{
+    const struct condition *c = s->needs_network ? condition_find(own, "NetworkReady") : NULL;
+
+    if (!c || c->status == COND_TRUE)
+        return false;
+    return verdict_set(v, PHASE_DEGRADED, "NetworkNotReady", "%s: %.200s", c->reason, c->message);
+}
+
 static bool ask_fallback(struct verdict *v, const struct snapshot *s)
 {
     char owner[120];
@@ -353,14 +367,14 @@ static bool ask_fallback(struct verdict *v, const struct snapshot *s)
     return false;
 }
 
-static void judge(struct verdict *v, const struct snapshot *s)
+static void judge(struct verdict *v, const struct snapshot *s, const struct condition_set *own)
 {
     if (s->stopping) {
         verdict_set(v, PHASE_STOPPING, "Stopping", "%s is ending", s->program);
         return;
     }
     if (ask_crash_loop(v, s) || ask_processes(v, s) || ask_endpoints(v, s) || ask_guests(v, s) ||
-        ask_serving(v, s) || ask_fallback(v, s))
+        ask_serving(v, s) || ask_network(v, s, own) || ask_fallback(v, s))
         return;
     verdict_set(v, PHASE_READY, "AllServing", "everything serves");
 }
@@ -370,7 +384,7 @@ bool snapshot_conclude(struct snapshot *s, struct condition_set *own, int64_t wa
     struct verdict v;
     bool changed;
 
-    judge(&v, s);
+    judge(&v, s, own);
     s->phase = v.phase;
     s->ready = v.phase == PHASE_READY;
     changed = condition_update(own, "Ready", s->ready ? COND_TRUE : COND_FALSE, v.reason, wall_ms,

@@ -6,8 +6,8 @@
  * objects. Every array is bounded and says how many it had to leave out. A snapshot is about
  * 380 KiB: keep it on the heap. Pure; any thread.
  *
- * Use: snapshot_init(), then source and stopping, snapshot_add_*() for each part, and last
- * snapshot_conclude(), which draws phase and the condition Ready from the parts.
+ * Use: snapshot_init(), then source, stopping and needs_network, snapshot_add_*() for each part,
+ * and last snapshot_conclude(), which draws phase and the condition Ready from the parts.
  */
 #ifndef WINSVC_STATUS_SNAPSHOT_H
 #define WINSVC_STATUS_SNAPSHOT_H
@@ -22,8 +22,9 @@
 #include <stdint.h>
 
 enum {
-    SNAPSHOT_MAX_COMPONENTS = SUPERVISOR_MAX_WORKERS,
-    SNAPSHOT_MAX_INSTANCES = VM_SNAPSHOT_MAX,
+    /* As many as one answer can hold, whatever guests and workers say (STREAM_MAX_QUEUED). */
+    SNAPSHOT_MAX_COMPONENTS = 24, /* docker workers, and the switches of 16 guests */
+    SNAPSHOT_MAX_INSTANCES = 24,
     SNAPSHOT_MAX_ENDPOINTS = 8,
     SNAPSHOT_TEXT_MAX = 256
 };
@@ -54,12 +55,13 @@ struct snapshot_component {
     int64_t since_ms;
     int64_t next_start_ms;
     bool crash_loop;
+    bool is_network; /* a guest's switch: the whole judges it by NetworkReady alone */
     struct worker_exit last_exit;
     struct condition_set conditions;   /* what the worker reported */
     struct snapshot_counters counters; /* likewise */
 };
 
-/* The guest agent, as far as it reports (rdlink v2 only). */
+/* A unit of the guest agent, as far as it reports (rdlink v2 only). */
 struct snapshot_agent {
     bool reports;
     bool serving;
@@ -78,7 +80,7 @@ struct snapshot_instance {
     enum session_state lanes[GUEST_GENERATION_COUNT]; /* [GUEST_NONE] unused */
     int64_t since_ms;
     char last_error[160]; /* empty = none */
-    struct snapshot_agent agent;
+    struct snapshot_agent bridge, net;
     struct condition_set conditions;
     struct snapshot_counters counters;
 };
@@ -123,6 +125,7 @@ struct snapshot {
     int64_t pid;
     int64_t started_ms;
     bool stopping;
+    bool needs_network;         /* Ready takes the condition NetworkReady of the owner's set */
     char source[ADDR_TEXT_MAX]; /* where virtual machines come from: a folder, a registry key */
     bool source_exists;
     enum snapshot_phase phase;

@@ -208,15 +208,15 @@ static void put_component(struct out *o, cJSON *to, const struct snapshot_compon
     put_counters(o, to, &c->counters);
 }
 
-static void put_agent(struct out *o, cJSON *to, const struct snapshot_agent *a)
+static void put_agent(struct out *o, cJSON *to, const char *name, const struct snapshot_agent *a)
 {
     cJSON *item;
 
     if (!a->reports) {
-        kept(o, cJSON_AddNullToObject(to, "agent"));
+        kept(o, cJSON_AddNullToObject(to, name));
         return;
     }
-    item = kept(o, cJSON_AddObjectToObject(to, "agent"));
+    item = kept(o, cJSON_AddObjectToObject(to, name));
     put_text_or_null(o, item, "version", a->version);
     put_id_or_null(o, item, "pid", a->pid);
     put_bool(o, item, "serving", a->serving);
@@ -242,7 +242,8 @@ static void put_instance(struct out *o, cJSON *to, const struct snapshot_instanc
     put_lanes(o, to, i);
     put_time_or_null(o, to, "since", i->since_ms);
     put_text_or_null(o, to, "lastError", i->last_error);
-    put_agent(o, to, &i->agent);
+    put_agent(o, to, "agent", &i->bridge);
+    put_agent(o, to, "netAgent", &i->net);
     put_conditions(o, to, &i->conditions);
     put_counters(o, to, &i->counters);
 }

@@ -6,11 +6,10 @@
 #include "port/stream.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* The agent reports every second from its data loop; five missed reports are a dead agent. */
 enum { AGENT_SILENCE_MS = 5000 };
-
-static const Rdlink__V1__Role agent_roles[] = { RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE };
 
 static void schedule_probe(struct agent_lane *l)
 {
@@ -26,8 +25,8 @@ static void on_open(void *ctx, const struct channel_peer *peer)
     l->is_open = true;
     l->peer = *peer;
     l->config.totals->matches++;
-    log_info(LOG_VM, "vm=%s agent version=%s pid=%llu: control channel open", l->config.vm_id,
-             peer->version, (unsigned long long)peer->pid);
+    log_info(LOG_VM, "vm=%s agent=%s version=%s pid=%llu: control channel open", l->config.vm_id,
+             l->config.unit, peer->version, (unsigned long long)peer->pid);
     l->ops->on_change(l->ctx);
 }
 
@@ -72,8 +71,8 @@ static void on_end(void *ctx, enum channel_end why, const char *detail)
     l->end = end_of(l, why);
     snprintf(l->end_text, sizeof l->end_text, "%s%s%s", channel_end_name(why),
              said && said[0] ? ": " : "", said ? said : "");
-    log_warn_limited(LOG_VM, "vm=%s agent: control channel ended, %s; dialling again",
-                     l->config.vm_id, l->end_text);
+    log_warn_limited(LOG_VM, "vm=%s agent=%s control channel ended, %s; dialling again",
+                     l->config.vm_id, l->config.unit, l->end_text);
     channel_free(l->channel);
     l->channel = NULL;
     l->is_open = false;
@@ -91,8 +90,8 @@ static void on_dialled(void *ctx, enum status st, struct stream *s, const struct
     const struct channel_config config = { .side = CHANNEL_OPENER,
                                            .role = RDLINK__V1__ROLE__ROLE_CONTROLLER,
                                            .instance = l->config.instance,
-                                           .peer_roles = agent_roles,
-                                           .peer_role_count = ARRAY_SIZE(agent_roles),
+                                           .peer_roles = l->config.role,
+                                           .peer_role_count = 1,
                                            .silence_ms = AGENT_SILENCE_MS };
     bool is_first = !l->tried;
 
@@ -155,6 +154,41 @@ bool agent_lane_is_serving(const struct agent_lane *l)
         if (l->report.components[i].state != HEALTH_SERVING)
             return false;
     return true;
+}
+
+enum status agent_lane_send(struct agent_lane *l, Rdlink__V1__Envelope *msg)
+{
+    return l->is_open ? channel_send(l->channel, msg) : ST_CLOSED;
+}
+
+static void copy_condition(struct condition_set *set, const struct condition *c)
+{
+    if (set->count < CONDITION_SET_MAX && !condition_find(set, c->type))
+        set->items[set->count++] = *c;
+}
+
+/* All components of the agent in one list each; of two of the same name the first counts. */
+void agent_lane_view(const struct agent_lane *l, struct agent_view *out)
+{
+    memset(out, 0, sizeof *out);
+    out->reports = l->reports;
+    out->serving = agent_lane_is_serving(l);
+    if (l->is_open) {
+        memcpy(out->version, l->peer.version, sizeof out->version);
+        out->pid = (int64_t)l->peer.pid;
+    }
+    if (!l->reports)
+        return;
+    for (unsigned i = 0; i < l->report.count; i++) {
+        const struct health_component *c = &l->report.components[i];
+
+        out->conditions.generation += c->conditions.generation;
+        for (unsigned k = 0; k < c->conditions.count; k++)
+            copy_condition(&out->conditions, &c->conditions.items[k]);
+        for (unsigned k = 0; k < c->counter_count; k++)
+            if (out->counter_count < HEALTH_MAX_COUNTERS)
+                out->counters[out->counter_count++] = c->counters[k];
+    }
 }
 
 void agent_lane_fini(struct agent_lane *l)

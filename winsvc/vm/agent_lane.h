@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
- * agent_lane.h - the control channel to rdlink-agent in one virtual machine: dial vsock port 6680,
- * greet, take in what the agent reports of itself, and again when the channel ends. Embedded in a
- * guest session, which owns it. Runs on: the controller's loop.
+ * agent_lane.h - the control channel to one unit of rdlink-agent in one virtual machine: dial its
+ * vsock port, greet, take in what it reports of itself, and again when the channel ends. There is
+ * one for the bridge (port 6680) and one for the network (6681, net_lane.h). Embedded in a guest
+ * session, which owns it. Runs on: the controller's loop.
  */
 #ifndef WINSVC_VM_AGENT_LANE_H
 #define WINSVC_VM_AGENT_LANE_H
 
 #include "ipc/channel.h"
 #include "ipc/health.h"
-#include "vm/rancher_lane.h"
+#include "vm/guest_session.h"
+#include "vm/lane.h"
+
+#include "port/loop.h"
 
 /* How it ended the last time. */
 enum agent_end {
@@ -27,7 +31,9 @@ struct agent_lane_ops {
 /* Everything here is borrowed from the session and outlives the lane. */
 struct agent_lane_config {
     const char *vm_id;
-    const char *instance; /* in Hello */
+    const char *instance;         /* in Hello */
+    const char *unit;             /* "bridge", for the log */
+    const Rdlink__V1__Role *role; /* the only kind of peer that is taken; static */
     struct addr at;
     const struct session_config *times; /* no zeroes left */
     struct lane_totals *totals;
@@ -57,6 +63,9 @@ void agent_lane_init(struct agent_lane *l, struct loop *loop,
 void agent_lane_probe_now(struct agent_lane *l);
 /* The agent reports, and each of its components says that it serves. */
 bool agent_lane_is_serving(const struct agent_lane *l);
+/* As channel_send(); ST_CLOSED while the channel is not open. */
+enum status agent_lane_send(struct agent_lane *l, Rdlink__V1__Envelope *msg);
+void agent_lane_view(const struct agent_lane *l, struct agent_view *out);
 void agent_lane_fini(struct agent_lane *l);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "port/sys.h"
 #include "vm/agent_lane.h"
+#include "vm/net_lane.h"
 #include "vm/rancher_lane.h"
 #include "vm/vm_source.h"
 
@@ -15,21 +16,27 @@
 /* THEORY
  *
  * Purpose. One virtual machine may hold an unmodified Rancher guest of generation A, one of
- * generation B and our own agent, in any combination, each started and restarted when it likes.
- * So there is no order in which to look for them: three lanes run side by side, and this file only
- * sums them up.
+ * generation B and our own agent's two units, in any combination, each started and restarted when
+ * it likes. So there is no order in which to look for them: four lanes run side by side, and this
+ * file only sums them up.
  *
  *      guest_session
- *        |-- agent_lane             6680  dial, greet, reports      -> CONTROL
- *        |-- rancher_lane B   6670, 6657  probe, READY, data link   -> LINKED
- *        `-- rancher_lane A   6669, 6656  the same                  -> LINKED
+ *        |-- agent_lane  bridge   6680        dial, greet, reports          -> CONTROL
+ *        |-- net_lane             6681, 6658  dial, greet, reports, offer   -> CONTROL
+ *        |-- rancher_lane B       6670, 6657  probe, READY                  -> LINKED
+ *        `-- rancher_lane A       6669, 6656  the same                      -> LINKED
+ *
+ * The data link is not ours: a worker of the host switch listens for it and has it. A lane asks
+ * for that (want_link), is told when somebody listens, lets the guest dial, and hears from the
+ * owner when the link starts, lives and ends.
  *
  * Life of a rancher lane.
  *
- *   PROBING --signature--> HANDSHAKE --READY sent--> WAIT_LINK --data link--> LINKED
- *      ^  ^                    |  listener is up from here on      |             |
- *      |  '--- READY failed ---'                                   |             |
- *      '------------- no data link in link_timeout_ms, link ended -+-------------'
+ *   PROBING --signature--> HANDSHAKE --------READY sent---------> WAIT_LINK --link--> LINKED
+ *      ^  ^        want_link, then ready   |                          |                 |
+ *      |  |                                |                          |                 |
+ *      |  '-- nobody listens, READY failed-'                          |                 |
+ *      '------------- no data link in link_timeout_ms, link ended ----+-----------------'
  *
  * The probe timer runs in every state, one conversation at a time. That is what makes the known
  * deadlocks impossible:
@@ -44,14 +51,15 @@
  * and the next probe follows after probe_interval_ms (five times that where hurry has no point, see
  * rancher_lane.c). Nothing is given up; budget_ms only changes the reason that readers see.
  *
- * Invariants. READY is sent only while the data listener is up. The listener is closed when the
- * wait for a link is over, so that a phantom does not keep the port. Every dial, read and wait has
- * a deadline. A session never reaches into another one, and only data from the session's own
- * address counts, so that two machines cannot be mixed up. on_change() comes from a timer of zero:
- * lanes may change several things in one event, and the owner may free the session in it.
+ * Invariants. READY is sent, and a port offered, only while somebody of ours listens there; READY
+ * under way is cut off when that ends. The wish for a link is taken back when the wait for it is
+ * over, so that a phantom does not keep the port. Every dial, read and wait has a deadline. A
+ * session never reaches into another one, so that two machines cannot be mixed up. on_change()
+ * comes from a timer of zero: lanes may change several things in one event, and the owner may free
+ * the session in it.
  *
- * Limits. At most one dial or stream per lane, three lanes, three listeners' worth of descriptors
- * per machine; what an agent reports is cut to the bounds of ipc/health.h.
+ * Limits. At most one dial or stream per lane, four lanes per machine; what an agent reports is cut
+ * to the bounds of ipc/health.h.
  *
  * Conditions and reasons (docs/troubleshooting.md has an entry for each reason):
  *
@@ -64,24 +72,27 @@
  *                False    WrongPhrase        somebody speaks there, but not our phrase
  *                False    GuestGone          a guest was found earlier, and answers no more
  *                False    HandshakeOverdue   none of ours has answered for budget_ms
- *   LinkUp       True     Linked             the data link of an A or B guest is up
+ *   LinkUp       True     Linked             a data link is up
  *                False    NoGuest            no A or B guest has answered
+ *                False    SwitchStarting     the guest waits for the host switch to listen
  *                False    Handshaking        READY is being sent
  *                False    WaitingForLink     READY was sent, the guest has yet to dial
  *                False    ReadyFailed        READY did not get through
  *                False    LinkTimeout        READY was sent, but the guest never dialled
  *                False    LinkLost           there was a link; it ended
  *                False    DataPortTaken      another program listens on our data port
- *                False    ListenFailed       the data port cannot be listened on
+ *                False    ListenFailed       nobody of ours listens on the data port
  *                False    HandshakeOverdue   a guest answered, but no link for budget_ms
- *                Unknown  ControlOnly        only rdlink-agent is there, which needs no such link
- *   AgentHealthy True     Serving            every component of the agent says it serves
+ *                Unknown  NetworkDisabled    this host was told to have no switch
+ *                Unknown  ControlOnly        only the agent's bridge is there, which needs no link
+ *   AgentHealthy True     Serving            every component of the bridge says it serves
  *                False    NotServing         one of them says it does not
  *                Unknown  NoReport           the channel is open, the first report is due
  *                Unknown  NoAgent            no agent has answered: an unmodified guest has none
  *                False    AgentRefused       something answers there, but does not greet properly
  *                False    VersionMismatch    an agent of another major protocol version
  *                False    AgentLost          the control channel ended; it is being dialled again
+ *   NetAgentHealthy                          the same of the agent's network unit
  */
 
 #define PICK(value, fallback) ((value) ? (value) : (fallback))
@@ -96,7 +107,8 @@ struct guest_session {
     struct session_config times;
     struct lane_totals totals;
     struct rancher_lane a, b;
-    struct agent_lane agent;
+    struct agent_lane bridge;
+    struct net_lane net;
     enum session_state state;
     enum guest_generation generation;
     uint64_t since_ms;
@@ -132,9 +144,14 @@ const char *session_state_name(enum session_state s)
 
 /* ---- the sum of the lanes ---------------------------------------------------------------- */
 
+static bool has_agent(const struct guest_session *s)
+{
+    return s->bridge.is_open || s->net.agent.is_open;
+}
+
 static enum session_state agent_state(const struct guest_session *s)
 {
-    return s->agent.is_open ? SESSION_CONTROL : SESSION_PROBING;
+    return has_agent(s) ? SESSION_CONTROL : SESSION_PROBING;
 }
 
 /* The lane that came furthest; the states are numbered in that order. */
@@ -199,7 +216,7 @@ static struct reason finding_reason(const struct guest_session *s)
     }
     if (s->was_found)
         return (struct reason){ COND_FALSE, "GuestGone", "the guest answers no more" };
-    if (s->a.finding == LANE_NOT_TRIED || s->b.finding == LANE_NOT_TRIED || !s->agent.tried)
+    if (s->a.finding == LANE_NOT_TRIED || s->b.finding == LANE_NOT_TRIED || !s->bridge.tried)
         return (struct reason){ COND_FALSE, "Probing", "looking for a guest" };
     return (struct reason){ COND_FALSE, "NoListener",
                             "nobody listens on a handshake port; is Rancher Desktop's "
@@ -208,7 +225,7 @@ static struct reason finding_reason(const struct guest_session *s)
 
 static struct reason found_reason(const struct guest_session *s)
 {
-    if (s->agent.is_open)
+    if (has_agent(s))
         return (struct reason){ COND_TRUE, "ControlOpen", "rdlink-agent answered" };
     if (lane_has_guest(&s->a) || lane_has_guest(&s->b))
         return (struct reason){ COND_TRUE, "SignatureMatched", "a Rancher guest answered" };
@@ -218,36 +235,70 @@ static struct reason found_reason(const struct guest_session *s)
     return finding_reason(s);
 }
 
-static struct reason trouble_reason(const struct rancher_lane *l)
+static struct reason trouble_reason(enum lane_trouble trouble, const char *text)
 {
-    switch (l->trouble) {
-    case LANE_PORT_TAKEN: return (struct reason){ COND_FALSE, "DataPortTaken", l->trouble_text };
-    case LANE_LISTEN_FAILED: return (struct reason){ COND_FALSE, "ListenFailed", l->trouble_text };
-    case LANE_READY_FAILED: return (struct reason){ COND_FALSE, "ReadyFailed", l->trouble_text };
-    case LANE_LINK_TIMEOUT: return (struct reason){ COND_FALSE, "LinkTimeout", l->trouble_text };
-    case LANE_LINK_LOST: return (struct reason){ COND_FALSE, "LinkLost", l->trouble_text };
+    switch (trouble) {
+    case LANE_PORT_TAKEN: return (struct reason){ COND_FALSE, "DataPortTaken", text };
+    case LANE_LISTEN_FAILED: return (struct reason){ COND_FALSE, "ListenFailed", text };
+    case LANE_NETWORK_OFF: return (struct reason){ COND_UNKNOWN, "NetworkDisabled", text };
+    case LANE_READY_FAILED: return (struct reason){ COND_FALSE, "ReadyFailed", text };
+    case LANE_LINK_TIMEOUT: return (struct reason){ COND_FALSE, "LinkTimeout", text };
+    case LANE_LINK_LOST: return (struct reason){ COND_FALSE, "LinkLost", text };
     case LANE_NO_TROUBLE: break;
     }
     return (struct reason){ COND_FALSE, "NoGuest", "no Rancher guest has answered" };
 }
 
+static struct reason switch_starting(void)
+{
+    return (struct reason){ COND_FALSE, "SwitchStarting",
+                            "the host switch is being started for the guest" };
+}
+
+static struct reason waiting_for_link(void)
+{
+    return (struct reason){ COND_FALSE, "WaitingForLink", "the guest has yet to dial" };
+}
+
+static struct reason net_link_reason(const struct net_lane *l)
+{
+    if (l->link.answer == LANE_NO_ANSWER)
+        return switch_starting();
+    if (l->trouble != LANE_NO_TROUBLE)
+        return trouble_reason(l->trouble, l->trouble_text);
+    return waiting_for_link();
+}
+
+static struct reason rancher_link_reason(const struct guest_session *s,
+                                         const struct rancher_lane *l)
+{
+    if (l->trouble == LANE_NO_TROUBLE && l->state == SESSION_PROBING && s->bridge.is_open)
+        return (struct reason){ COND_UNKNOWN, "ControlOnly",
+                                "only rdlink-agent's bridge is there, which needs no data link" };
+    if (l->trouble == LANE_NETWORK_OFF)
+        return trouble_reason(l->trouble, l->trouble_text);
+    if (s->overdue && (l->state != SESSION_PROBING || l->trouble != LANE_NO_TROUBLE))
+        return (struct reason){ COND_FALSE, "HandshakeOverdue",
+                                "a guest answered, but its data link did not come in time" };
+    if (l->state == SESSION_HANDSHAKE && l->link.answer == LANE_NO_ANSWER)
+        return switch_starting();
+    if (l->state == SESSION_HANDSHAKE)
+        return (struct reason){ COND_FALSE, "Handshaking", "sending READY" };
+    if (l->state == SESSION_WAIT_LINK)
+        return waiting_for_link();
+    return trouble_reason(l->trouble, l->trouble_text);
+}
+
+/* A link that is there, then what our own agent waits for, then the Rancher guest's story. */
 static struct reason link_reason(const struct guest_session *s)
 {
     const struct rancher_lane *l = leading_lane(s);
 
-    if (l->state == SESSION_LINKED)
+    if (l->state == SESSION_LINKED || s->net.link.live)
         return (struct reason){ COND_TRUE, "Linked", "the data link is up" };
-    if (l->trouble == LANE_NO_TROUBLE && l->state == SESSION_PROBING && s->agent.is_open)
-        return (struct reason){ COND_UNKNOWN, "ControlOnly",
-                                "only rdlink-agent is there, which needs no data link" };
-    if (s->overdue && (l->state != SESSION_PROBING || l->trouble != LANE_NO_TROUBLE))
-        return (struct reason){ COND_FALSE, "HandshakeOverdue",
-                                "a guest answered, but its data link did not come in time" };
-    if (l->state == SESSION_HANDSHAKE)
-        return (struct reason){ COND_FALSE, "Handshaking", "sending READY" };
-    if (l->state == SESSION_WAIT_LINK)
-        return (struct reason){ COND_FALSE, "WaitingForLink", "the guest has yet to dial" };
-    return trouble_reason(l);
+    if (s->net.agent.is_open)
+        return net_link_reason(&s->net);
+    return rancher_link_reason(s, l);
 }
 
 static struct reason agent_reason(const struct agent_lane *l)
@@ -303,12 +354,13 @@ static void sum_up(struct guest_session *s)
         if (state == SESSION_LINKED || state == SESSION_CONTROL)
             s->last_error[0] = '\0';
     }
-    if (s->agent.is_open || lane_has_guest(&s->a) || lane_has_guest(&s->b))
+    if (has_agent(s) || lane_has_guest(&s->a) || lane_has_guest(&s->b))
         s->was_found = true;
     keep_budget(s);
     set_condition(s, "GuestFound", found_reason(s));
     set_condition(s, "LinkUp", link_reason(s));
-    set_condition(s, "AgentHealthy", agent_reason(&s->agent));
+    set_condition(s, "AgentHealthy", agent_reason(&s->bridge));
+    set_condition(s, "NetAgentHealthy", agent_reason(&s->net.agent));
 }
 
 /* ---- what the lanes tell ----------------------------------------------------------------- */
@@ -317,13 +369,13 @@ static void on_lane_change(void *ctx)
 {
     struct guest_session *s = ctx;
 
-    rancher_lane_set_unhurried(&s->a, s->agent.is_open);
-    rancher_lane_set_unhurried(&s->b, s->agent.is_open);
+    rancher_lane_set_unhurried(&s->a, has_agent(s));
+    rancher_lane_set_unhurried(&s->b, has_agent(s));
     sum_up(s);
     timer_start(&s->notify_timer, 0);
 }
 
-/* The error that readers see belongs to one lane, generation A's to begin with: all three find an
+/* The error that readers see belongs to one lane, generation A's to begin with: all of them find an
  * empty machine empty, and a text that changes from one to the other tells nobody more. */
 static void on_lane_failure(void *ctx, enum guest_generation generation, bool nobody,
                             const char *text)
@@ -340,15 +392,25 @@ static void on_lane_failure(void *ctx, enum guest_generation generation, bool no
              guest_generation_name(generation), (unsigned)ports[generation], text);
 }
 
-static void on_lane_link(void *ctx, enum guest_generation generation, struct stream *link)
+static void on_want_link(void *ctx, enum guest_generation generation)
+{
+    struct guest_session *s = ctx;
+    const uint32_t ports[] = {
+        [GUEST_A] = s->times.data_a, [GUEST_B] = s->times.data_b, [GUEST_V2] = s->times.data_v2
+    };
+
+    s->ops->want_link(s->ctx, s, generation, ports[generation]);
+}
+
+static void on_release_link(void *ctx, enum guest_generation generation)
 {
     struct guest_session *s = ctx;
 
-    s->ops->on_link(s->ctx, s, link, generation);
+    s->ops->release_link(s->ctx, s, generation);
 }
 
-static const struct rancher_lane_ops rancher_ops = { on_lane_change, on_lane_failure,
-                                                     on_lane_link };
+static const struct rancher_lane_ops lane_ops = { on_lane_change, on_lane_failure, on_want_link,
+                                                  on_release_link };
 static const struct agent_lane_ops agent_ops = { on_lane_change, on_lane_failure };
 
 static void on_budget(void *ctx)
@@ -384,32 +446,40 @@ static struct session_config with_defaults(const struct session_config *c)
         .port_b = PICK(c->port_b, 6670),
         .data_b = PICK(c->data_b, 6657),
         .port_v2 = PICK(c->port_v2, 6680),
-        .port_docker = PICK(c->port_docker, 6660),
+        .port_net = PICK(c->port_net, 6681),
+        .data_v2 = PICK(c->data_v2, 6658),
+        .mtu = c->mtu,
     };
 }
 
 static void init_lanes(struct guest_session *s)
 {
+    static const Rdlink__V1__Role bridge_role = RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE;
+    static const Rdlink__V1__Role net_role = RDLINK__V1__ROLE__ROLE_AGENT_NET;
     struct rancher_lane_config c = {
         .vm_id = s->vm_id, .vm = &s->vm, .times = &s->times, .totals = &s->totals
     };
-    const struct agent_lane_config agent = { .vm_id = s->vm_id,
-                                             .instance = s->instance,
-                                             .at = addr_at_port(&s->vm, s->times.port_v2),
-                                             .times = &s->times,
-                                             .totals = &s->totals };
+    struct agent_lane_config agent = { .vm_id = s->vm_id,
+                                       .instance = s->instance,
+                                       .unit = "bridge",
+                                       .role = &bridge_role,
+                                       .at = addr_at_port(&s->vm, s->times.port_v2),
+                                       .times = &s->times,
+                                       .totals = &s->totals };
 
-    agent_lane_init(&s->agent, s->loop, &agent, &agent_ops, s);
+    agent_lane_init(&s->bridge, s->loop, &agent, &agent_ops, s);
+    agent.unit = "net";
+    agent.role = &net_role;
+    agent.at = addr_at_port(&s->vm, s->times.port_net);
+    net_lane_init(&s->net, s->loop, &agent, &lane_ops, s);
     c.generation = GUEST_B;
     c.signature = &SIGNATURE_B;
     c.handshake_port = s->times.port_b;
-    c.data_port = s->times.data_b;
-    rancher_lane_init(&s->b, s->loop, &c, &rancher_ops, s);
+    rancher_lane_init(&s->b, s->loop, &c, &lane_ops, s);
     c.generation = GUEST_A;
     c.signature = &SIGNATURE_A;
     c.handshake_port = s->times.port_a;
-    c.data_port = s->times.data_a;
-    rancher_lane_init(&s->a, s->loop, &c, &rancher_ops, s);
+    rancher_lane_init(&s->a, s->loop, &c, &lane_ops, s);
 }
 
 enum status guest_session_new(struct guest_session **out, struct loop *loop,
@@ -441,55 +511,59 @@ enum status guest_session_new(struct guest_session **out, struct loop *loop,
 
 void guest_session_probe_now(struct guest_session *s)
 {
-    agent_lane_probe_now(&s->agent);
+    agent_lane_probe_now(&s->bridge);
+    agent_lane_probe_now(&s->net.agent);
     rancher_lane_probe_now(&s->b);
     rancher_lane_probe_now(&s->a);
 }
 
+/* NULL = the agent's. */
 static struct rancher_lane *lane_of(struct guest_session *s, enum guest_generation generation)
 {
-    ASSERT(generation == GUEST_A || generation == GUEST_B);
-    return generation == GUEST_A ? &s->a : &s->b;
+    ASSERT(generation > GUEST_NONE && generation < GUEST_GENERATION_COUNT);
+    return generation == GUEST_A ? &s->a : generation == GUEST_B ? &s->b : NULL;
+}
+
+void guest_session_link_ready(struct guest_session *s, enum guest_generation generation,
+                              enum status st, const char *why)
+{
+    struct rancher_lane *l = lane_of(s, generation);
+
+    if (l)
+        rancher_lane_link_ready(l, st, why);
+    else
+        net_lane_link_ready(&s->net, st, why);
+}
+
+void guest_session_on_link_start(struct guest_session *s, enum guest_generation generation)
+{
+    struct rancher_lane *l = lane_of(s, generation);
+
+    if (l)
+        rancher_lane_link_started(l);
+    else
+        net_lane_link_started(&s->net);
+}
+
+void guest_session_on_link_activity(struct guest_session *s, enum guest_generation generation)
+{
+    struct rancher_lane *l = lane_of(s, generation);
+
+    if (l)
+        rancher_lane_link_active(l);
+    else
+        net_lane_link_active(&s->net);
 }
 
 void guest_session_on_link_end(struct guest_session *s, enum guest_generation generation,
                                enum status why)
 {
-    rancher_lane_link_ended(lane_of(s, generation), why);
-}
+    struct rancher_lane *l = lane_of(s, generation);
 
-void guest_session_on_link_activity(struct guest_session *s, enum guest_generation generation)
-{
-    rancher_lane_link_active(lane_of(s, generation));
-}
-
-static void copy_condition(struct condition_set *set, const struct condition *c)
-{
-    if (set->count < CONDITION_SET_MAX && !condition_find(set, c->type))
-        set->items[set->count++] = *c;
-}
-
-/* All components of the agent in one list each; of two of the same name the first counts. */
-static void view_agent(const struct agent_lane *l, struct session_view *out)
-{
-    out->agent_reports = l->reports;
-    out->agent_serving = agent_lane_is_serving(l);
-    if (l->is_open) {
-        snprintf(out->agent_version, sizeof out->agent_version, "%s", l->peer.version);
-        out->agent_pid = (int64_t)l->peer.pid;
-    }
-    if (!l->reports)
-        return;
-    for (unsigned i = 0; i < l->report.count; i++) {
-        const struct health_component *c = &l->report.components[i];
-
-        out->agent_conditions.generation += c->conditions.generation;
-        for (unsigned k = 0; k < c->conditions.count; k++)
-            copy_condition(&out->agent_conditions, &c->conditions.items[k]);
-        for (unsigned k = 0; k < c->counter_count; k++)
-            if (out->agent_counter_count < HEALTH_MAX_COUNTERS)
-                out->agent_counters[out->agent_counter_count++] = c->counters[k];
-    }
+    if (l)
+        rancher_lane_link_ended(l, why);
+    else
+        net_lane_link_ended(&s->net, why);
 }
 
 void guest_session_view(const struct guest_session *s, struct session_view *out)
@@ -511,14 +585,16 @@ void guest_session_view(const struct guest_session *s, struct session_view *out)
     out->links = s->totals.links;
     memcpy(out->last_error, s->last_error, sizeof out->last_error);
     out->conditions = s->conditions;
-    view_agent(&s->agent, out);
+    agent_lane_view(&s->bridge, &out->bridge);
+    agent_lane_view(&s->net.agent, &out->net);
 }
 
 void guest_session_free(struct guest_session *s)
 {
     if (!s)
         return;
-    agent_lane_fini(&s->agent);
+    agent_lane_fini(&s->bridge);
+    net_lane_fini(&s->net);
     rancher_lane_fini(&s->b);
     rancher_lane_fini(&s->a);
     timer_stop(&s->budget_timer);

@@ -2,8 +2,7 @@
 #include "vm/rancher_lane.h"
 
 #include "base/log.h"
-#include "port/listener.h"
-#include "port/stream.h"
+#include "port/addr.h"
 
 #include <stdio.h>
 
@@ -28,100 +27,60 @@ static void set_trouble(struct rancher_lane *l, enum lane_trouble trouble, const
     snprintf(l->trouble_text, sizeof l->trouble_text, "%s", text);
 }
 
+/* A fresh guest is expected at any moment: while one is being linked, and for a while after a link
+ * was lost. */
+static bool is_waiting(const struct rancher_lane *l)
+{
+    return l->state == SESSION_HANDSHAKE || l->state == SESSION_WAIT_LINK ||
+           timer_is_running(&l->link_timer);
+}
+
 static void schedule_probe(struct rancher_lane *l)
 {
     uint32_t pace_ms = l->config.times->probe_interval_ms;
-    bool is_waiting = l->state == SESSION_HANDSHAKE || l->state == SESSION_WAIT_LINK;
 
-    if (l->finding == LANE_WRONG_PHRASE || l->trouble == LANE_PORT_TAKEN ||
-        l->trouble == LANE_LISTEN_FAILED || (l->unhurried && !is_waiting))
+    if (l->finding == LANE_WRONG_PHRASE || lane_trouble_is_of_host(l->trouble) ||
+        (l->unhurried && !is_waiting(l)))
         pace_ms *= UNHURRIED_FACTOR;
     timer_start(&l->probe_timer, pace_ms);
 }
 
-static void stop_listening(struct rancher_lane *l)
+/* ---- the data link ----------------------------------------------------------------------- */
+
+/* The answer may come from within: then @asking keeps it from being acted on twice. */
+static void want_link(struct rancher_lane *l)
 {
-    timer_stop(&l->link_timer);
-    listener_close(l->listener);
-    l->listener = NULL;
+    l->link.wanted = true;
+    l->asking = true;
+    l->ops->want_link(l->ctx, l->config.generation);
+    l->asking = false;
 }
 
-/* The guest is not coming after all: give the data port back, unless a link is still in use. */
+static void release_link(struct rancher_lane *l)
+{
+    timer_stop(&l->link_timer);
+    if (!l->link.wanted)
+        return;
+    l->link.wanted = false;
+    l->link.answer = LANE_NO_ANSWER;
+    l->ops->release_link(l->ctx, l->config.generation);
+}
+
+/* No link this time. What is the host's trouble keeps the question open, for as long as a guest
+ * goes on answering; otherwise the guest is not coming after all, and the data port is given back,
+ * unless a link is still in use. */
 static void give_up_waiting(struct rancher_lane *l, enum lane_trouble trouble, const char *text)
 {
     set_trouble(l, trouble, text);
     l->ops->on_failure(l->ctx, l->config.generation, false, text);
-    if (l->link_live) {
+    if (l->link.live)
         timer_stop(&l->link_timer);
-        change_state(l, SESSION_LINKED);
-    } else {
-        stop_listening(l);
-        change_state(l, SESSION_PROBING);
-    }
+    else if (lane_trouble_is_of_host(trouble))
+        timer_start(&l->link_timer, l->config.times->link_timeout_ms);
+    else
+        release_link(l);
+    change_state(l, l->link.live ? SESSION_LINKED : SESSION_PROBING);
     l->ops->on_change(l->ctx);
-}
-
-/* ---- the data port ----------------------------------------------------------------------- */
-
-/* On plain AF_VSOCK the data port is open to every guest of this computer; everywhere else it
- * belongs to one machine already. */
-static bool is_from_our_vm(const struct rancher_lane *l, const struct peer *peer)
-{
-    if (l->config.vm->kind != ADDR_VSOCK)
-        return true;
-    return peer->has_cid && peer->cid == l->config.vm->cid;
-}
-
-static void on_accept(void *ctx, struct stream *s, const struct peer *peer)
-{
-    struct rancher_lane *l = ctx;
-
-    if (!is_from_our_vm(l, peer)) {
-        log_warn_limited(LOG_VM, "vm=%s port=%u data link from another machine, closed",
-                         l->config.vm_id, (unsigned)l->config.data_port);
-        stream_close(s);
-        return;
-    }
-    if (l->link_live)
-        log_warn_limited(LOG_VM, "vm=%s generation=%s a second data link replaces the first",
-                         l->config.vm_id, guest_generation_name(l->config.generation));
-    timer_stop(&l->link_timer);
-    l->config.totals->links++;
-    l->link_live = true;
-    l->link_start_ms = l->link_active_ms = loop_now_ms(l->loop);
-    set_trouble(l, LANE_NO_TROUBLE, "");
-    change_state(l, SESSION_LINKED);
-    l->ops->on_change(l->ctx);
-    l->ops->on_link(l->ctx, l->config.generation, s);
-}
-
-static void on_listener_state(void *ctx, enum status st, const struct errmsg *why)
-{
-    const struct rancher_lane *l = ctx;
-
-    if (st != ST_OK)
-        log_warn_limited(LOG_VM, "vm=%s port=%u data listener: %s", l->config.vm_id,
-                         (unsigned)l->config.data_port, why ? why->text : status_text(st));
-}
-
-static const struct listener_handler listener_handler = { on_accept, on_listener_state };
-
-static enum status listen_for_link(struct rancher_lane *l, struct errmsg *e)
-{
-    const struct listener_opts opts = { .backlog = 4, .adopt_fd = -1 };
-    struct addr at;
-    enum status st;
-
-    if (l->listener)
-        return ST_OK;
-    st = addr_guest_to_host(&at, l->config.vm, l->config.data_port, e);
-    if (st == ST_OK)
-        st = listener_open(l->loop, &l->listener, &at, &opts, &listener_handler, l, e);
-    if (st != ST_OK) {
-        l->listener = NULL;
-        errmsg_wrap(e, "listen for the data link");
-    }
-    return st;
 }
 
 static void on_link_timeout(void *ctx)
@@ -130,8 +89,10 @@ static void on_link_timeout(void *ctx)
 
     if (l->state == SESSION_WAIT_LINK)
         give_up_waiting(l, LANE_LINK_TIMEOUT, "READY was sent, but no data link came");
-    else if (!l->link_live)
-        stop_listening(l); /* kept open for a while after a lost link */
+    else if (l->state == SESSION_HANDSHAKE)
+        give_up_waiting(l, LANE_LISTEN_FAILED, "the host switch did not come up in time");
+    else if (!l->link.live)
+        release_link(l); /* kept for a while after a lost link */
 }
 
 /* ---- conversations ----------------------------------------------------------------------- */
@@ -141,29 +102,37 @@ static void dial_handshake_port(struct addr *to, const struct rancher_lane *l)
     *to = addr_at_port(l->config.vm, l->config.handshake_port);
 }
 
-static void matched(struct rancher_lane *l)
+static void send_ready(struct rancher_lane *l)
 {
-    struct errmsg e = { "" };
     struct addr at;
-    enum status st;
 
-    l->config.totals->matches++;
-    if (l->link_live && loop_now_ms(l->loop) - l->link_active_ms < l->config.times->link_quiet_ms) {
-        schedule_probe(l); /* frames flow: a second distribution asks, and may not have this link */
-        return;
-    }
-    st = listen_for_link(l, &e);
-    if (st != ST_OK) {
-        give_up_waiting(l, st == ST_EXISTS ? LANE_PORT_TAKEN : LANE_LISTEN_FAILED, e.text);
-        schedule_probe(l);
-        return;
-    }
     timer_stop(&l->link_timer);
-    change_state(l, SESSION_HANDSHAKE);
-    l->ops->on_change(l->ctx);
+    timer_stop(&l->probe_timer);
     dial_handshake_port(&at, l);
     handshake_send_ready(&l->handshake, &at, l->config.signature, l->config.times->dial_timeout_ms,
                          l->config.times->read_timeout_ms);
+}
+
+static void matched(struct rancher_lane *l)
+{
+    l->config.totals->matches++;
+    if (l->link.live && loop_now_ms(l->loop) - l->link.active_ms < l->config.times->link_quiet_ms) {
+        schedule_probe(l); /* frames flow: a second distribution asks, and may not have this link */
+        return;
+    }
+    want_link(l);
+    if (l->link.answer == LANE_NOT_READY) {
+        give_up_waiting(l, lane_link_trouble(&l->link), l->link.text);
+        schedule_probe(l);
+        return;
+    }
+    timer_start(&l->link_timer, l->config.times->link_timeout_ms);
+    change_state(l, SESSION_HANDSHAKE);
+    l->ops->on_change(l->ctx);
+    if (l->link.answer == LANE_IS_READY)
+        send_ready(l);
+    else
+        schedule_probe(l);
 }
 
 /* A link that came while READY's connection was still winding up has moved the state on. */
@@ -274,16 +243,70 @@ void rancher_lane_set_unhurried(struct rancher_lane *l, bool unhurried)
         schedule_probe(l);
 }
 
+/* READY must not be on its way to a guest that would find nobody at the data port. */
+static void listener_is_gone(struct rancher_lane *l)
+{
+    enum lane_trouble trouble = lane_link_trouble(&l->link);
+
+    if (l->state == SESSION_HANDSHAKE || l->state == SESSION_WAIT_LINK) {
+        if (l->handshake.is_ready)
+            handshake_cancel(&l->handshake);
+        give_up_waiting(l, trouble, l->link.text);
+        if (handshake_is_idle(&l->handshake))
+            schedule_probe(l);
+    } else if (lane_trouble_is_of_host(l->trouble)) {
+        set_trouble(l, trouble, l->link.text);
+        l->ops->on_change(l->ctx);
+    }
+}
+
+static void listener_is_there(struct rancher_lane *l)
+{
+    if (l->state == SESSION_HANDSHAKE && handshake_is_idle(&l->handshake)) {
+        send_ready(l);
+    } else if (lane_trouble_is_of_host(l->trouble)) {
+        set_trouble(l, LANE_NO_TROUBLE, "");
+        rancher_lane_probe_now(l);
+    }
+    l->ops->on_change(l->ctx);
+}
+
+void rancher_lane_link_ready(struct rancher_lane *l, enum status st, const char *why)
+{
+    if (!lane_link_answer(&l->link, st, why) || l->asking)
+        return;
+    if (st == ST_OK)
+        listener_is_there(l);
+    else
+        listener_is_gone(l);
+}
+
+void rancher_lane_link_started(struct rancher_lane *l)
+{
+    if (l->link.live)
+        log_warn_limited(LOG_VM, "vm=%s generation=%s a second data link replaces the first",
+                         l->config.vm_id, guest_generation_name(l->config.generation));
+    timer_stop(&l->link_timer);
+    l->config.totals->links++;
+    l->link.live = true;
+    l->link.start_ms = l->link.active_ms = loop_now_ms(l->loop);
+    set_trouble(l, LANE_NO_TROUBLE, "");
+    change_state(l, SESSION_LINKED);
+    if (!l->link.wanted)
+        want_link(l); /* the guest dialled again although nobody waited for it any more */
+    l->ops->on_change(l->ctx);
+}
+
 /* The guest is probed at once, so that its restart costs no interval; not when the link was
  * short-lived, or a guest that drops every link would be answered at full speed for ever. The data
  * port stays open for the time a link is waited for: a guest may dial again without a handshake. */
 void rancher_lane_link_ended(struct rancher_lane *l, enum status why)
 {
-    uint64_t lived_ms = loop_now_ms(l->loop) - l->link_start_ms;
+    uint64_t lived_ms = loop_now_ms(l->loop) - l->link.start_ms;
 
-    if (!l->link_live)
+    if (!l->link.live)
         return;
-    l->link_live = false;
+    l->link.live = false;
     if (l->state != SESSION_LINKED)
         return; /* a handshake with the fresh guest is under way already */
     set_trouble(l, LANE_LINK_LOST, status_text(why));
@@ -296,13 +319,13 @@ void rancher_lane_link_ended(struct rancher_lane *l, enum status why)
 
 void rancher_lane_link_active(struct rancher_lane *l)
 {
-    if (l->link_live)
-        l->link_active_ms = loop_now_ms(l->loop);
+    if (l->link.live)
+        l->link.active_ms = loop_now_ms(l->loop);
 }
 
 void rancher_lane_fini(struct rancher_lane *l)
 {
     timer_stop(&l->probe_timer);
+    timer_stop(&l->link_timer);
     handshake_cancel(&l->handshake);
-    stop_listening(l);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * rancher_lane.h - one generation (A or B) of Rancher's handshake with one virtual machine: probe,
- * listen, READY, data link, and again. Embedded in a guest session, which owns it; theory of
- * operation: top of guest_session.c. Runs on: the controller's loop.
+ * see that somebody listens for the data link, READY, and again. Embedded in a guest session, which
+ * owns it; theory of operation: top of guest_session.c. Runs on: the controller's loop.
  */
 #ifndef WINSVC_VM_RANCHER_LANE_H
 #define WINSVC_VM_RANCHER_LANE_H
@@ -9,8 +9,7 @@
 #include "base/log.h"
 #include "vm/guest_session.h"
 #include "vm/handshake.h"
-
-struct listener;
+#include "vm/lane.h"
 
 /* What the latest probe found. */
 enum lane_finding {
@@ -22,21 +21,6 @@ enum lane_finding {
     LANE_ANSWERED
 };
 
-/* Why the lane has no data link although a guest answered. */
-enum lane_trouble {
-    LANE_NO_TROUBLE,
-    LANE_PORT_TAKEN,    /* the data port is somebody else's */
-    LANE_LISTEN_FAILED, /* ... or could not be opened for another reason */
-    LANE_READY_FAILED,  /* the second dial or READY itself did not get through */
-    LANE_LINK_TIMEOUT,  /* READY sent, no data link in time: a phantom, or the guest died */
-    LANE_LINK_LOST      /* there was a data link */
-};
-
-/* Shared by the lanes of a session. */
-struct lane_totals {
-    uint64_t probes, matches, mismatches, timeouts, handshakes, links;
-};
-
 struct rancher_lane;
 
 struct rancher_lane_ops {
@@ -45,8 +29,9 @@ struct rancher_lane_ops {
     /* A conversation failed; @nobody = there was nobody to talk to, which is what most probes of
      * an empty port find. */
     void (*on_failure)(void *ctx, enum guest_generation generation, bool nobody, const char *text);
-    /* Last thing the lane does in that event. */
-    void (*on_link)(void *ctx, enum guest_generation generation, struct stream *link);
+    /* As session_ops of guest_session.h. */
+    void (*want_link)(void *ctx, enum guest_generation generation);
+    void (*release_link)(void *ctx, enum guest_generation generation);
 };
 
 /* Everything here is borrowed from the session and outlives the lane. */
@@ -55,7 +40,7 @@ struct rancher_lane_config {
     const struct signature *signature;
     const char *vm_id;
     const struct addr *vm; /* without a port */
-    uint32_t handshake_port, data_port;
+    uint32_t handshake_port;
     const struct session_config *times; /* no zeroes left */
     struct lane_totals *totals;
 };
@@ -69,13 +54,12 @@ struct rancher_lane {
     enum lane_finding finding;
     enum lane_trouble trouble;
     char trouble_text[160];
-    bool unhurried; /* the agent's control channel is open: probe less often */
-    bool link_live; /* the owner of the data link has not said that it ended */
-    uint64_t link_start_ms, link_active_ms;
+    bool unhurried; /* an agent's control channel is open: probe less often */
+    bool asking;    /* within want_link() */
+    struct lane_link link;
     struct handshake handshake;
     struct timer probe_timer;
-    struct timer link_timer;   /* runs while the listener waits for a link */
-    struct listener *listener; /* owned; NULL until a signature matched */
+    struct timer link_timer; /* until the listener, then the link, has to be there */
     struct log_limit changes_log;
 };
 
@@ -84,8 +68,11 @@ void rancher_lane_init(struct rancher_lane *l, struct loop *loop,
                        void *ctx);
 void rancher_lane_probe_now(struct rancher_lane *l);
 void rancher_lane_set_unhurried(struct rancher_lane *l, bool unhurried);
-void rancher_lane_link_ended(struct rancher_lane *l, enum status why);
+/* The four things that the owner of the data link tells. */
+void rancher_lane_link_ready(struct rancher_lane *l, enum status st, const char *why);
+void rancher_lane_link_started(struct rancher_lane *l);
 void rancher_lane_link_active(struct rancher_lane *l);
+void rancher_lane_link_ended(struct rancher_lane *l, enum status why);
 void rancher_lane_fini(struct rancher_lane *l);
 
 #endif

@@ -34,12 +34,13 @@ static int index_of(const struct vm_manager *m, const char *vm_id)
     return -1;
 }
 
-static const char *id_of(const struct vm_manager *m, const struct guest_session *s)
+static const struct vm_info *vm_of(const struct vm_manager *m, const struct guest_session *s)
 {
-    for (unsigned i = 0; i < m->running.count; i++)
-        if (m->sessions[i] == s)
-            return m->running.vms[i].id;
-    return "";
+    unsigned i = 0;
+
+    while (m->sessions[i] != s)
+        i++;
+    return &m->running.vms[i];
 }
 
 static void on_session_change(void *ctx, struct guest_session *s)
@@ -49,15 +50,23 @@ static void on_session_change(void *ctx, struct guest_session *s)
     m->ops->on_change(m->ctx);
 }
 
-static void on_session_link(void *ctx, struct guest_session *s, struct stream *link,
-                            enum guest_generation generation)
+static void on_want_link(void *ctx, struct guest_session *s, enum guest_generation generation,
+                         uint32_t data_port)
+{
+    const struct vm_manager *m = ctx;
+    const struct vm_info *vm = vm_of(m, s);
+
+    m->ops->want_link(m->ctx, vm->id, &vm->addr, generation, data_port);
+}
+
+static void on_release_link(void *ctx, struct guest_session *s, enum guest_generation generation)
 {
     const struct vm_manager *m = ctx;
 
-    m->ops->on_link(m->ctx, id_of(m, s), link, generation);
+    m->ops->release_link(m->ctx, vm_of(m, s)->id, generation);
 }
 
-static const struct session_ops session_ops = { on_session_change, on_session_link };
+static const struct session_ops session_ops = { on_session_change, on_want_link, on_release_link };
 
 static void on_gone(void *ctx, const struct vm_info *vm)
 {
@@ -66,13 +75,14 @@ static void on_gone(void *ctx, const struct vm_info *vm)
 
     if (i < 0)
         return;
-    log_info(LOG_VM, "vm=%s is gone", m->running.vms[i].id);
+    log_info(LOG_VM, "vm=%s is gone", vm->id);
     guest_session_free(m->sessions[i]);
     m->running.count--;
     for (unsigned k = (unsigned)i; k < m->running.count; k++) {
         m->running.vms[k] = m->running.vms[k + 1];
         m->sessions[k] = m->sessions[k + 1];
     }
+    m->ops->on_gone(m->ctx, vm->id);
 }
 
 static void on_come(void *ctx, const struct vm_info *vm)
@@ -152,22 +162,47 @@ void vm_manager_probe_now(struct vm_manager *m)
         guest_session_probe_now(m->sessions[i]);
 }
 
-void vm_manager_on_link_end(struct vm_manager *m, const char *vm_id,
-                            enum guest_generation generation, enum status why)
+static struct guest_session *session_of(const struct vm_manager *m, const char *vm_id)
 {
     int i = index_of(m, vm_id);
 
-    if (i >= 0)
-        guest_session_on_link_end(m->sessions[i], generation, why);
+    return i >= 0 ? m->sessions[i] : NULL;
+}
+
+void vm_manager_link_ready(struct vm_manager *m, const char *vm_id,
+                           enum guest_generation generation, enum status st, const char *why)
+{
+    struct guest_session *s = session_of(m, vm_id);
+
+    if (s)
+        guest_session_link_ready(s, generation, st, why);
+}
+
+void vm_manager_on_link_start(struct vm_manager *m, const char *vm_id,
+                              enum guest_generation generation)
+{
+    struct guest_session *s = session_of(m, vm_id);
+
+    if (s)
+        guest_session_on_link_start(s, generation);
 }
 
 void vm_manager_on_link_activity(struct vm_manager *m, const char *vm_id,
                                  enum guest_generation generation)
 {
-    int i = index_of(m, vm_id);
+    struct guest_session *s = session_of(m, vm_id);
 
-    if (i >= 0)
-        guest_session_on_link_activity(m->sessions[i], generation);
+    if (s)
+        guest_session_on_link_activity(s, generation);
+}
+
+void vm_manager_on_link_end(struct vm_manager *m, const char *vm_id,
+                            enum guest_generation generation, enum status why)
+{
+    struct guest_session *s = session_of(m, vm_id);
+
+    if (s)
+        guest_session_on_link_end(s, generation, why);
 }
 
 unsigned vm_manager_count(const struct vm_manager *m)

@@ -20,10 +20,13 @@ struct vm_manager_config {
 struct vm_manager_ops {
     /* Any session (or the source) changed in a way a reader can see. */
     void (*on_change)(void *ctx);
-    /* A guest's data link was accepted: the callee owns @s, and closes the one of the same machine
-     * and generation that it may still hold. */
-    void (*on_link)(void *ctx, const char *vm_id, struct stream *s,
-                    enum guest_generation generation);
+    /* As session_ops of guest_session.h; @vm is the machine's address. Answer with
+     * vm_manager_link_ready(). */
+    void (*want_link)(void *ctx, const char *vm_id, const struct addr *vm,
+                      enum guest_generation generation, uint32_t data_port);
+    void (*release_link)(void *ctx, const char *vm_id, enum guest_generation generation);
+    /* The machine is gone (or comes anew at another address): what it wanted is void. */
+    void (*on_gone)(void *ctx, const char *vm_id);
 };
 
 enum status vm_manager_new(struct vm_manager **out, struct loop *loop,
@@ -33,11 +36,15 @@ enum status vm_manager_new(struct vm_manager **out, struct loop *loop,
 void vm_manager_on_snapshot(void *ctx, const struct vm_snapshot *snap);
 /* Probe everything now: resume from sleep, network change, a person asked. */
 void vm_manager_probe_now(struct vm_manager *m);
-/* What the owner of a data link has to say about it; an unknown @vm_id (gone meanwhile) is fine. */
-void vm_manager_on_link_end(struct vm_manager *m, const char *vm_id,
-                            enum guest_generation generation, enum status why);
+/* As the functions of guest_session.h; an unknown @vm_id (gone meanwhile) is fine. */
+void vm_manager_link_ready(struct vm_manager *m, const char *vm_id,
+                           enum guest_generation generation, enum status st, const char *why);
+void vm_manager_on_link_start(struct vm_manager *m, const char *vm_id,
+                              enum guest_generation generation);
 void vm_manager_on_link_activity(struct vm_manager *m, const char *vm_id,
                                  enum guest_generation generation);
+void vm_manager_on_link_end(struct vm_manager *m, const char *vm_id,
+                            enum guest_generation generation, enum status why);
 unsigned vm_manager_count(const struct vm_manager *m);
 void vm_manager_view(const struct vm_manager *m, unsigned i, struct session_view *out);
 bool vm_manager_source_exists(const struct vm_manager *m);

@@ -193,15 +193,20 @@ static void agent_is_copied_only_when_it_reports(void **state)
     struct snapshot_instance *i;
 
     assert_non_null(v);
-    v->agent_serving = true;
-    v->agent_pid = 5;
+    v->bridge.serving = true;
+    v->bridge.pid = 5;
     i = snapshot_add_session(*state, v, &clock_zero);
-    assert_false(i->agent.serving);
-    assert_int_equal(i->agent.pid, 0);
-    v->agent_reports = true;
+    assert_false(i->bridge.serving);
+    assert_int_equal(i->bridge.pid, 0);
+    v->bridge.reports = true;
     i = snapshot_add_session(*state, v, &clock_zero);
-    assert_true(i->agent.serving);
-    assert_int_equal(i->agent.pid, 5);
+    assert_true(i->bridge.serving);
+    assert_int_equal(i->bridge.pid, 5);
+    assert_false(i->net.reports);
+    v->net.reports = true;
+    v->net.pid = 6;
+    i = snapshot_add_session(*state, v, &clock_zero);
+    assert_int_equal(i->net.pid, 6);
     free(v);
 }
 
@@ -331,15 +336,41 @@ static void ready_keeps_its_transition_time(void **state)
     assert_int_equal(condition_find(&s->conditions, "Ready")->last_transition_ms, 7000);
 }
 
-static void conclude_keeps_the_owners_other_conditions(void **state)
+static void network_counts_for_a_guest_that_needs_it(void **state)
 {
     struct snapshot *s = *state;
     struct condition_set own = { .count = 0 };
 
-    condition_update(&own, "NetworkReady", COND_FALSE, "SwitchNotAttached", 1, "none");
+    condition_update(&own, "NetworkReady", COND_FALSE, "NoAddress", 1, "the guest has no address");
     make_ready(s);
     snapshot_conclude(s, &own, 5000);
     assert_non_null(condition_find(&s->conditions, "NetworkReady"));
+    assert_true(s->ready);
+    s->needs_network = true;
+    snapshot_conclude(s, &own, 5000);
+    assert_false(s->ready);
+    assert_string_equal(condition_find(&own, "Ready")->reason, "NetworkNotReady");
+    assert_string_equal(condition_find(&own, "Ready")->message,
+                        "NoAddress: the guest has no address");
+    condition_update(&own, "NetworkReady", COND_TRUE, "GuestOnline", 1, "it has");
+    snapshot_conclude(s, &own, 5000);
+    assert_true(s->ready);
+}
+
+/* Of a guest that nobody uses, or that has just gone: only NetworkReady speaks for switches. */
+static void switch_that_is_down_is_not_asked_by_itself(void **state)
+{
+    const struct worker_view v = { .name = "switch-vm2-A",
+                                   .state = WORKER_BACKOFF,
+                                   .crash_loop = true,
+                                   .restarts = 20,
+                                   .last_exit.any = true };
+    struct snapshot *s = *state;
+    struct condition_set own = { .count = 0 };
+
+    make_ready(s);
+    snapshot_add_worker(s, &v, &clock_zero)->is_network = true;
+    snapshot_conclude(s, &own, 5000);
     assert_true(s->ready);
 }
 
@@ -372,7 +403,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(verdict_is_the_first_thing_a_person_should_know, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(ready_keeps_its_transition_time, setup, teardown),
-        cmocka_unit_test_setup_teardown(conclude_keeps_the_owners_other_conditions, setup,
+        cmocka_unit_test_setup_teardown(network_counts_for_a_guest_that_needs_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(switch_that_is_down_is_not_asked_by_itself, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(not_serving_names_the_components_own_reason, setup,
                                         teardown),

@@ -228,14 +228,15 @@ static struct snapshot *full_snapshot(void)
     v->addr.kind = ADDR_VSOCK_HYBRID;
     snprintf(v->addr.path, sizeof v->addr.path, "/vms/dev.vsock");
     v->generation = GUEST_V2;
-    v->agent_reports = true;
-    v->agent_pid = 300;
-    snprintf(v->agent_version, sizeof v->agent_version, "0.1.0");
+    v->bridge.reports = true;
+    v->bridge.pid = 300;
+    snprintf(v->bridge.version, sizeof v->bridge.version, "0.1.0");
     snprintf(v->last_error, sizeof v->last_error, "timed out");
     condition_update(&v->conditions, "GuestFound", COND_TRUE, "Answered", 5, "v2");
-    condition_update(&v->agent_conditions, "Accepting", COND_TRUE, "Listening", 5, "6660");
-    v->agent_counters[0] = (struct health_counter){ .name = "accepted", .value = 4 };
-    v->agent_counter_count = 1;
+    condition_update(&v->bridge.conditions, "Accepting", COND_TRUE, "Listening", 5, "6660");
+    v->bridge.counters[0] = (struct health_counter){ .name = "accepted", .value = 4 };
+    v->bridge.counter_count = 1;
+    v->net = v->bridge;
     snapshot_add_session(s, v, &clock);
     free(v);
     e = snapshot_add_endpoint(s, "docker", SNAPSHOT_ENDPOINT_FALLBACK, "npipe:docker_engine",
@@ -482,11 +483,12 @@ static void the_largest_status_fits_a_stream(void **state)
 
         fill_text(v->address, sizeof v->address);
         fill_text(v->last_error, sizeof v->last_error);
-        v->agent.reports = true;
+        v->bridge.reports = true;
         fill_conditions(&v->conditions);
         fill_counters(&v->counters);
-        fill_conditions(&v->agent.conditions);
-        fill_counters(&v->agent.counters);
+        fill_conditions(&v->bridge.conditions);
+        fill_counters(&v->bridge.counters);
+        v->net = v->bridge;
     }
     s->endpoint_count = SNAPSHOT_MAX_ENDPOINTS;
     for (unsigned i = 0; i < s->endpoint_count; i++)

@@ -1,55 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The agent of a virtual machine (v2): how it is found, what it reports, and how it is lost.
+ * The agent's bridge in a virtual machine (v2): how it is found, what it reports, and how it is
+ * lost.
  */
 #include "vm/guest_session.h"
 
 #include "base/log.h"
-#include "ipc/envelope.h"
 #include "port/sim/loop_sim.h"
 #include "port/sim/stream_sim.h"
 #include "support/cmocka_all.h"
 #include "unit/vm/session_case.h"
-
-#include <stdlib.h>
-
-static void agent_sends(struct world *w, struct sim_peer *p, const Rdlink__V1__Envelope *msg)
-{
-    uint8_t *frame;
-    size_t len_bytes;
-
-    assert_int_equal(envelope_pack(msg, &frame, &len_bytes), ST_OK);
-    sim_peer_send(p, frame, len_bytes);
-    free(frame);
-    sim_run(w->sim);
-}
-
-static void agent_greets(struct world *w, struct sim_peer *p, uint32_t major)
-{
-    Rdlink__V1__HelloAck ack = RDLINK__V1__HELLO_ACK__INIT;
-    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
-    char version[] = "9.8.7", instance[] = "";
-
-    ack.major = major;
-    ack.role = RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE;
-    ack.pid = 77;
-    ack.version = version;
-    ack.instance = instance;
-    msg.body_case = RDLINK__V1__ENVELOPE__BODY_HELLO_ACK;
-    msg.hello_ack = &ack;
-    agent_sends(w, p, &msg);
-}
-
-static struct sim_peer *agent_comes(struct world *w)
-{
-    struct sim_peer *p;
-
-    world_set_port(w, 6680, ST_OK, 0);
-    sim_advance_ms(w->sim, 1000);
-    p = world_accepted(w, 6680);
-    assert_non_null(p);
-    agent_greets(w, p, IPC_MAJOR);
-    return p;
-}
 
 static void agent_reports(struct world *w, struct sim_peer *p, uint64_t sequence,
                           enum health_state state)
@@ -74,44 +33,44 @@ static void agent_reports(struct world *w, struct sim_peer *p, uint64_t sequence
 static void agent_is_found_and_its_health_shown(void **state)
 {
     struct world *w = *state;
-    struct sim_peer *p = agent_comes(w);
+    struct sim_peer *p = agent_comes(w, &BRIDGE);
     struct session_view v = world_view(w);
 
     expect_state(w, SESSION_CONTROL, GUEST_V2);
     expect_reason(w, "GuestFound", COND_TRUE, "ControlOpen");
     expect_reason(w, "LinkUp", COND_UNKNOWN, "ControlOnly");
     expect_reason(w, "AgentHealthy", COND_UNKNOWN, "NoReport");
-    assert_string_equal(v.agent_version, "9.8.7");
-    assert_int_equal(v.agent_pid, 77);
-    assert_false(v.agent_reports);
+    assert_string_equal(v.bridge.version, "9.8.7");
+    assert_int_equal(v.bridge.pid, 77);
+    assert_false(v.bridge.reports);
 
     agent_reports(w, p, 1, HEALTH_SERVING);
     v = world_view(w);
-    assert_true(v.agent_reports && v.agent_serving);
+    assert_true(v.bridge.reports && v.bridge.serving);
     expect_reason(w, "AgentHealthy", COND_TRUE, "Serving");
-    assert_int_equal(v.agent_conditions.count, 1);
-    assert_string_equal(v.agent_conditions.items[0].type, "DockerReachable");
-    assert_int_equal(v.agent_counter_count, 1);
-    assert_string_equal(v.agent_counters[0].name, "accepted");
-    assert_int_equal(v.agent_counters[0].value, 10);
+    assert_int_equal(v.bridge.conditions.count, 1);
+    assert_string_equal(v.bridge.conditions.items[0].type, "DockerReachable");
+    assert_int_equal(v.bridge.counter_count, 1);
+    assert_string_equal(v.bridge.counters[0].name, "accepted");
+    assert_int_equal(v.bridge.counters[0].value, 10);
 
     agent_reports(w, p, 2, HEALTH_NOT_SERVING);
     v = world_view(w);
-    assert_true(v.agent_reports && !v.agent_serving);
+    assert_true(v.bridge.reports && !v.bridge.serving);
     expect_reason(w, "AgentHealthy", COND_FALSE, "NotServing");
 }
 
 static void same_report_again_is_no_change(void **state)
 {
     struct world *w = *state;
-    struct sim_peer *p = agent_comes(w);
+    struct sim_peer *p = agent_comes(w, &BRIDGE);
     unsigned before;
 
     agent_reports(w, p, 1, HEALTH_SERVING);
     before = w->changes;
     agent_reports(w, p, 2, HEALTH_SERVING);
     assert_int_equal(w->changes, before);
-    assert_int_equal(world_view(w).agent_counters[0].value, 20); /* counters move all the same */
+    assert_int_equal(world_view(w).bridge.counters[0].value, 20); /* counters move all the same */
     agent_reports(w, p, 3, HEALTH_NOT_SERVING);
     assert_int_equal(w->changes, before + 1);
 }
@@ -124,7 +83,7 @@ static void count_line(void *ctx, enum log_level level, enum log_component from,
 static void a_guest_cannot_flood_the_log(void **state)
 {
     struct world *w = *state;
-    struct sim_peer *p = agent_comes(w);
+    struct sim_peer *p = agent_comes(w, &BRIDGE);
     unsigned lines = 0;
 
     log_set_level(LOG_INFO);
@@ -139,17 +98,17 @@ static void a_guest_cannot_flood_the_log(void **state)
 static void agent_that_goes_silent_is_lost_and_dialled_again(void **state)
 {
     struct world *w = *state;
-    struct sim_peer *p = agent_comes(w);
+    struct sim_peer *p = agent_comes(w, &BRIDGE);
 
     agent_reports(w, p, 1, HEALTH_SERVING);
     sim_advance_ms(w->sim, 6000);
     assert_true(sim_peer_is_closed(p));
     expect_reason(w, "AgentHealthy", COND_FALSE, "AgentLost");
-    assert_int_equal(world_view(w).agent_conditions.count, 0);
-    assert_false(world_view(w).agent_reports);
+    assert_int_equal(world_view(w).bridge.conditions.count, 0);
+    assert_false(world_view(w).bridge.reports);
     p = world_accepted(w, 6680);
     assert_non_null(p);
-    agent_greets(w, p, IPC_MAJOR);
+    agent_greets(w, p, &BRIDGE, IPC_MAJOR);
     expect_state(w, SESSION_CONTROL, GUEST_V2);
 }
 
@@ -161,7 +120,7 @@ static void agent_of_another_version_is_named(void **state)
     world_set_port(w, 6680, ST_OK, 0);
     sim_run(w->sim);
     p = world_accepted(w, 6680);
-    agent_greets(w, p, IPC_MAJOR + 1);
+    agent_greets(w, p, &BRIDGE, IPC_MAJOR + 1);
     expect_state(w, SESSION_PROBING, GUEST_NONE);
     expect_reason(w, "AgentHealthy", COND_FALSE, "VersionMismatch");
 }
@@ -183,7 +142,7 @@ static void somebody_else_on_the_agents_port_is_named(void **state)
 static void probes_slow_down_but_go_on_beside_an_agent(void **state)
 {
     struct world *w = *state;
-    struct sim_peer *p = agent_comes(w);
+    struct sim_peer *p = agent_comes(w, &BRIDGE);
     uint64_t before;
 
     agent_reports(w, p, 1, HEALTH_SERVING);
@@ -193,7 +152,8 @@ static void probes_slow_down_but_go_on_beside_an_agent(void **state)
         agent_reports(w, p, i + 2, HEALTH_SERVING);
         sim_advance_ms(w->sim, 1000);
     }
-    assert_int_equal(world_view(w).probes - before, 8); /* two lanes, every five seconds */
+    /* two lanes every five seconds, and the agent's network unit, which may start at any time */
+    assert_int_equal(world_view(w).probes - before, 8 + 20);
     guest_listens(w, &A);
     for (unsigned i = 0; i < 5; i++) {
         agent_reports(w, p, i + 22, HEALTH_SERVING);

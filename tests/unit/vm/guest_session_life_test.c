@@ -42,7 +42,7 @@ static void ready_that_cannot_be_delivered_is_a_reason(void **state)
     guest_answers_probe(w, &A);
     expect_state(w, SESSION_PROBING, GUEST_NONE);
     expect_reason(w, "LinkUp", COND_FALSE, "ReadyFailed");
-    assert_false(world_is_listening(w, A.data));
+    assert_false(world_is_listening(w, GUEST_A));
 }
 
 static void guest_restarted_after_ready_is_greeted_again(void **state)
@@ -67,7 +67,7 @@ static void guest_restarted_with_a_live_link_replaces_it(void **state)
     guest_links(w, &A);
     sim_advance_ms(w->sim, 4000); /* no frame for longer than link_quiet_ms */
     guest_links(w, &A);
-    assert_int_equal(w->link_count, 2);
+    assert_int_equal(world_view(w).links, 2);
     expect_state(w, SESSION_LINKED, GUEST_A);
     assert_int_equal(world_view(w).handshakes, 2);
 }
@@ -133,7 +133,7 @@ static void guest_may_dial_again_without_a_handshake(void **state)
     sim_advance_ms(w->sim, 3000);
     guest_dials_data(w, &B);
     expect_state(w, SESSION_LINKED, GUEST_B);
-    assert_int_equal(w->link_count, 2);
+    assert_int_equal(world_view(w).links, 2);
 }
 
 static void guest_that_went_away_gives_the_data_port_back(void **state)
@@ -144,9 +144,9 @@ static void guest_that_went_away_gives_the_data_port_back(void **state)
     guest_session_on_link_end(w->s, GUEST_A, ST_EOF);
     sim_advance_ms(w->sim, 9999);
     expect_reason(w, "GuestFound", COND_FALSE, "GuestGone");
-    assert_true(world_is_listening(w, A.data));
+    assert_true(world_is_listening(w, GUEST_A));
     sim_advance_ms(w->sim, 1);
-    assert_false(world_is_listening(w, A.data));
+    assert_false(world_is_listening(w, GUEST_A));
 }
 
 /* A machine that is going away answers from what is left of it and never dials. */
@@ -161,7 +161,7 @@ static void phantom_is_given_up_and_the_real_guest_found(void **state)
     sim_advance_ms(w->sim, 10000);
     expect_state(w, SESSION_PROBING, GUEST_NONE);
     expect_reason(w, "LinkUp", COND_FALSE, "LinkTimeout");
-    assert_false(world_is_listening(w, A.data));
+    assert_false(world_is_listening(w, GUEST_A));
     guest_links(w, &A);
     expect_state(w, SESSION_LINKED, GUEST_A);
 }
@@ -220,7 +220,8 @@ static void free_in_on_change(void *ctx, struct guest_session *s)
 
 static void session_may_be_freed_in_on_change(void **state)
 {
-    static const struct session_ops freeing = { free_in_on_change, world_on_link };
+    static const struct session_ops freeing = { free_in_on_change, world_on_want,
+                                                world_on_release };
     struct world *w = *state;
 
     world_new_session(w, &freeing);
@@ -237,15 +238,17 @@ struct auto_guest {
 
 static void auto_guest_acts(struct world *w, struct auto_guest *g)
 {
-    struct addr at = world_data_port(w, g->k->data);
     struct sim_peer *p = world_accepted(w, g->k->handshake);
 
     if (p) {
         sim_peer_send_text(p, g->k->signature->text);
         g->open = p;
     }
-    if (g->open && !g->linked && !strcmp(sim_peer_text(g->open), "READY"))
-        g->linked = sim_connect(w->sim, &at, &sim_local_peer) != NULL;
+    if (g->open && !g->linked && !strcmp(sim_peer_text(g->open), "READY")) {
+        assert_true(world_is_listening(w, g->k->generation));
+        guest_session_on_link_start(w->s, g->k->generation);
+        g->linked = true;
+    }
 }
 
 /* True when the story went on for @events events; the machine vanishes after that. Once both links
@@ -266,7 +269,7 @@ static bool story_until(unsigned events, uint64_t seed)
 
         went_on = sim_step(w.sim);
         if (!went_on && sim_now_ms(w.sim) < 9000) {
-            if (w.link_count == 2)
+            if (a.linked && b.linked)
                 guest_session_on_link_end(w.s, GUEST_A, ST_RESET);
             sim_advance_ms(w.sim, 700);
             went_on = true;
@@ -282,7 +285,7 @@ static bool story_until(unsigned events, uint64_t seed)
         }
     }
     if (!went_on)
-        assert_true(w.link_count >= 2);
+        assert_true(world_view(&w).links >= 2);
     world_end(&w);
     return went_on;
 }

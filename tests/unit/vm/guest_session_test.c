@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Guests of generations A and B in a virtual machine: how each is found, told apart from what is no
- * guest, and linked, and what the data port takes.
+ * guest, and linked, and what becomes of it while the host switch is not there.
  */
 #include "vm/guest_session.h"
 
@@ -55,21 +55,21 @@ static void first_probes_go_out_at_once_and_then_every_second(void **state)
     struct world *w = *state;
 
     sim_run(w->sim);
-    assert_int_equal(sim_dial_count(w->sim), 3);
+    assert_int_equal(sim_dial_count(w->sim), 4);
     sim_advance_ms(w->sim, 999);
-    assert_int_equal(sim_dial_count(w->sim), 3);
+    assert_int_equal(sim_dial_count(w->sim), 4);
     sim_advance_ms(w->sim, 1);
-    assert_int_equal(sim_dial_count(w->sim), 6);
-    assert_int_equal(world_view(w).probes, 6);
+    assert_int_equal(sim_dial_count(w->sim), 8);
+    assert_int_equal(world_view(w).probes, 8);
 }
 
 static void handshake_reaches_the_link(struct world *w, const struct guest_kind *k)
 {
     guest_listens(w, k);
     sim_run(w->sim);
-    assert_false(world_is_listening(w, k->data));
+    assert_false(world_is_listening(w, k->generation));
     guest_answers_probe(w, k);
-    assert_true(world_is_listening(w, k->data)); /* before READY */
+    assert_true(world_is_listening(w, k->generation)); /* before READY */
     expect_state(w, SESSION_HANDSHAKE, k->generation);
     expect_reason(w, "LinkUp", COND_FALSE, "Handshaking");
     expect_reason(w, "GuestFound", COND_TRUE, "SignatureMatched");
@@ -79,8 +79,6 @@ static void handshake_reaches_the_link(struct world *w, const struct guest_kind 
     guest_dials_data(w, k);
     expect_state(w, SESSION_LINKED, k->generation);
     expect_reason(w, "LinkUp", COND_TRUE, "Linked");
-    assert_int_equal(w->link_count, 1);
-    assert_int_equal(w->link_generation[0], k->generation);
     assert_int_equal(world_view(w).handshakes, 1);
     assert_int_equal(world_view(w).links, 1);
     assert_int_equal(world_view(w).matches, 1);
@@ -88,12 +86,18 @@ static void handshake_reaches_the_link(struct world *w, const struct guest_kind 
 
 static void generation_a_comes_up(void **state)
 {
-    handshake_reaches_the_link(*state, &A);
+    struct world *w = *state;
+
+    handshake_reaches_the_link(w, &A);
+    assert_int_equal(w->wanted_port[GUEST_A], 6656);
 }
 
 static void generation_b_comes_up(void **state)
 {
-    handshake_reaches_the_link(*state, &B);
+    struct world *w = *state;
+
+    handshake_reaches_the_link(w, &B);
+    assert_int_equal(w->wanted_port[GUEST_B], 6657);
 }
 
 static void both_generations_in_one_machine_have_a_link_each(void **state)
@@ -102,9 +106,7 @@ static void both_generations_in_one_machine_have_a_link_each(void **state)
 
     guest_links(w, &A);
     guest_links(w, &B);
-    assert_int_equal(w->link_count, 2);
-    assert_int_equal(w->link_generation[0], GUEST_A);
-    assert_int_equal(w->link_generation[1], GUEST_B);
+    assert_int_equal(world_view(w).links, 2);
     guest_session_on_link_end(w->s, GUEST_A, ST_EOF);
     assert_int_equal(world_view(w).lanes[GUEST_A], SESSION_PROBING);
     assert_int_equal(world_view(w).lanes[GUEST_B], SESSION_LINKED);
@@ -121,7 +123,7 @@ static void wrong_phrase(struct world *w, const struct guest_kind *port, const c
     sim_peer_send_text(p, phrase);
     sim_run(w->sim);
     assert_true(sim_peer_is_closed(p));
-    assert_false(world_is_listening(w, port->data));
+    assert_false(world_is_listening(w, port->generation));
     expect_state(w, SESSION_PROBING, GUEST_NONE);
     expect_reason(w, "GuestFound", COND_FALSE, "WrongPhrase");
     assert_int_equal(world_view(w).mismatches, 1);
@@ -224,65 +226,150 @@ static void dial_that_hangs_is_bounded_and_tried_again(void **state)
     expect_state(w, SESSION_HANDSHAKE, GUEST_A);
 }
 
-/* ---- the data port ------------------------------------------------------------------------ */
+/* ---- the host switch ---------------------------------------------------------------------- */
+
+static void ready_waits_for_the_switch(void **state)
+{
+    struct world *w = *state;
+
+    w->switch_says = ST_QUEUED;
+    guest_listens(w, &A);
+    sim_run(w->sim);
+    guest_answers_probe(w, &A);
+    expect_state(w, SESSION_HANDSHAKE, GUEST_A);
+    expect_reason(w, "LinkUp", COND_FALSE, "SwitchStarting");
+    assert_null(world_accepted(w, A.handshake));
+    sim_advance_ms(w->sim, 200);
+    world_switch_says(w, GUEST_A, ST_OK, "");
+    expect_reason(w, "LinkUp", COND_FALSE, "Handshaking");
+    guest_takes_ready(w, &A);
+    guest_dials_data(w, &A);
+    expect_state(w, SESSION_LINKED, GUEST_A);
+}
+
+static void switch_that_never_says_a_word_is_not_waited_for_for_ever(void **state)
+{
+    struct world *w = *state;
+
+    w->switch_says = ST_QUEUED;
+    guest_listens(w, &A);
+    sim_run(w->sim);
+    guest_answers_probe(w, &A);
+    sim_advance_ms(w->sim, 1000);
+    assert_non_null(world_accepted(w, A.handshake)); /* probing goes on, and hears nothing */
+    sim_advance_ms(w->sim, 9000);
+    expect_state(w, SESSION_PROBING, GUEST_NONE);
+    expect_reason(w, "LinkUp", COND_FALSE, "ListenFailed");
+    assert_true(w->wanted[GUEST_A]);
+    sim_advance_ms(w->sim, 10000); /* nor does the guest answer any more */
+    assert_false(w->wanted[GUEST_A]);
+}
 
 static void taken_data_port_is_named_and_ready_not_sent(void **state)
 {
     struct world *w = *state;
 
+    w->switch_says = ST_EXISTS;
     guest_listens(w, &A);
     sim_run(w->sim);
-    sim_next_listen_fails(w->sim, ST_EXISTS);
     guest_answers_probe(w, &A);
     expect_state(w, SESSION_PROBING, GUEST_NONE);
     expect_reason(w, "GuestFound", COND_TRUE, "SignatureMatched");
     expect_reason(w, "LinkUp", COND_FALSE, "DataPortTaken");
     assert_null(world_accepted(w, A.handshake));
-    sim_advance_ms(w->sim, 5000);
+    sim_advance_ms(w->sim, 4999); /* nothing to hurry for */
+    assert_null(world_accepted(w, A.handshake));
+    world_switch_says(w, GUEST_A, ST_OK, ""); /* but now there is */
     guest_answers_probe(w, &A);
     guest_takes_ready(w, &A);
     guest_dials_data(w, &A);
     expect_state(w, SESSION_LINKED, GUEST_A);
 }
 
-static void data_port_that_cannot_be_opened_is_named(void **state)
+static void switch_that_cannot_listen_is_named(void **state)
 {
     struct world *w = *state;
 
+    w->switch_says = ST_CLOSED;
     guest_listens(w, &A);
     sim_run(w->sim);
-    sim_next_listen_fails(w->sim, ST_DENIED);
     guest_answers_probe(w, &A);
     expect_reason(w, "LinkUp", COND_FALSE, "ListenFailed");
 }
 
-/* Plain AF_VSOCK: one port for all guests, so the peer's CID decides. */
-static void data_link_from_another_machine_is_closed(void **state)
+static void host_without_a_switch_says_so_and_sends_no_ready(void **state)
 {
     struct world *w = *state;
-    const struct peer stranger = sim_vsock_peer(4), ours = sim_vsock_peer(3);
-    struct peer nobody = sim_vsock_peer(3);
-    struct sim_peer *p;
-    struct addr at;
 
-    nobody.has_cid = false;
-    w->vm.addr = (struct addr){ .kind = ADDR_VSOCK, .cid = 3, .port = ADDR_PORT_NONE, .fd = -1 };
-    world_new_session(w, &world_ops);
+    w->switch_says = ST_UNSUPPORTED;
+    guest_listens(w, &B);
+    sim_run(w->sim);
+    guest_answers_probe(w, &B);
+    expect_reason(w, "LinkUp", COND_UNKNOWN, "NetworkDisabled");
+    assert_null(world_accepted(w, B.handshake));
+}
+
+static void switch_that_dies_under_ready_cuts_it_off(void **state)
+{
+    struct world *w = *state;
+    struct sim_peer *ready;
+
+    guest_listens(w, &A);
+    sim_run(w->sim);
+    guest_answers_probe(w, &A);
+    ready = world_accepted(w, A.handshake);
+    assert_non_null(ready);
+    world_switch_says(w, GUEST_A, ST_CLOSED, "it was killed");
+    assert_true(sim_peer_is_closed(ready));
+    expect_state(w, SESSION_PROBING, GUEST_NONE);
+    expect_reason(w, "LinkUp", COND_FALSE, "ListenFailed");
+    world_switch_says(w, GUEST_A, ST_OK, "");
+    guest_answers_probe(w, &A);
+    guest_takes_ready(w, &A);
+}
+
+static void switch_that_dies_while_the_guest_dials_is_a_fresh_start(void **state)
+{
+    struct world *w = *state;
+
     guest_listens(w, &A);
     sim_run(w->sim);
     guest_answers_probe(w, &A);
     guest_takes_ready(w, &A);
-    at = world_data_port(w, A.data);
-    p = sim_connect(w->sim, &at, &stranger);
+    world_switch_says(w, GUEST_A, ST_CLOSED, "it was killed");
+    expect_state(w, SESSION_PROBING, GUEST_NONE);
+    guest_listens(w, &A); /* it found nobody, and starts again */
+    world_switch_says(w, GUEST_A, ST_OK, "");
+    guest_answers_probe(w, &A);
+    guest_takes_ready(w, &A);
+    guest_dials_data(w, &A);
+    expect_state(w, SESSION_LINKED, GUEST_A);
+}
+
+/* What the network service tells when a worker is killed: the link, then the listener. */
+static void switch_that_dies_under_a_link_is_followed_by_a_new_one(void **state)
+{
+    struct world *w = *state;
+
+    guest_links(w, &A);
+    sim_advance_ms(w->sim, 5000);
+    guest_session_on_link_end(w->s, GUEST_A, ST_CLOSED);
+    world_switch_says(w, GUEST_A, ST_CLOSED, "it was killed");
+    expect_reason(w, "LinkUp", COND_FALSE, "LinkLost");
+    world_switch_says(w, GUEST_A, ST_OK, "");
+    guest_links(w, &A);
+    expect_state(w, SESSION_LINKED, GUEST_A);
+}
+
+static void answer_to_a_question_that_was_taken_back_is_nothing(void **state)
+{
+    struct world *w = *state;
+
+    guest_session_link_ready(w->s, GUEST_A, ST_OK, "");
+    guest_session_link_ready(w->s, GUEST_V2, ST_EXISTS, "x");
     sim_run(w->sim);
-    assert_true(sim_peer_is_closed(p));
-    p = sim_connect(w->sim, &at, &nobody);
-    sim_run(w->sim);
-    assert_true(sim_peer_is_closed(p));
-    assert_int_equal(w->link_count, 0);
-    sim_connect(w->sim, &at, &ours);
-    sim_run(w->sim);
-    assert_int_equal(w->link_count, 1);
+    expect_state(w, SESSION_PROBING, GUEST_NONE);
+    expect_reason(w, "LinkUp", COND_FALSE, "NoGuest");
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
@@ -305,8 +392,14 @@ int main(void)
         T(peer_that_hangs_up_is_named),
         T(dial_that_hangs_is_bounded_and_tried_again),
         T(taken_data_port_is_named_and_ready_not_sent),
-        T(data_port_that_cannot_be_opened_is_named),
-        T(data_link_from_another_machine_is_closed),
+        T(ready_waits_for_the_switch),
+        T(switch_that_never_says_a_word_is_not_waited_for_for_ever),
+        T(switch_that_cannot_listen_is_named),
+        T(host_without_a_switch_says_so_and_sends_no_ready),
+        T(switch_that_dies_under_ready_cuts_it_off),
+        T(switch_that_dies_while_the_guest_dials_is_a_fresh_start),
+        T(switch_that_dies_under_a_link_is_followed_by_a_new_one),
+        T(answer_to_a_question_that_was_taken_back_is_nothing),
     };
 
     log_set_level(LOG_ERROR);

@@ -2,10 +2,12 @@
 #include "unit/vm/session_case.h"
 
 #include "base/util.h"
+#include "ipc/envelope.h"
 #include "port/sim/stream_sim.h"
 #include "support/cmocka_all.h"
 #include "vm/handshake.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static struct sim_dial_answer decide(void *ctx, const struct addr *to)
@@ -36,17 +38,28 @@ static void on_change(void *ctx, struct guest_session *s)
     w->changes++;
 }
 
-void world_on_link(void *ctx, struct guest_session *s, struct stream *link,
-                   enum guest_generation generation)
+void world_on_want(void *ctx, struct guest_session *s, enum guest_generation generation,
+                   uint32_t data_port)
 {
     struct world *w = ctx;
 
-    assert_true(w->link_count < LINKS_MAX);
-    w->link_generation[w->link_count] = generation;
-    w->links[w->link_count++] = link;
+    w->wants++;
+    w->wanted[generation] = true;
+    w->wanted_port[generation] = data_port;
+    if (w->switch_says != ST_QUEUED)
+        guest_session_link_ready(s, generation, w->switch_says, "as told");
 }
 
-const struct session_ops world_ops = { on_change, world_on_link };
+void world_on_release(void *ctx, struct guest_session *s, enum guest_generation generation)
+{
+    struct world *w = ctx;
+
+    assert_true(w->wanted[generation]);
+    w->releases++;
+    w->wanted[generation] = false;
+}
+
+const struct session_ops world_ops = { on_change, world_on_want, world_on_release };
 
 void world_new_session(struct world *w, const struct session_ops *ops)
 {
@@ -70,18 +83,9 @@ void world_begin(struct world *w)
     world_new_session(w, &world_ops);
 }
 
-static void drop_links(struct world *w)
-{
-    for (unsigned i = 0; i < w->link_count; i++) {
-        stream_close(w->links[i]);
-        w->links[i] = NULL;
-    }
-}
-
 void world_end(struct world *w)
 {
     guest_session_free(w->s);
-    drop_links(w);
     sim_advance_ms(w->sim, 1500); /* a channel may take a second to send its last bytes */
     sim_free(w->sim);
 }
@@ -106,14 +110,6 @@ static struct addr guest_port(const struct world *w, uint32_t port)
     return addr_at_port(&w->vm.addr, port);
 }
 
-struct addr world_data_port(const struct world *w, uint32_t port)
-{
-    struct addr at;
-
-    assert_int_equal(addr_guest_to_host(&at, &w->vm.addr, port, NULL), ST_OK);
-    return at;
-}
-
 struct sim_peer *world_accepted(struct world *w, uint32_t port)
 {
     struct addr at = guest_port(w, port);
@@ -121,11 +117,17 @@ struct sim_peer *world_accepted(struct world *w, uint32_t port)
     return sim_take_dialled_to(w->sim, &at);
 }
 
-bool world_is_listening(const struct world *w, uint32_t port)
+void world_switch_says(struct world *w, enum guest_generation generation, enum status st,
+                       const char *why)
 {
-    struct addr at = world_data_port(w, port);
+    w->switch_says = st;
+    guest_session_link_ready(w->s, generation, st, why);
+    sim_run(w->sim);
+}
 
-    return sim_is_listening(w->sim, &at);
+bool world_is_listening(const struct world *w, enum guest_generation generation)
+{
+    return w->wanted[generation] && w->switch_says == ST_OK;
 }
 
 struct session_view world_view(const struct world *w)
@@ -160,8 +162,8 @@ void expect_reason(const struct world *w, const char *type, enum condition_statu
 
 /* ---- what a guest of generation A or B does ---------------------------------------------- */
 
-const struct guest_kind A = { GUEST_A, 6669, 6656, &SIGNATURE_A };
-const struct guest_kind B = { GUEST_B, 6670, 6657, &SIGNATURE_B };
+const struct guest_kind A = { GUEST_A, 6669, &SIGNATURE_A };
+const struct guest_kind B = { GUEST_B, 6670, &SIGNATURE_B };
 
 void guest_listens(struct world *w, const struct guest_kind *k)
 {
@@ -192,21 +194,62 @@ void guest_takes_ready(struct world *w, const struct guest_kind *k)
     world_set_port(w, k->handshake, ST_REFUSED, 0);
 }
 
-struct sim_peer *guest_dials_data(struct world *w, const struct guest_kind *k)
+void guest_dials_data(struct world *w, const struct guest_kind *k)
 {
-    struct addr at = world_data_port(w, k->data);
-    struct sim_peer *p = sim_connect(w->sim, &at, &sim_local_peer);
-
-    assert_non_null(p);
+    assert_true(world_is_listening(w, k->generation));
+    guest_session_on_link_start(w->s, k->generation);
     sim_run(w->sim);
-    return p;
 }
 
-struct sim_peer *guest_links(struct world *w, const struct guest_kind *k)
+void guest_links(struct world *w, const struct guest_kind *k)
 {
     guest_listens(w, k);
     sim_advance_ms(w->sim, 1000);
     guest_answers_probe(w, k);
     guest_takes_ready(w, k);
-    return guest_dials_data(w, k);
+    guest_dials_data(w, k);
+}
+
+/* ---- what a unit of rdlink-agent does ----------------------------------------------------- */
+
+const struct agent_kind BRIDGE = { 6680, RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE };
+const struct agent_kind NET = { 6681, RDLINK__V1__ROLE__ROLE_AGENT_NET };
+
+void agent_sends(struct world *w, struct sim_peer *p, const Rdlink__V1__Envelope *msg)
+{
+    uint8_t *frame;
+    size_t len_bytes;
+
+    assert_int_equal(envelope_pack(msg, &frame, &len_bytes), ST_OK);
+    sim_peer_send(p, frame, len_bytes);
+    free(frame);
+    sim_run(w->sim);
+}
+
+void agent_greets(struct world *w, struct sim_peer *p, const struct agent_kind *k, uint32_t major)
+{
+    Rdlink__V1__HelloAck ack = RDLINK__V1__HELLO_ACK__INIT;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    char version[] = "9.8.7", instance[] = "";
+
+    ack.major = major;
+    ack.role = k->role;
+    ack.pid = 77;
+    ack.version = version;
+    ack.instance = instance;
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_HELLO_ACK;
+    msg.hello_ack = &ack;
+    agent_sends(w, p, &msg);
+}
+
+struct sim_peer *agent_comes(struct world *w, const struct agent_kind *k)
+{
+    struct sim_peer *p;
+
+    world_set_port(w, k->port, ST_OK, 0);
+    sim_advance_ms(w->sim, 1000);
+    p = world_accepted(w, k->port);
+    assert_non_null(p);
+    agent_greets(w, p, k, IPC_MAJOR);
+    return p;
 }

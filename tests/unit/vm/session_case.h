@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * session_case.h - a world of one virtual machine and its session: the test opens and closes the
- * machine's ports, plays its guests, and owns the links. For the tests of vm/guest_session; time is
- * simulated.
+ * machine's ports, plays its guests, and owns the links, that is it plays the host switch. For the
+ * tests of vm/guest_session; time is simulated.
  */
 #ifndef TESTS_UNIT_VM_SESSION_CASE_H
 #define TESTS_UNIT_VM_SESSION_CASE_H
 
+#include "ipc/channel.h"
 #include "port/sim/loop_sim.h"
 #include "vm/guest_session.h"
 #include "vm/vm_source.h"
@@ -16,7 +17,7 @@
 struct signature;
 struct sim_peer;
 
-enum { PORTS_MAX = 4, LINKS_MAX = 8 };
+enum { PORTS_MAX = 5 };
 
 /* A port of the machine: how a dial there ends. Anything not listed refuses. */
 struct port_rule {
@@ -30,18 +31,22 @@ struct world {
     struct vm_info vm;
     struct port_rule ports[PORTS_MAX];
     unsigned port_count;
-    struct stream *links[LINKS_MAX]; /* in order of arrival; the test plays their owner */
-    enum guest_generation link_generation[LINKS_MAX];
-    unsigned link_count;
+    /* The host switch: what it says when it is asked for a link (ST_QUEUED: nothing yet), and who
+     * is asked for at the moment. */
+    enum status switch_says;
+    bool wanted[GUEST_GENERATION_COUNT];
+    uint32_t wanted_port[GUEST_GENERATION_COUNT];
+    unsigned wants, releases;
     unsigned changes;
 };
 
 /* ---- the world -------------------------------------------------------------------------- */
 
-/* Counts changes and keeps links in a struct world. */
+/* Counts changes, and answers at once with w->switch_says. */
 extern const struct session_ops world_ops;
-void world_on_link(void *ctx, struct guest_session *s, struct stream *link,
-                   enum guest_generation generation);
+void world_on_want(void *ctx, struct guest_session *s, enum guest_generation generation,
+                   uint32_t data_port);
+void world_on_release(void *ctx, struct guest_session *s, enum guest_generation generation);
 
 /* A machine all of whose ports refuse, and its session. */
 void world_begin(struct world *w);
@@ -57,9 +62,11 @@ void world_new_session(struct world *w, const struct session_ops *ops);
 void world_set_port(struct world *w, uint32_t port, enum status st, uint64_t delay_ms);
 /* The far end of the next dial to a port of the guest; NULL when there was none. */
 struct sim_peer *world_accepted(struct world *w, uint32_t port);
-/* Where a guest dials to reach @port of the host. */
-struct addr world_data_port(const struct world *w, uint32_t port);
-bool world_is_listening(const struct world *w, uint32_t port);
+/* The switch changes its mind, or says at last what it has to say. */
+void world_switch_says(struct world *w, enum guest_generation generation, enum status st,
+                       const char *why);
+/* A guest would find somebody of ours at the data port. */
+bool world_is_listening(const struct world *w, enum guest_generation generation);
 
 struct session_view world_view(const struct world *w);
 void expect_state(const struct world *w, enum session_state state, enum guest_generation g);
@@ -70,7 +77,7 @@ void expect_reason(const struct world *w, const char *type, enum condition_statu
 
 struct guest_kind {
     enum guest_generation generation;
-    uint32_t handshake, data;
+    uint32_t handshake;
     const struct signature *signature;
 };
 
@@ -82,9 +89,23 @@ void guest_listens(struct world *w, const struct guest_kind *k);
 void guest_answers_probe(struct world *w, const struct guest_kind *k);
 /* It accepts the connection that brings READY, and leaves its loop. */
 void guest_takes_ready(struct world *w, const struct guest_kind *k);
-/* Its data link; the session has seen it. */
-struct sim_peer *guest_dials_data(struct world *w, const struct guest_kind *k);
+/* Its data link reaches the switch, which tells. */
+void guest_dials_data(struct world *w, const struct guest_kind *k);
 /* All of this in order, a second from now. */
-struct sim_peer *guest_links(struct world *w, const struct guest_kind *k);
+void guest_links(struct world *w, const struct guest_kind *k);
+
+/* ---- what a unit of rdlink-agent does ----------------------------------------------------- */
+
+struct agent_kind {
+    uint32_t port;
+    Rdlink__V1__Role role;
+};
+
+extern const struct agent_kind BRIDGE, NET;
+
+/* It starts, and answers the greeting that is there a second from now. */
+struct sim_peer *agent_comes(struct world *w, const struct agent_kind *k);
+void agent_greets(struct world *w, struct sim_peer *p, const struct agent_kind *k, uint32_t major);
+void agent_sends(struct world *w, struct sim_peer *p, const Rdlink__V1__Envelope *msg);
 
 #endif

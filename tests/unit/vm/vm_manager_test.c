@@ -12,15 +12,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HANDSHAKE_A = 6669, DATA_A = 6656, LINKS_MAX = 8 };
+enum { HANDSHAKE_A = 6669, DATA_A = 6656 };
 
 struct world {
     struct sim *sim;
     struct vm_manager *m;
     struct vm_snapshot snap;
-    struct stream *links[LINKS_MAX];
-    char link_vm[LINKS_MAX][VM_ID_MAX];
-    unsigned link_count;
+    /* The host switch, which listens for whoever asks: for these. */
+    char listening[VM_SNAPSHOT_MAX][VM_ID_MAX];
+    unsigned listening_count, gone;
     unsigned changes;
 };
 
@@ -35,18 +35,49 @@ static void on_change(void *ctx)
     ((struct world *)ctx)->changes++;
 }
 
-static void on_link(void *ctx, const char *vm_id, struct stream *s,
-                    enum guest_generation generation)
+static int listening_for(const struct world *w, const char *vm_id)
+{
+    for (unsigned i = 0; i < w->listening_count; i++)
+        if (!strcmp(w->listening[i], vm_id))
+            return (int)i;
+    return -1;
+}
+
+static void on_want(void *ctx, const char *vm_id, const struct addr *vm,
+                    enum guest_generation generation, uint32_t data_port)
 {
     struct world *w = ctx;
 
-    assert_true(w->link_count < LINKS_MAX);
     assert_int_equal(generation, GUEST_A);
-    snprintf(w->link_vm[w->link_count], VM_ID_MAX, "%s", vm_id);
-    w->links[w->link_count++] = s;
+    assert_int_equal(data_port, DATA_A);
+    assert_int_equal(vm->kind, ADDR_VSOCK_HYBRID);
+    if (listening_for(w, vm_id) < 0)
+        snprintf(w->listening[w->listening_count++], VM_ID_MAX, "%s", vm_id);
+    vm_manager_link_ready(w->m, vm_id, generation, ST_OK, "");
 }
 
-static const struct vm_manager_ops ops = { on_change, on_link };
+static void drop(struct world *w, const char *vm_id)
+{
+    int i = listening_for(w, vm_id);
+
+    if (i >= 0)
+        memmove(w->listening[i], w->listening[--w->listening_count], VM_ID_MAX);
+}
+
+static void on_release(void *ctx, const char *vm_id, enum guest_generation generation)
+{
+    drop(ctx, vm_id);
+}
+
+static void on_gone(void *ctx, const char *vm_id)
+{
+    struct world *w = ctx;
+
+    w->gone++;
+    drop(w, vm_id);
+}
+
+static const struct vm_manager_ops ops = { on_change, on_want, on_release, on_gone };
 
 static int set_up(void **state)
 {
@@ -67,8 +98,6 @@ static int tear_down(void **state)
     struct world *w = *state;
 
     vm_manager_free(w->m);
-    for (unsigned i = 0; i < w->link_count; i++)
-        stream_close(w->links[i]);
     sim_run(w->sim);
     sim_free(w->sim);
     return 0;
@@ -124,15 +153,17 @@ static void answer(struct world *w, struct sim_peer *p)
     sim_run(w->sim);
 }
 
-static struct sim_peer *dial_data(struct world *w, unsigned number)
+/* False: nobody listens for that machine. */
+static bool dial_data(struct world *w, unsigned number)
 {
-    struct addr vm = address_of(number), at;
-    struct sim_peer *p;
+    char id[VM_ID_MAX];
 
-    assert_int_equal(addr_guest_to_host(&at, &vm, DATA_A, NULL), ST_OK);
-    p = sim_connect(w->sim, &at, &sim_local_peer);
+    snprintf(id, sizeof id, "vm%u", number);
+    if (listening_for(w, id) < 0)
+        return false;
+    vm_manager_on_link_start(w->m, id, GUEST_A);
     sim_run(w->sim);
-    return p;
+    return true;
 }
 
 static void machines_come_and_go_with_their_sessions(void **state)
@@ -185,21 +216,20 @@ static void two_machines_are_never_mixed_up(void **state)
     answer(w, accepted(w, 2));
     assert_int_equal(view(w, "vm1").state, SESSION_PROBING);
     assert_int_equal(view(w, "vm2").state, SESSION_HANDSHAKE);
-    assert_null(dial_data(w, 1)); /* no signature, no listener */
+    assert_false(dial_data(w, 1)); /* no signature, no listener */
     answer(w, accepted(w, 1));
     ready1 = accepted(w, 1);
     ready2 = accepted(w, 2);
     assert_string_equal(sim_peer_text(ready1), "READY");
     assert_string_equal(sim_peer_text(ready2), "READY");
     answer(w, ready1);
-    assert_non_null(dial_data(w, 1));
+    assert_true(dial_data(w, 1));
     assert_int_equal(view(w, "vm1").state, SESSION_LINKED);
     assert_int_equal(view(w, "vm2").state, SESSION_HANDSHAKE);
     answer(w, ready2);
-    assert_non_null(dial_data(w, 2));
-    assert_int_equal(w->link_count, 2);
-    assert_string_equal(w->link_vm[0], "vm1");
-    assert_string_equal(w->link_vm[1], "vm2");
+    assert_true(dial_data(w, 2));
+    assert_int_equal(view(w, "vm1").links, 1);
+    assert_int_equal(view(w, "vm2").links, 1);
     vm_manager_on_link_end(w->m, "vm2", GUEST_A, ST_EOF);
     assert_int_equal(view(w, "vm1").state, SESSION_LINKED);
     assert_int_equal(view(w, "vm2").state, SESSION_PROBING);
@@ -217,8 +247,7 @@ static void silent_machines_do_not_delay_a_good_one(void **state)
     answer(w, accepted(w, VM_SNAPSHOT_MAX - 1));
     answer(w, accepted(w, VM_SNAPSHOT_MAX - 1));
     dial_data(w, VM_SNAPSHOT_MAX - 1);
-    assert_int_equal(w->link_count, 1);
-    assert_string_equal(w->link_vm[0], "vm31");
+    assert_int_equal(view(w, "vm31").state, SESSION_LINKED);
     assert_int_equal(sim_now_ms(w->sim), start_ms);
 }
 
@@ -229,13 +258,16 @@ static void machine_that_vanishes_in_the_handshake_leaves_nothing(void **state)
     add_vm(w, 1);
     tell(w);
     answer(w, accepted(w, 1));
-    assert_int_equal(sim_open_listeners(w->sim), 1);
+    assert_int_equal(w->listening_count, 1);
     w->snap.count = 0;
     tell(w);
     assert_int_equal(vm_manager_count(w->m), 0);
-    assert_int_equal(sim_open_listeners(w->sim), 0);
+    assert_int_equal(w->gone, 1);
+    assert_int_equal(w->listening_count, 0);
     assert_int_equal(sim_open_streams(w->sim), 0);
     /* the owner of a link may still have something to say about it */
+    vm_manager_link_ready(w->m, "vm1", GUEST_A, ST_OK, "");
+    vm_manager_on_link_start(w->m, "vm1", GUEST_A);
     vm_manager_on_link_end(w->m, "vm1", GUEST_A, ST_RESET);
     vm_manager_on_link_activity(w->m, "vm1", GUEST_A);
 }
@@ -251,7 +283,7 @@ static void probe_now_reaches_every_machine(void **state)
     before = sim_dial_count(w->sim);
     vm_manager_probe_now(w->m);
     sim_run(w->sim);
-    assert_int_equal(sim_dial_count(w->sim), before + 6);
+    assert_int_equal(sim_dial_count(w->sim), before + 8);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

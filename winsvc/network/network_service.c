@@ -1,0 +1,801 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* THEORY
+ *
+ * Purpose. A guest whose session wants a data link gets a switch worker: a process that listens at
+ * the guest's data port and is its network. This file keeps the list of those workers, and turns
+ * what the processes do into what the sessions are told.
+ *
+ *     want --> WAITING --room--> SERVING --forget, linger over, stop--> STOPPING --ended--> (gone)
+ *                 ^                                                         |
+ *                 '----------------- wanted again meanwhile ----------------'
+ *
+ * Nobody is told anything from within a call or a worker's callback. Whatever happens only kicks
+ * settle(), which looks at each worker as it is now and tells the difference to what was told
+ * before: readiness (the supervisor's RUNNING, which a worker reaches by its Ready), the link (the
+ * condition LinkUp and the counter of links of its health), frames (the counter rx_frames). So no
+ * order of events matters, and only settle() removes a worker. It runs at least once a second,
+ * because counters alone are no news to anybody.
+ *
+ * A link that replaces another between two reports never shows LinkUp=False; the counter of links
+ * gives it away. Counters begin anew with each process, whose first sign is on_open().
+ *
+ * Forwards that were made at run time arrive as ForwardChange and are kept in a list per worker,
+ * with protocol and local address as the key. A process that takes the place of a dead one gets
+ * them at its greeting. They go with the worker, not with the link.
+ *
+ * Limits. NETWORK_MAX_WORKERS processes; who comes when they are all there makes one end that only
+ * lingers, and waits otherwise. NETWORK_MAX_FORWARDS remembered each (about 130 KiB).
+ *
+ * Static forwards go to every worker: the first has the port, the next one takes over once it is
+ * free (the switch tries again by itself), which is what a restarted distribution needs.
+ */
+#include "network/network_service.h"
+
+#include "base/log.h"
+#include "ipc/peer_text.h"
+#include "port/addr.h"
+#include "port/loop.h"
+#include "status/snapshot.h"
+#include "supervisor/worker_host.h"
+#include "vm/vm_source.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    POLL_MS = 1000,
+    DEFAULT_LINGER_MS = 60000,
+    SLOTS_MAX = VM_SNAPSHOT_MAX * GUEST_GENERATION_COUNT,
+    FORWARD_TEXT_MAX = 64,
+    NAME_MAX_BYTES = 40, /* of a worker: supervisor.h */
+    ARGV_MAX = 24 + 2 * OPTION_LIST_MAX
+};
+
+struct memo { /* of a forward */
+    char protocol[4], local[FORWARD_TEXT_MAX], remote[FORWARD_TEXT_MAX];
+};
+
+enum worker_phase { NET_WAITING, NET_SERVING, NET_STOPPING };
+enum worker_told { TOLD_NOTHING, TOLD_READY, TOLD_NOT_READY };
+
+struct net_worker {
+    struct network_service *service;
+    char vm_id[VM_ID_MAX];
+    enum guest_generation generation;
+    struct addr vm;
+    uint32_t data_port;
+    enum worker_phase phase;
+    bool wanted;
+    bool asked;               /* want() is to be answered, whatever was told before */
+    struct worker_host *host; /* owned; NULL while WAITING */
+    enum status why_waiting;
+    char waiting_text[160];
+    bool is_new;    /* a process has greeted: counters begin anew */
+    bool has_ended; /* the host has stopped */
+    enum worker_told told;
+    enum status told_status;
+    bool is_up; /* on_link_start() was told, on_link_end() not yet */
+    uint64_t links, rx_frames;
+    struct timer linger;
+    struct memo *forwards; /* owned */
+    unsigned forward_count, forward_cap;
+    /* What the worker is started with; the host borrows it. */
+    char name[NAME_MAX_BYTES], link[ADDR_TEXT_MAX + 8], cid[16], mtu[16];
+    char control[ADDR_TEXT_MAX + NAME_MAX_BYTES];
+    char *argv[ARGV_MAX];
+};
+
+struct network_service {
+    struct loop *loop; /* borrowed */
+    const struct network_service_ops *ops;
+    void *ctx;
+    char program[1024], subnet[40], log_level[16], control[ADDR_TEXT_MAX];
+    char *sddl; /* owned; NULL = default */
+    struct option_list forwards;
+    uint32_t mtu, drain_ms, linger_ms;
+    bool no_ip6;
+    struct net_worker *workers[SLOTS_MAX]; /* owned */
+    unsigned count, made;                  /* now; ever */
+    struct timer settle;
+    bool kicked; /* settle() is due */
+    bool stopping, stopped;
+    struct log_limit forwards_log; /* a guest decides how many there are */
+};
+
+static void kick(struct network_service *n)
+{
+    n->kicked = true;
+    timer_start(&n->settle, 0);
+}
+
+static struct net_worker *find(const struct network_service *n, const char *vm_id,
+                               enum guest_generation generation)
+{
+    for (unsigned i = 0; i < n->count; i++)
+        if (n->workers[i]->generation == generation && !strcmp(n->workers[i]->vm_id, vm_id))
+            return n->workers[i];
+    return NULL;
+}
+
+/* ---- forwards made at run time --------------------------------------------------------------- */
+
+static struct memo *find_forward(const struct net_worker *w, const struct memo *key)
+{
+    for (unsigned i = 0; i < w->forward_count; i++)
+        if (!strcmp(w->forwards[i].protocol, key->protocol) &&
+            !strcmp(w->forwards[i].local, key->local))
+            return &w->forwards[i];
+    return NULL;
+}
+
+/* A place at the end of the list; NULL when it is full. */
+static struct memo *add_forward(struct net_worker *w)
+{
+    if (w->forward_count == w->forward_cap) {
+        unsigned cap = w->forward_cap ? 2 * w->forward_cap : 16;
+        struct memo *larger =
+            cap > NETWORK_MAX_FORWARDS ? NULL : realloc(w->forwards, cap * sizeof *w->forwards);
+
+        if (!larger)
+            return NULL;
+        w->forwards = larger;
+        w->forward_cap = cap;
+    }
+    return &w->forwards[w->forward_count++];
+}
+
+static void drop_forwards(struct net_worker *w)
+{
+    free(w->forwards);
+    w->forwards = NULL;
+    w->forward_count = w->forward_cap = 0;
+}
+
+/* False: not what we said, or too long to be remembered. */
+static bool take_texts(struct memo *out, const Rdlink__V1__Forward *f)
+{
+    if (!f || strlen(f->protocol) >= sizeof out->protocol ||
+        strlen(f->local) >= sizeof out->local || strlen(f->remote) >= sizeof out->remote)
+        return false;
+    peer_text_copy(out->protocol, sizeof out->protocol, f->protocol);
+    peer_text_copy(out->local, sizeof out->local, f->local);
+    peer_text_copy(out->remote, sizeof out->remote, f->remote);
+    return true;
+}
+
+static void take_forward_change(struct net_worker *w, const Rdlink__V1__ForwardChange *msg)
+{
+    struct memo fresh, *to;
+
+    if (!take_texts(&fresh, msg->forward)) {
+        log_write_limited(&w->service->forwards_log, LOG_WARN, LOG_NET,
+                          "worker=%s a forward that cannot be remembered", w->name);
+        return;
+    }
+    to = find_forward(w, &fresh);
+    if (msg->removed) {
+        if (to)
+            *to = w->forwards[--w->forward_count];
+        return;
+    }
+    if (!to)
+        to = add_forward(w);
+    if (to)
+        *to = fresh;
+    else
+        log_write_limited(&w->service->forwards_log, LOG_WARN, LOG_NET,
+                          "worker=%s forward %s %s is not remembered: %u are already", w->name,
+                          fresh.protocol, fresh.local, w->forward_count);
+}
+
+static void restore_forwards(struct net_worker *w)
+{
+    for (unsigned i = 0; i < w->forward_count; i++) {
+        Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+        Rdlink__V1__ForwardChange change = RDLINK__V1__FORWARD_CHANGE__INIT;
+        Rdlink__V1__Forward forward = RDLINK__V1__FORWARD__INIT;
+
+        forward.protocol = w->forwards[i].protocol;
+        forward.local = w->forwards[i].local;
+        forward.remote = w->forwards[i].remote;
+        change.forward = &forward;
+        msg.body_case = RDLINK__V1__ENVELOPE__BODY_FORWARD_CHANGE;
+        msg.forward_change = &change;
+        if (worker_host_send(w->host, 0, &msg) != ST_OK)
+            return; /* its end follows, and the next one gets them all */
+    }
+}
+
+/* ---- what a worker does ---------------------------------------------------------------------- */
+
+static void on_open(void *ctx, unsigned index, const struct channel_peer *peer)
+{
+    struct net_worker *w = ctx;
+
+    w->is_new = true;
+    restore_forwards(w);
+    kick(w->service);
+}
+
+static void on_health(void *ctx, unsigned index, const struct health_report *report)
+{
+    struct net_worker *w = ctx;
+
+    kick(w->service);
+    w->service->ops->on_change(w->service->ctx);
+}
+
+static void on_message(void *ctx, unsigned index, const Rdlink__V1__Envelope *msg)
+{
+    if (msg->body_case == RDLINK__V1__ENVELOPE__BODY_FORWARD_CHANGE)
+        take_forward_change(ctx, msg->forward_change);
+}
+
+static void on_worker_change(void *ctx, unsigned index)
+{
+    struct net_worker *w = ctx;
+
+    kick(w->service);
+    w->service->ops->on_change(w->service->ctx);
+}
+
+static void on_worker_stopped(void *ctx)
+{
+    struct net_worker *w = ctx;
+
+    w->has_ended = true; /* the host is freed by settle(): it is calling us */
+    kick(w->service);
+}
+
+static const struct worker_host_ops host_ops = {
+    .on_open = on_open,
+    .on_health = on_health,
+    .on_message = on_message,
+    .on_change = on_worker_change,
+    .on_stopped = on_worker_stopped,
+};
+
+/* ---- starting one ---------------------------------------------------------------------------- */
+
+static const char *protocol_of(enum guest_generation generation)
+{
+    return generation == GUEST_V2 ? "v2" : "stdio";
+}
+
+/* Names are shown, and files are called after them, so they are unique: one that has to be cut gets
+ * a number. */
+static void name_worker(struct net_worker *w, unsigned number)
+{
+    const char *generation = guest_generation_name(w->generation);
+
+    if (snprintf(w->name, sizeof w->name, "switch-%s-%s", w->vm_id, generation) >=
+        (int)sizeof w->name)
+        snprintf(w->name, sizeof w->name, "switch-%.24s~%u-%s", w->vm_id, number, generation);
+}
+
+static void push(struct net_worker *w, unsigned *count, char *arg)
+{
+    ASSERT(*count + 1 < ARRAY_SIZE(w->argv));
+    w->argv[(*count)++] = arg;
+    w->argv[*count] = NULL;
+}
+
+static void push_control(struct net_worker *w, unsigned *count)
+{
+    static char control[] = "--control", sddl[] = "--control-sddl";
+    struct network_service *n = w->service;
+    struct addr at;
+
+    if (!n->control[0])
+        return;
+    snprintf(w->control, sizeof w->control, "%s-%s", n->control, w->name + strlen("switch-"));
+    if (addr_parse(&at, w->control, NULL) != ST_OK) {
+        log_warn(LOG_NET, "worker=%s has no control socket: %s is too long", w->name, w->control);
+        return;
+    }
+    push(w, count, control);
+    push(w, count, w->control);
+    if (n->sddl) {
+        push(w, count, sddl);
+        push(w, count, n->sddl);
+    }
+}
+
+static void build_argv(struct net_worker *w)
+{
+    static char worker[] = "--worker", kind[] = "switch", instance[] = "--instance",
+                link[] = "--link", cid[] = "--peer-cid", subnet[] = "--subnet", mtu[] = "--mtu",
+                no_ip6[] = "--no-ip6", forward[] = "--forward", level[] = "--log-level";
+    struct network_service *n = w->service;
+    unsigned count = 0;
+
+    push(w, &count, n->program);
+    push(w, &count, worker);
+    push(w, &count, kind);
+    push(w, &count, instance);
+    push(w, &count, w->name);
+    push(w, &count, link);
+    push(w, &count, w->link);
+    if (w->vm.kind == ADDR_VSOCK) { /* there the port is open to every machine */
+        snprintf(w->cid, sizeof w->cid, "%" PRIu32, w->vm.cid);
+        push(w, &count, cid);
+        push(w, &count, w->cid);
+    }
+    push(w, &count, subnet);
+    push(w, &count, n->subnet);
+    snprintf(w->mtu, sizeof w->mtu, "%" PRIu32, n->mtu);
+    push(w, &count, mtu);
+    push(w, &count, w->mtu);
+    if (n->no_ip6)
+        push(w, &count, no_ip6);
+    push(w, &count, level);
+    push(w, &count, n->log_level);
+    push_control(w, &count);
+    for (unsigned i = 0; i < n->forwards.count; i++) {
+        push(w, &count, forward);
+        push(w, &count, n->forwards.items[i]);
+    }
+}
+
+static enum status make_link_text(struct net_worker *w, struct errmsg *e)
+{
+    char text[ADDR_TEXT_MAX];
+    struct addr at;
+    enum status st = addr_guest_to_host(&at, &w->vm, w->data_port, e);
+
+    if (st == ST_OK)
+        snprintf(w->link, sizeof w->link, "%s:%s", protocol_of(w->generation),
+                 addr_format(&at, text, sizeof text));
+    return st;
+}
+
+static enum status open_host(struct net_worker *w, struct errmsg *e)
+{
+    struct network_service *n = w->service;
+    const struct worker_host_config config = { .instance = w->name,
+                                               .supervisor = { .drain_ms = n->drain_ms } };
+    struct worker_spec spec = { .name = w->name,
+                                .role = RDLINK__V1__ROLE__ROLE_WORKER_SWITCH,
+                                .file = n->program,
+                                .argv = w->argv,
+                                .inherit_fd = -1 };
+    unsigned index;
+    enum status st = make_link_text(w, e);
+
+    if (st)
+        return st;
+    build_argv(w);
+    st = worker_host_new(&w->host, n->loop, &config, &host_ops, w);
+    if (st == ST_OK)
+        st = worker_host_add(w->host, &spec, &index);
+    if (st != ST_OK) {
+        errmsg_set(e, "worker %s: %s", w->name, status_text(st));
+        worker_host_free(w->host);
+        w->host = NULL;
+    }
+    return st;
+}
+
+static bool only_lingers(const struct net_worker *w)
+{
+    return w->phase == NET_SERVING && !w->wanted && !w->is_up;
+}
+
+static void stop_worker(struct net_worker *w)
+{
+    if (w->phase != NET_SERVING)
+        return;
+    timer_stop(&w->linger);
+    w->phase = NET_STOPPING;
+    worker_host_stop(w->host);
+}
+
+/* True when one more process may be started; otherwise room is made where somebody only lingers. */
+static bool has_room(struct network_service *n)
+{
+    struct net_worker *idle = NULL;
+    unsigned running = 0, ending = 0;
+
+    for (unsigned i = 0; i < n->count; i++) {
+        running += n->workers[i]->host != NULL;
+        ending += n->workers[i]->phase == NET_STOPPING;
+        if (only_lingers(n->workers[i]))
+            idle = n->workers[i];
+    }
+    if (running < NETWORK_MAX_WORKERS)
+        return true;
+    if (idle && !ending)
+        stop_worker(idle);
+    return false;
+}
+
+static void start_worker(struct net_worker *w)
+{
+    struct errmsg e = { "" };
+
+    if (has_room(w->service)) {
+        w->why_waiting = open_host(w, &e);
+    } else {
+        w->why_waiting = ST_FULL;
+        errmsg_set(&e, "%d switches run already", NETWORK_MAX_WORKERS);
+    }
+    snprintf(w->waiting_text, sizeof w->waiting_text, "%.150s", e.text);
+    if (w->why_waiting != ST_OK)
+        return;
+    w->phase = NET_SERVING;
+    log_info(LOG_NET, "vm=%s generation=%s worker=%s link=%s", w->vm_id,
+             guest_generation_name(w->generation), w->name, w->link);
+    worker_host_start(w->host);
+}
+
+static void on_linger_over(void *ctx)
+{
+    struct net_worker *w = ctx;
+
+    log_info(LOG_NET, "worker=%s ends: nobody has wanted its network for %u s", w->name,
+             (unsigned)(w->service->linger_ms / 1000));
+    stop_worker(w);
+}
+
+/* ---- settle: what is told -------------------------------------------------------------------- */
+
+struct answer {
+    bool is_known;
+    enum status st;
+    char text[200];
+};
+
+/* How the last process of @w ended. */
+static void describe_exit(const struct worker_view *v, char *buf, size_t cap)
+{
+    snprintf(buf, cap, "the switch worker is down: %s: %.120s", v->last_exit.reason,
+             v->last_exit.message);
+}
+
+static struct answer answer_of(const struct net_worker *w)
+{
+    struct answer a = { .is_known = true, .st = ST_CLOSED };
+    struct worker_view v;
+
+    if (w->phase == NET_WAITING) {
+        a.st = w->why_waiting;
+        snprintf(a.text, sizeof a.text, "%s", w->waiting_text);
+        return a;
+    }
+    worker_host_view(w->host, 0, &v);
+    if (w->phase == NET_STOPPING) {
+        snprintf(a.text, sizeof a.text, "the switch worker is being ended");
+    } else if (v.state == WORKER_RUNNING) {
+        a.st = ST_OK;
+    } else if (v.last_exit.any && (v.state == WORKER_BACKOFF || w->told == TOLD_READY)) {
+        a.st = !strcmp(v.last_exit.reason, "DataPortTaken") ? ST_EXISTS : ST_CLOSED;
+        describe_exit(&v, a.text, sizeof a.text);
+    } else {
+        a.is_known = false;
+    }
+    return a;
+}
+
+static void tell_answer(struct net_worker *w)
+{
+    struct network_service *n = w->service;
+    struct answer a = answer_of(w);
+
+    if (w->asked) {
+        w->asked = false;
+        w->told = TOLD_NOTHING;
+    }
+    if (!a.is_known || (w->told != TOLD_NOTHING && w->told_status == a.st))
+        return;
+    w->told = a.st == ST_OK ? TOLD_READY : TOLD_NOT_READY;
+    w->told_status = a.st;
+    n->ops->on_ready(n->ctx, w->vm_id, w->generation, a.st, a.text);
+}
+
+static const struct health_component *health_of(const struct net_worker *w)
+{
+    const struct health_report *r = w->host ? worker_host_health(w->host, 0) : NULL;
+
+    return r ? health_find(r, "switch") : NULL;
+}
+
+static uint64_t counter_of(const struct health_component *h, const char *name)
+{
+    for (unsigned i = 0; h && i < h->counter_count; i++)
+        if (!strcmp(h->counters[i].name, name))
+            return h->counters[i].value;
+    return 0;
+}
+
+static void tell_link_end(struct net_worker *w, enum status why)
+{
+    struct network_service *n = w->service;
+
+    if (!w->is_up)
+        return;
+    w->is_up = false;
+    n->ops->on_link_end(n->ctx, w->vm_id, w->generation, why);
+}
+
+static void tell_link(struct net_worker *w)
+{
+    struct network_service *n = w->service;
+    const struct health_component *h = w->phase == NET_SERVING ? health_of(w) : NULL;
+    const struct condition *up = h ? condition_find(&h->conditions, "LinkUp") : NULL;
+    bool is_up = up && up->status == COND_TRUE;
+    uint64_t links = counter_of(h, "links"), rx_frames = counter_of(h, "rx_frames");
+
+    if (w->is_new || !h) {
+        tell_link_end(w, ST_CLOSED);
+        w->is_new = false;
+        w->links = w->rx_frames = 0;
+    }
+    if (links > w->links || (is_up && !w->is_up)) {
+        w->is_up = true;
+        n->ops->on_link_start(n->ctx, w->vm_id, w->generation);
+    } else if (is_up && rx_frames != w->rx_frames) {
+        n->ops->on_link_activity(n->ctx, w->vm_id, w->generation);
+    }
+    if (!is_up)
+        tell_link_end(w, ST_EOF);
+    w->links = links;
+    w->rx_frames = rx_frames;
+}
+
+static void keep_linger(struct net_worker *w)
+{
+    if (!only_lingers(w))
+        timer_stop(&w->linger);
+    else if (!timer_is_running(&w->linger))
+        timer_start(&w->linger, w->service->linger_ms);
+}
+
+static void remove_worker(struct network_service *n, unsigned i)
+{
+    struct net_worker *w = n->workers[i];
+
+    n->count--;
+    memmove(&n->workers[i], &n->workers[i + 1], (n->count - i) * sizeof n->workers[0]);
+    timer_stop(&w->linger);
+    worker_host_free(w->host);
+    drop_forwards(w);
+    free(w);
+}
+
+/* The process has ended as it was told to. */
+static void finish_stop(struct net_worker *w)
+{
+    tell_link_end(w, ST_CLOSED);
+    worker_host_free(w->host);
+    w->host = NULL;
+    w->has_ended = false;
+    w->phase = NET_WAITING;
+    w->why_waiting = ST_OK;
+    drop_forwards(w);
+}
+
+/* False: nothing is left of it, and nobody wants it. */
+static bool settle_worker(struct net_worker *w)
+{
+    if (w->has_ended)
+        finish_stop(w);
+    if (w->phase == NET_WAITING && (!w->wanted || w->service->stopping))
+        return false;
+    if (w->phase == NET_WAITING)
+        start_worker(w);
+    tell_link(w);
+    tell_answer(w);
+    keep_linger(w);
+    return true;
+}
+
+static void on_settle(void *ctx)
+{
+    struct network_service *n = ctx;
+
+    n->kicked = false;
+    for (unsigned i = 0; i < n->count;) /* in the order in which they were wanted */
+        if (settle_worker(n->workers[i]))
+            i++;
+        else
+            remove_worker(n, i);
+    if (n->stopping && n->count == 0 && !n->stopped) {
+        n->stopped = true;
+        n->ops->on_stopped(n->ctx);
+    } else if (!n->kicked && n->count > 0) {
+        timer_start(&n->settle, POLL_MS);
+    }
+}
+
+/* ---- for the owner --------------------------------------------------------------------------- */
+
+enum status network_service_new(struct network_service **out, struct loop *loop,
+                                const struct network_service_config *config,
+                                const struct network_service_ops *ops, void *ctx)
+{
+    struct network_service *n = calloc(1, sizeof *n);
+
+    if (!n)
+        return ST_NOMEM;
+    if (config->sddl && !(n->sddl = strdup(config->sddl))) {
+        free(n);
+        return ST_NOMEM;
+    }
+    n->loop = loop;
+    n->ops = ops;
+    n->ctx = ctx;
+    snprintf(n->program, sizeof n->program, "%s", config->program);
+    snprintf(n->subnet, sizeof n->subnet, "%s", config->subnet);
+    snprintf(n->log_level, sizeof n->log_level, "%s", config->log_level);
+    snprintf(n->control, sizeof n->control, "%s", config->control ? config->control : "");
+    if (config->forwards)
+        n->forwards = *config->forwards;
+    n->mtu = config->mtu;
+    n->no_ip6 = config->no_ip6;
+    n->drain_ms = config->drain_ms;
+    n->linger_ms = config->linger_ms ? config->linger_ms : DEFAULT_LINGER_MS;
+    n->forwards_log.burst = LOG_BURST;
+    timer_init(&n->settle, loop, on_settle, n);
+    *out = n;
+    return ST_OK;
+}
+
+static struct net_worker *add_worker(struct network_service *n, const char *vm_id,
+                                     enum guest_generation generation)
+{
+    struct net_worker *w = n->count < SLOTS_MAX ? calloc(1, sizeof *w) : NULL;
+
+    if (!w) {
+        log_error(LOG_NET, "vm=%s generation=%s gets no switch: %s", vm_id,
+                  guest_generation_name(generation),
+                  status_text(n->count < SLOTS_MAX ? ST_NOMEM : ST_FULL));
+        return NULL;
+    }
+    w->service = n;
+    w->generation = generation;
+    snprintf(w->vm_id, sizeof w->vm_id, "%s", vm_id);
+    name_worker(w, n->made++);
+    timer_init(&w->linger, n->loop, on_linger_over, w);
+    n->workers[n->count++] = w;
+    return w;
+}
+
+void network_service_want(struct network_service *n, const char *vm_id, const struct addr *vm,
+                          enum guest_generation generation, uint32_t data_port)
+{
+    struct net_worker *w = find(n, vm_id, generation);
+
+    if (n->stopping || (!w && !(w = add_worker(n, vm_id, generation))))
+        return; /* the session asks again */
+    if (w->phase == NET_SERVING && (!addr_equal(&w->vm, vm) || w->data_port != data_port))
+        stop_worker(w); /* settle() starts it anew, at the other address */
+    w->vm = *vm;
+    w->data_port = data_port;
+    w->wanted = w->asked = true;
+    kick(n);
+}
+
+void network_service_release(struct network_service *n, const char *vm_id,
+                             enum guest_generation generation)
+{
+    struct net_worker *w = find(n, vm_id, generation);
+
+    if (!w)
+        return;
+    w->wanted = false;
+    kick(n);
+}
+
+void network_service_forget(struct network_service *n, const char *vm_id)
+{
+    for (unsigned i = 0; i < n->count; i++) {
+        struct net_worker *w = n->workers[i];
+
+        if (strcmp(w->vm_id, vm_id) != 0)
+            continue;
+        w->wanted = false;
+        drop_forwards(w);
+        stop_worker(w);
+    }
+    kick(n);
+}
+
+void network_service_stop(struct network_service *n)
+{
+    n->stopping = true;
+    for (unsigned i = 0; i < n->count; i++)
+        stop_worker(n->workers[i]);
+    kick(n);
+}
+
+void network_service_kill(struct network_service *n)
+{
+    for (unsigned i = 0; i < n->count; i++)
+        if (n->workers[i]->host && !n->workers[i]->has_ended)
+            worker_host_kill_all(n->workers[i]->host);
+}
+
+void network_service_free(struct network_service *n)
+{
+    if (!n)
+        return;
+    timer_stop(&n->settle);
+    while (n->count > 0)
+        remove_worker(n, n->count - 1);
+    free(n->sddl);
+    free(n);
+}
+
+/* ---- what a reader sees ---------------------------------------------------------------------- */
+
+void network_service_fill(const struct network_service *n, struct snapshot *out,
+                          const struct snapshot_clock *clock)
+{
+    for (unsigned i = 0; i < n->count; i++) {
+        const struct net_worker *w = n->workers[i];
+        struct snapshot_component *to;
+        struct worker_view v;
+
+        if (!w->host)
+            continue;
+        worker_host_view(w->host, 0, &v);
+        to = snapshot_add_worker(out, &v, clock);
+        if (!to)
+            continue;
+        to->is_network = true;
+        snapshot_component_health(to, health_of(w));
+    }
+}
+
+static void set_condition(struct condition *out, const char *type, enum condition_status status,
+                          const char *reason, const char *text)
+{
+    *out = (struct condition){ .status = status };
+    snprintf(out->type, sizeof out->type, "%s", type);
+    snprintf(out->reason, sizeof out->reason, "%s", reason);
+    snprintf(out->message, sizeof out->message, "%s", text);
+}
+
+static void judge(const struct net_worker *w, struct condition *out)
+{
+    static const char type[] = "NetworkReady";
+    const struct health_component *h = health_of(w);
+    const struct condition *said = h ? condition_find(&h->conditions, type) : NULL;
+    struct worker_view v;
+    char text[200];
+
+    if (w->phase == NET_WAITING) {
+        set_condition(out, type, COND_FALSE, "SwitchDown", w->waiting_text);
+        return;
+    }
+    worker_host_view(w->host, 0, &v);
+    if (v.state == WORKER_RUNNING && said) {
+        *out = *said;
+    } else if (v.state != WORKER_RUNNING && v.last_exit.any) {
+        describe_exit(&v, text, sizeof text);
+        set_condition(out, type, COND_FALSE, "SwitchDown", text);
+    } else {
+        set_condition(out, type, COND_FALSE, "SwitchStarting",
+                      "the host switch is being started for the guest");
+    }
+}
+
+bool network_service_condition(const struct network_service *n, const char *vm_id,
+                               struct condition *out)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < n->count; i++) {
+        struct condition c;
+
+        if (strcmp(n->workers[i]->vm_id, vm_id) != 0)
+            continue;
+        judge(n->workers[i], &c);
+        if (!any || c.status == COND_TRUE)
+            *out = c;
+        any = true;
+    }
+    return any;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * net_lane.h - our own agent's network unit in one virtual machine: its control channel (vsock port
+ * 6681), and the offer of a data link over it.
+ *
+ *     channel open -> want_link -> it is listened for -> NetworkOffer{data_port}
+ *                                  ... not any more   -> NetworkOffer{0, why}
+ *     channel ends -> release_link; a link that exists goes on
+ *
+ * The agent dials, and dials again, by itself: there is nothing to wait for here. Embedded in a
+ * guest session, which owns it. Runs on: the controller's loop.
+ */
+#ifndef WINSVC_VM_NET_LANE_H
+#define WINSVC_VM_NET_LANE_H
+
+#include "vm/agent_lane.h"
+#include "vm/rancher_lane.h"
+
+struct net_lane {
+    struct agent_lane agent;
+    const struct rancher_lane_ops *ops; /* the generation in them is always GUEST_V2 */
+    void *ctx;
+    uint32_t data_port, mtu;
+    struct lane_link link;
+    bool asking; /* within want_link() */
+    enum lane_trouble trouble;
+    char trouble_text[160];
+};
+
+/* @config is the channel's. */
+void net_lane_init(struct net_lane *l, struct loop *loop, const struct agent_lane_config *config,
+                   const struct rancher_lane_ops *ops, void *ctx);
+/* The four things that the owner of the data link tells. */
+void net_lane_link_ready(struct net_lane *l, enum status st, const char *why);
+void net_lane_link_started(struct net_lane *l);
+void net_lane_link_active(struct net_lane *l);
+void net_lane_link_ended(struct net_lane *l, enum status why);
+void net_lane_fini(struct net_lane *l);
+
+#endif
