@@ -52,6 +52,9 @@ struct switch_limits {
     uint64_t total_buffer_bytes; /* 192 MiB: windows close */
 };
 
+/* "tcp_flows=100": one of the members by its name. ST_INVAL says why. */
+enum status switch_limits_set(struct switch_limits *l, const char *text, struct errmsg *e);
+
 struct switch_static_lease {
     struct mac mac;
     struct ip_addr ip;

@@ -51,6 +51,13 @@ static enum status check_subnet(const char *value, struct errmsg *e)
     return ST_INVAL;
 }
 
+static enum status check_limit(const char *value, struct errmsg *e)
+{
+    struct switch_limits unused = { 0 };
+
+    return switch_limits_set(&unused, value, e);
+}
+
 /* ---- table ------------------------------------------------------------------------------- */
 
 /* The last WORKER_ONLY of them are no options of `rdlinkd switch`. */
@@ -68,6 +75,8 @@ static const struct option table[] = {
     { "no-ip6", OPTION_FLAG, AT(no_ip6), NULL, 0, 0, NULL, NULL, "IPv4 only" },
     { "forward", OPTION_LIST, AT(forwards), NULL, 0, 0, NULL, "[udp:]HOST:PORT=GUEST:PORT",
       "a port of this host that leads into the guest; may be repeated" },
+    { "limit", OPTION_LIST, AT(limits), NULL, 0, 0, check_limit, "NAME=N",
+      "bound of a table, such as tcp_flows=10000; may be repeated" },
     { "peer-cid", OPTION_UINT, AT(peer_cid), "0", 0, 0, NULL, "N",
       "vsock: close links of any other guest; 0 takes all" },
     { "control", OPTION_STRING, AT(control), "", 0, 0, check_addr, "ADDR",
@@ -140,6 +149,12 @@ enum status switch_options_config(const struct switch_options *o, struct switch_
     memset(out, 0, sizeof *out);
     out->mtu = o->mtu;
     out->ip6 = !o->no_ip6;
+    for (unsigned i = 0; i < o->limits.count; i++) {
+        enum status st = switch_limits_set(&out->limits, o->limits.items[i], e);
+
+        if (st)
+            return st;
+    }
     if (parse_subnet(o->subnet, &out->net, &out->prefix_bits) != ST_OK)
         return check_subnet(o->subnet, e);
     return switch_config_finish(out, e);

@@ -23,6 +23,7 @@ struct switch_options {
     bool no_ip6;
     bool dial;
     struct option_list forwards;
+    struct option_list limits;
 };
 
 /* @argv begins with the first option. ST_INVAL says which word is wrong. */

@@ -44,6 +44,8 @@ static void what_is_given_counts(void **state)
                                          "--dial",
                                          "--forward=127.0.0.1:80=10.9.8.2:80",
                                          "--forward=udp:127.0.0.1:53=10.9.8.2:53",
+                                         "--limit=tcp_flows=12000",
+                                         "--limit=total_buffer_bytes=1000000",
                                          NULL };
     static struct switch_options o;
     static struct switch_config c;
@@ -64,6 +66,9 @@ static void what_is_given_counts(void **state)
     assert_true(o.dial);
     assert_int_equal(o.forwards.count, 2);
     assert_string_equal(o.forwards.items[1], "udp:127.0.0.1:53=10.9.8.2:53");
+    assert_int_equal(c.limits.tcp_flows, 12000);
+    assert_int_equal(c.limits.total_buffer_bytes, 1000000);
+    assert_int_equal(c.limits.udp_flows, 2048);
 }
 
 static const struct {
@@ -85,6 +90,12 @@ static const struct {
     { "length and more", { "--link", "qemu:unix:/x", "--subnet", "10.0.0.0/24x" }, "10.0.0.0/24x" },
     { "IPv6 network", { "--link", "qemu:unix:/x", "--subnet", "fd00::/24" }, "fd00::/24" },
     { "MTU that is too small", { "--link", "qemu:unix:/x", "--mtu", "575" }, "mtu" },
+    { "limit without a number", { "--limit", "tcp_flows" }, "NAME=N" },
+    { "limit of nothing", { "--limit", "tcp_flows=0" }, "NAME=N" },
+    { "limit and more", { "--limit", "tcp_flows=1k" }, "NAME=N" },
+    { "limit beyond all numbers", { "--limit", "udp_flows=4294967296000" }, "udp_flows" },
+    { "limit that is too large", { "--limit", "tcp_flows=12001" }, "12001 is more than 12000" },
+    { "limit that does not exist", { "--limit", "tcp=5" }, "no limit of that name" },
     { "word that is no option", { "--link", "qemu:unix:/x", "now" }, "'now'" },
     { "unknown level", { "--link", "qemu:unix:/x", "--log-level", "loud" }, "loud" },
 };
