@@ -90,7 +90,7 @@ static void carry_turn(struct tap_bridge *b)
     for (unsigned i = 0; i < TURN_FRAMES && st == ST_OK; i++)
         st = frame_link_is_writable(b->link) ? carry_one(b) : ST_FULL;
     frame_link_flush(b->link);
-    if (st == ST_FULL && !frame_link_is_writable(b->link))
+    if (!frame_link_is_writable(b->link))
         pause_tap(b, true);
 }
 
