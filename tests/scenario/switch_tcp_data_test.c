@@ -123,6 +123,143 @@ static void a_lost_segment_of_the_guest_is_asked_for_by_duplicate_acks(void **st
     tcp_rig_free(r);
 }
 
+static void swallow(void *ctx, struct tcp_guest *g, const struct tcp_header *h, const uint8_t *data,
+                    size_t len_bytes)
+{
+}
+
+/* The guest has everything, its ACKs are lost: the switch has gone back to the first byte then, and
+ * an RST from there would be below the guest's window. */
+static void a_reset_after_a_time_out_is_believed(void **state)
+{
+    struct tcp_rig *r = tcp_rig_new(5, NULL);
+    struct net_sim_peer *host;
+    struct tcp_guest *g = tcp_rig_open(r, 1000, &host);
+    tcp_guest_send_fn *send = g->send;
+
+    g->send = swallow;
+    tcp_rig_host_sends(host, g, 0, 40000);
+    tcp_rig_run_ms(r, 1000);
+    assert_int_equal(g->received, 40000);
+    assert_true(r->sw.count.tcp_retransmits > 0);
+    g->send = send;
+    net_sim_peer_reset(host, ST_RESET);
+    tcp_rig_run_ms(r, 5);
+    assert_int_equal(g->state, TG_RESET);
+    tcp_rig_free(r);
+}
+
+/* tcp_guest aborts if it gets more than its window. */
+static void what_is_sent_again_stays_within_the_window(void **state)
+{
+    struct tcp_rig *r = tcp_rig_new(5, NULL);
+    struct net_sim_peer *host;
+    struct tcp_guest *g = tcp_rig_open(r, 1000, &host);
+
+    g->rcv_edge = g->rcv_nxt + 1000;
+    g->window = 0;
+    g->scaling = false; /* of what it announces: to the byte */
+    tcp_rig_flow(r, g)->guest_scale = 0;
+    tcp_guest_ack(g);
+    tcp_rig_run_ms(r, 2);
+    r->wire.lose = 1000;
+    tcp_rig_host_sends(host, g, 0, 3000);
+    tcp_rig_run_ms(r, 3);
+    r->wire.lose = 0;
+    for (unsigned i = 0; i < 3; i++)
+        tcp_guest_ack(g);
+    tcp_rig_run_ms(r, 5);
+    assert_int_equal(g->received, 1000);
+    g->window = 1 << 20;
+    tcp_rig_run_ms(r, 61000);
+    assert_int_equal(g->received, 3000);
+    tcp_rig_free(r);
+}
+
+/* The FIN has a sequence number, so it needs a window as a byte does. */
+static void a_fin_waits_for_a_window(void **state)
+{
+    struct tcp_rig *r = tcp_rig_new(5, NULL);
+    struct net_sim_peer *host;
+    struct tcp_guest *g = tcp_rig_open(r, 1000, &host);
+    unsigned sent;
+
+    g->rcv_edge = g->rcv_nxt;
+    g->window = 0;
+    tcp_guest_ack(g);
+    tcp_rig_run_ms(r, 2);
+    sent = r->sw.count.tcp_retransmits;
+    net_sim_peer_end(host);
+    tcp_rig_run_ms(r, 200000);
+    assert_false(g->got_fin);
+    assert_int_equal(r->sw.count.tcp_retransmits, sent);
+    g->window = 1000;
+    tcp_guest_ack(g);
+    tcp_rig_run_ms(r, 3);
+    assert_true(g->got_fin);
+    tcp_rig_free(r);
+}
+
+/* RFC 9293 3.8.6: a sender is robust against a window that shrinks. */
+static void a_window_that_is_taken_back_is_asked_for(void **state)
+{
+    struct tcp_rig *r = tcp_rig_new(5, NULL);
+    struct net_sim_peer *host;
+    struct tcp_guest *g = tcp_rig_open(r, 1000, &host);
+    uint32_t edge = g->rcv_edge;
+    unsigned heard;
+
+    r->wire.lose = 1000;
+    tcp_rig_host_sends(host, g, 0, 30000);
+    tcp_rig_run_ms(r, 3);
+    r->wire.lose = 0;
+    g->rcv_edge = g->rcv_nxt;
+    g->window = 0;
+    tcp_guest_ack(g);
+    heard = g->segments_in;
+    tcp_rig_run_ms(r, 150000); /* longer than a silent guest is waited for */
+    assert_in_range(g->segments_in - heard, 4, 20);
+    assert_int_equal(tcp_rig_census(r).tcp_flows, 1);
+    g->rcv_edge = edge;
+    g->window = 1 << 20;
+    tcp_rig_run_ms(r, 61000); /* told in answer to the next probe */
+    assert_int_equal(g->received, 30000);
+    tcp_rig_free(r);
+}
+
+/* Whatever else the flow waits for meanwhile, here the ACK of a window's news. */
+static void a_socket_without_memory_is_asked_again(void **state)
+{
+    struct switch_limits limits = tcp_rig_tight;
+    struct tcp_rig *r;
+    struct net_sim_peer *host, *hoarder_host;
+    struct tcp_guest *g, *hoarder;
+
+    limits.total_buffer_bytes = limits.flow_buffer_bytes = 16384;
+    r = tcp_rig_new(5, &limits);
+    hoarder = tcp_rig_open(r, 1000, &hoarder_host);
+    g = tcp_rig_open(r, 1001, &host);
+    net_sim_peer_set_room(hoarder_host, 0);
+    hoarder->to_send = 4000;
+    tcp_rig_run_ms(r, 3);
+    assert_int_equal(tcp_rig_census(r).buffer_bytes, 16384);
+    tcp_rig_host_sends(host, g, 0, 3000);
+    tcp_rig_run_ms(r, 3);
+    g->to_send = 10; /* goes through, and its flow's timer is set anew */
+    g->window = 100000;
+    g->rcv_edge = g->rcv_nxt;
+    tcp_guest_ack(g);
+    tcp_rig_run_ms(r, 5);
+    g->window = 200000;
+    tcp_guest_ack(g);
+    tcp_rig_run_ms(r, 200);
+    assert_int_equal(g->received, 0);
+    net_sim_peer_set_room(hoarder_host, SIZE_MAX);
+    tcp_rig_run_ms(r, 100);
+    assert_int_equal(g->received, 3000);
+    tcp_rig_free(r);
+}
+
 static void a_silent_guest_is_given_up_after_a_while(void **state)
 {
     struct tcp_rig *r = tcp_rig_new(5, NULL);
@@ -523,6 +660,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(with_offload_a_super_segment_goes_out_and_without_it_does_not),
         cmocka_unit_test(one_lost_segment_comes_again_without_a_time_out),
         cmocka_unit_test(a_lost_segment_of_the_guest_is_asked_for_by_duplicate_acks),
+        cmocka_unit_test(a_reset_after_a_time_out_is_believed),
+        cmocka_unit_test(what_is_sent_again_stays_within_the_window),
+        cmocka_unit_test(a_fin_waits_for_a_window),
+        cmocka_unit_test(a_window_that_is_taken_back_is_asked_for),
+        cmocka_unit_test(a_socket_without_memory_is_asked_again),
         cmocka_unit_test(a_silent_guest_is_given_up_after_a_while),
         cmocka_unit_test(an_idle_flow_is_probed_after_two_hours_and_dropped_when_dead),
         cmocka_unit_test(the_flow_table_refuses_when_full_but_for_time_wait),

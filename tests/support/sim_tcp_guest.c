@@ -84,7 +84,14 @@ void tcp_guest_connect(struct tcp_guest *g, uint32_t iss, uint64_t now_ms)
     g->iss = g->snd_una = g->snd_nxt = g->snd_max = iss;
     g->state = TG_SYN_SENT;
     g->rto_due_ms = now_ms + 1000;
+    g->syns_sent = 1;
     emit(g, iss, TCP_SYN, NULL, 0);
+}
+
+void tcp_guest_probe(struct tcp_guest *g)
+{
+    g->probes_sent++;
+    emit(g, g->snd_una - 1, TCP_ACK, NULL, 0);
 }
 
 /* ---- sending ---------------------------------------------------------------------------- */
@@ -100,14 +107,18 @@ static bool send_one(struct tcp_guest *g, uint32_t seq)
     uint64_t at = stream_offset(g, seq);
     uint64_t left = g->to_send > at ? g->to_send - at : 0;
     uint32_t room = lt(seq, g->snd_edge) ? g->snd_edge - seq : 0;
-    size_t n = (size_t)MIN(left, MIN(room, MIN(g->segment, g->peer_mss)));
+    size_t most = g->gso ? g->segment : MIN(g->segment, g->peer_mss);
+    size_t n = (size_t)MIN(left, MIN(room, most));
     bool fin = g->ends && at + n == g->to_send && room > n && !g->fin_acked;
 
     if (n == 0 && !fin)
         return false;
     if (at > g->to_send)
         return false;
-    tcp_guest_fill(data, g->id * 2 + 1, at, n);
+    if (g->text)
+        memcpy(data, g->text + at, n);
+    else
+        tcp_guest_fill(data, g->id * 2 + 1, at, n);
     if (lt(seq, g->snd_max))
         g->retransmits++;
     emit(g, seq, (uint8_t)(TCP_ACK | (fin ? TCP_FIN : 0)), data, n);
@@ -119,29 +130,55 @@ static bool send_one(struct tcp_guest *g, uint32_t seq)
     return true;
 }
 
-void tcp_guest_run(struct tcp_guest *g, uint64_t now_ms)
+static bool is_opening(const struct tcp_guest *g)
 {
-    bool waits = g->state == TG_SYN_SENT || (g->state == TG_OPEN && g->snd_una != g->snd_max);
+    return g->state == TG_SYN_SENT || g->state == TG_SYN_RCVD;
+}
 
-    if (waits && g->rto_due_ms <= now_ms) {
-        g->rto_ms = MIN(g->rto_ms * 2, RTO_MAX_MS);
-        g->rto_due_ms = now_ms + g->rto_ms;
-        if (g->state == TG_SYN_SENT) {
-            emit(g, g->iss, TCP_SYN, NULL, 0);
-            return;
-        }
+/* Has something to send and no window for it. */
+static bool is_shut_out(const struct tcp_guest *g)
+{
+    bool more = g->to_send > g->acked || (g->ends && !g->fin_acked);
+
+    return g->state == TG_OPEN && g->snd_una == g->snd_max && more && !lt(g->snd_una, g->snd_edge);
+}
+
+static bool is_waiting(const struct tcp_guest *g)
+{
+    return is_opening(g) || (g->state == TG_OPEN && g->snd_una != g->snd_max) || is_shut_out(g);
+}
+
+static void time_out(struct tcp_guest *g, uint64_t now_ms)
+{
+    g->rto_ms = MIN(g->rto_ms * 2, RTO_MAX_MS);
+    g->rto_due_ms = now_ms + g->rto_ms;
+    if (g->state == TG_SYN_SENT) {
+        g->syns_sent++;
+        emit(g, g->iss, TCP_SYN, NULL, 0);
+    } else if (g->state == TG_SYN_RCVD) {
+        emit(g, g->iss, TCP_SYN | TCP_ACK, NULL, 0);
+    } else if (is_shut_out(g)) {
+        tcp_guest_probe(g);
+    } else {
         g->snd_nxt = g->snd_una;
     }
+}
+
+void tcp_guest_run(struct tcp_guest *g, uint64_t now_ms)
+{
+    if (!is_waiting(g) || g->rto_due_ms == 0)
+        g->rto_due_ms = now_ms + g->rto_ms;
+    else if (g->rto_due_ms <= now_ms)
+        time_out(g, now_ms);
     if (g->state != TG_OPEN)
         return;
-    if (!waits)
-        g->rto_due_ms = now_ms + g->rto_ms;
-    if (g->snd_edge == g->snd_una && g->to_send > g->acked && g->rto_due_ms <= now_ms + 1) {
-        emit(g, g->snd_una - 1, TCP_ACK, NULL, 0);
-        g->rto_due_ms = now_ms + g->rto_ms;
-    }
     while (send_one(g, g->snd_nxt))
         continue;
+}
+
+uint64_t tcp_guest_due_ms(const struct tcp_guest *g)
+{
+    return is_waiting(g) ? g->rto_due_ms : UINT64_MAX;
 }
 
 /* ---- receiving -------------------------------------------------------------------------- */
@@ -168,7 +205,9 @@ static void take_ack(struct tcp_guest *g, const struct tcp_header *h, size_t len
     g->dup_acks = 0;
     g->rto_ms = RTO_FIRST_MS;
     g->rto_due_ms = now_ms + g->rto_ms;
-    if (g->acked + acked > g->to_send) {
+    if (g->snd_una == g->iss) {
+        acked--; /* of a SYN */
+    } else if (g->acked + acked > g->to_send) {
         ASSERT(g->ends && g->acked + acked == g->to_send + 1);
         g->fin_acked = true;
         acked--;
@@ -181,7 +220,10 @@ static void take_ack(struct tcp_guest *g, const struct tcp_header *h, size_t len
 
 static void take_new(struct tcp_guest *g, const uint8_t *data, size_t len)
 {
-    tcp_guest_check(data, g->id * 2, g->received, len);
+    if (!g->takes_all)
+        tcp_guest_check(data, g->id * 2, g->received, len);
+    else if (g->on_text)
+        g->on_text(g->ctx, g, data, len);
     g->received += len;
     g->rcv_nxt += (uint32_t)len;
     if (g->early_end != g->early_start && !lt(g->rcv_nxt, g->early_start)) {
@@ -210,11 +252,8 @@ static void take_data(struct tcp_guest *g, const struct tcp_header *h, const uin
 {
     uint32_t seq = h->seq, end = seq + (uint32_t)len;
 
-    if (len == 0 && !(h->flags & TCP_FIN)) {
-        if (lt(seq, g->rcv_nxt))
-            tcp_guest_ack(g); /* a probe */
+    if (len == 0 && !(h->flags & TCP_FIN))
         return;
-    }
     ASSERT(len == 0 || !lt(g->rcv_edge, end));
     if (lt(g->rcv_nxt, seq)) {
         keep_early(g, seq, data, len);
@@ -223,7 +262,7 @@ static void take_data(struct tcp_guest *g, const struct tcp_header *h, const uin
 
         if (len > old)
             take_new(g, data + old, len - old);
-        if ((h->flags & TCP_FIN) && g->rcv_nxt == end) {
+        if ((h->flags & TCP_FIN) && g->rcv_nxt == end && lt(end, g->rcv_edge)) {
             g->rcv_nxt++;
             g->got_fin = true;
         }
@@ -243,43 +282,71 @@ static void establish(struct tcp_guest *g, const struct tcp_header *h, uint64_t 
     g->state = TG_OPEN;
 }
 
+static void listen_input(struct tcp_guest *g, const struct tcp_header *h, uint64_t now_ms)
+{
+    establish(g, h, now_ms);
+    g->state = TG_SYN_RCVD;
+    g->snd_una = g->snd_edge = g->iss;
+    g->snd_nxt = g->snd_max = g->iss + 1;
+    g->rto_due_ms = now_ms + g->rto_ms;
+    emit(g, g->iss, TCP_SYN | TCP_ACK, NULL, 0);
+}
+
 static void syn_input(struct tcp_guest *g, const struct tcp_header *h, uint64_t now_ms)
 {
-    if (g->state == TG_OPEN) {
-        tcp_guest_ack(g); /* ours was lost */
-        return;
-    }
-    if (g->state == TG_LISTEN) {
-        establish(g, h, now_ms);
-        g->snd_una = g->snd_nxt = g->snd_max = g->snd_edge = g->iss;
+    if (g->state == TG_LISTEN && !(h->flags & TCP_ACK)) {
+        listen_input(g, h, now_ms);
+    } else if (g->state == TG_SYN_RCVD && h->seq == g->irs) {
         emit(g, g->iss, TCP_SYN | TCP_ACK, NULL, 0);
-        g->snd_una = g->snd_nxt = g->snd_max = g->snd_edge = g->iss + 1;
-        return;
+    } else if (g->state == TG_OPEN) {
+        tcp_guest_ack(g); /* ours was lost */
+    } else if (g->state == TG_SYN_SENT && (h->flags & TCP_ACK) && h->ack == g->iss + 1) {
+        establish(g, h, now_ms);
+        g->snd_una = g->snd_nxt = g->snd_max = h->ack;
+        g->snd_edge = h->ack + h->window;
+        g->rto_ms = RTO_FIRST_MS;
+        tcp_guest_ack(g);
     }
-    if (g->state != TG_SYN_SENT || h->ack != g->iss + 1)
-        return;
-    establish(g, h, now_ms);
-    g->snd_una = g->snd_nxt = g->snd_max = h->ack;
-    g->snd_edge = h->ack + h->window;
-    g->rto_ms = RTO_FIRST_MS;
-    tcp_guest_ack(g);
+}
+
+static void rst_input(struct tcp_guest *g, const struct tcp_header *h)
+{
+    if (g->state == TG_SYN_SENT) {
+        if ((h->flags & TCP_ACK) && h->ack == g->iss + 1)
+            g->state = TG_RESET;
+    } else if (g->fin_acked && g->got_fin) {
+        return; /* TIME-WAIT: it is over anyway (RFC 1337) */
+    } else if (h->seq == g->rcv_nxt) {
+        g->state = TG_RESET;
+    } else if (lt(g->rcv_nxt, h->seq) && !lt(g->rcv_edge, h->seq)) {
+        tcp_guest_ack(g); /* a challenge */
+    }
 }
 
 void tcp_guest_input(struct tcp_guest *g, const struct tcp_header *h, const uint8_t *data,
                      size_t len_bytes, uint64_t now_ms)
 {
+    uint32_t end = h->seq + (uint32_t)len_bytes + !!(h->flags & TCP_FIN);
+
     g->segments_in++;
+    if (g->state == TG_CLOSED || g->state == TG_RESET)
+        return;
     if (h->flags & TCP_RST) {
-        if (g->state == TG_OPEN || (g->state == TG_SYN_SENT && h->ack == g->iss + 1))
-            g->state = TG_RESET;
+        rst_input(g, h);
         return;
     }
     if (h->flags & TCP_SYN) {
         syn_input(g, h, now_ms);
         return;
     }
+    if (g->state == TG_SYN_RCVD && (h->flags & TCP_ACK) && h->ack == g->iss + 1)
+        g->state = TG_OPEN;
     if (g->state != TG_OPEN)
         return;
+    if (lt(end, g->rcv_nxt) || lt(g->rcv_edge, h->seq)) {
+        tcp_guest_ack(g);
+        return;
+    }
     take_ack(g, h, len_bytes, now_ms);
     take_data(g, h, data, len_bytes);
     tcp_guest_run(g, now_ms);

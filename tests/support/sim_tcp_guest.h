@@ -2,8 +2,10 @@
  * sim_tcp_guest.h - one TCP connection of a guest, small, and strict about what it is told.
  *
  * It sends and expects a known byte at each offset, retransmits, acknowledges, and asserts what no
- * peer may do: acknowledge what was not sent, send beyond a window, change a byte.
- * Segments leave by a function, so a test may lose or reorder them. Pure: time is a parameter.
+ * peer may do: acknowledge what was not sent, send beyond a window, change a byte. As Linux does it
+ * looks at nothing of a segment outside of its window (RFC 9293 3.10.7.4) and believes only an RST
+ * of the exact sequence number (RFC 5961). Segments leave by a function, so a test may lose or
+ * reorder them. Pure: time is a parameter.
  */
 #ifndef TESTS_SUPPORT_SIM_TCP_GUEST_H
 #define TESTS_SUPPORT_SIM_TCP_GUEST_H
@@ -19,7 +21,7 @@ struct tcp_guest;
 typedef void tcp_guest_send_fn(void *ctx, struct tcp_guest *g, const struct tcp_header *h,
                                const uint8_t *data, size_t len_bytes);
 
-enum tcp_guest_state { TG_CLOSED, TG_SYN_SENT, TG_LISTEN, TG_OPEN, TG_RESET };
+enum tcp_guest_state { TG_CLOSED, TG_SYN_SENT, TG_LISTEN, TG_SYN_RCVD, TG_OPEN, TG_RESET };
 
 struct tcp_guest {
     struct ip_endpoint self, remote;
@@ -36,11 +38,15 @@ struct tcp_guest {
     uint64_t to_send; /* length of its stream; grows as the test likes */
     bool ends;        /* a FIN behind it */
     bool keeps_early; /* out-of-order segments (one stretch) are kept */
+    bool gso;         /* segments may be larger than the mss: the link cuts them */
+    const char *text; /* what it sends instead of its known bytes; to_send long */
+    bool takes_all;   /* what it receives is not looked at but by @on_text */
+    void (*on_text)(void *ctx, struct tcp_guest *g, const uint8_t *data, size_t len_bytes);
 
     /* what happened */
     uint64_t acked, received;
     bool fin_acked, got_fin;
-    unsigned retransmits, segments_in, dup_acks_in, acks_in;
+    unsigned retransmits, segments_in, dup_acks_in, acks_in, syns_sent, probes_sent;
 
     uint32_t iss, snd_una, snd_nxt, snd_max, snd_edge;
     uint32_t irs, rcv_nxt, rcv_edge;
@@ -67,6 +73,10 @@ void tcp_guest_input(struct tcp_guest *g, const struct tcp_header *h, const uint
                      size_t len_bytes, uint64_t now_ms);
 /* Sends what may be sent, retransmits what is due. */
 void tcp_guest_run(struct tcp_guest *g, uint64_t now_ms);
+/* When tcp_guest_run() has something to do if nothing else happens; UINT64_MAX = never. */
+uint64_t tcp_guest_due_ms(const struct tcp_guest *g);
+/* A keepalive: a segment below the window, which makes the other side say where it is. */
+void tcp_guest_probe(struct tcp_guest *g);
 void tcp_guest_ack(struct tcp_guest *g);
 void tcp_guest_reset(struct tcp_guest *g);
 

@@ -27,7 +27,7 @@
 
 #include "base/util.h"
 
-enum { MEMORY_RETRY_MS = 50, SHORT_WINDOW_BYTES = 16 * 1024 };
+enum { SHORT_WINDOW_BYTES = 16 * 1024 };
 
 size_t tcp_up_max(const struct tcp_flow *f)
 {
@@ -281,7 +281,7 @@ static size_t on_space(void *ctx, uint8_t **buf)
     if (room.len_bytes == 0) {
         f->flags |= TF_STOPPED;
         if (f->down.len_bytes == 0)
-            tcp_wait_for(f, TCP_WAIT_MEMORY, MEMORY_RETRY_MS);
+            tcp_wait_idle(f);
     }
     *buf = room.data;
     return room.len_bytes;

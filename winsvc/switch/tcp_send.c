@@ -15,7 +15,9 @@
  * bulk, so that it cannot go first for ever by sending a little at a time.
  *
  * Bare ACKs go before data, except where the flow is about to send data that carries them, and
- * whatever did not fit stays on the touched list until the link has room.
+ * whatever did not fit stays on the touched list until the link has room. They and an RST have the
+ * sequence number behind everything that was ever sent: snd_nxt may have gone back, and below its
+ * window the guest would look at neither.
  *
  * Loss. The link loses nothing, but a queue in the guest may. Retransmission is RFC 6298's timer
  * (200 ms to 60 s) going back to snd_una, and NewReno's fast retransmit (RFC 6582) on three
@@ -52,6 +54,7 @@ enum {
     KEEPALIVE_STEP_MS = 75 * 1000,
     KEEPALIVE_PROBES = 9,
     ORPHAN_MS = 60 * 1000,
+    MEMORY_RETRY_MS = 50,
     CSUM_OFFSET = 16, /* in the TCP header */
     CWND_FREE = 0x40000000,
     CWND_LIMIT = 4 * 1024 * 1024, /* beyond it nothing is limited any more */
@@ -153,7 +156,7 @@ void tcp_send_rst(struct tcp_flow *f)
     if (f->state == TCP_DIALLING)
         send_control(f, 0, TCP_RST | TCP_ACK);
     else if (f->state != TCP_DEAD && f->state != TCP_TIME_WAIT)
-        send_control(f, f->snd_nxt, TCP_RST | TCP_ACK);
+        send_control(f, f->snd_max, TCP_RST | TCP_ACK);
 }
 
 void tcp_refuse(struct switch_ *s, const struct packet *p, const struct tcp_header *h,
@@ -212,7 +215,7 @@ static bool send_acks(struct tcp_flow *f)
         return !(f->flags & TF_ACK_OWED);
     }
     do {
-        if (!send_control(f, f->snd_nxt, TCP_ACK))
+        if (!send_control(f, f->snd_max, TCP_ACK))
             return false;
         if (f->acks_owed > 0)
             f->acks_owed--;
@@ -275,20 +278,27 @@ void tcp_activate(struct tcp_flow *f)
     switch_want_flush(t->sw);
 }
 
+/* The FIN follows the last byte; it goes with it, or alone. */
+static bool fin_follows(const struct tcp_flow *f, uint32_t sent, size_t n)
+{
+    return (f->flags & TF_HOST_EOF) && !(f->flags & TF_FIN_ACKED) && sent + n == f->down.len_bytes;
+}
+
 /* What may still be sent is waited for: an ACK, a window, or the next thing to happen. */
 void tcp_wait_idle(struct tcp_flow *f)
 {
-    uint32_t sent = f->snd_nxt - f->snd_una;
-
     if (f->state != TCP_OPEN)
         return;
     if (f->snd_max != f->snd_una) {
         if (f->wait != TCP_WAIT_ACK)
             tcp_wait_for(f, TCP_WAIT_ACK, f->rto_ms);
-    } else if (sent < f->down.len_bytes && f->snd_wnd == 0) {
+    } else if (f->snd_wnd == 0 && (f->down.len_bytes > 0 || fin_follows(f, 0, 0))) {
         if (f->wait != TCP_WAIT_WINDOW)
             tcp_wait_for(f, TCP_WAIT_WINDOW, f->rto_ms);
-    } else if (f->wait != TCP_WAIT_MEMORY) {
+    } else if ((f->flags & TF_STOPPED) && f->down.len_bytes == 0) {
+        if (f->wait != TCP_WAIT_MEMORY)
+            tcp_wait_for(f, TCP_WAIT_MEMORY, MEMORY_RETRY_MS);
+    } else {
         tcp_wait_for(f, TCP_WAIT_IDLE, f->flags & TF_ORPHAN ? ORPHAN_MS : KEEPALIVE_MS);
     }
 }
@@ -307,12 +317,6 @@ static size_t next_len(const struct tcp_flow *f, uint32_t sent, bool offload)
     if (n == avail || n < f->mss)
         return n < avail && sent > 0 && n < f->mss ? 0 : n;
     return n - n % f->mss;
-}
-
-/* The FIN follows the last byte; it goes with it, or alone. */
-static bool fin_follows(const struct tcp_flow *f, uint32_t sent, size_t n)
-{
-    return (f->flags & TF_HOST_EOF) && !(f->flags & TF_FIN_ACKED) && sent + n == f->down.len_bytes;
 }
 
 static void count_sent(struct tcp_flow *f, uint32_t seq, uint32_t len)
@@ -363,15 +367,15 @@ static enum turn send_next(struct tcp_flow *f, bool offload)
     size_t n;
     bool fin;
 
-    if (f->flags & TF_REXMIT) {
-        n = MIN(f->down.len_bytes, f->mss);
+    if (f->flags & TF_REXMIT) { /* what was sent, and not more: the window may end there */
+        n = MIN(f->down.len_bytes, MIN(f->snd_max - f->snd_una, f->mss));
         if (send_data(f, 0, n, fin_follows(f, 0, n)) == TURN_LINK_FULL)
             return TURN_LINK_FULL;
         f->flags &= ~(uint32_t)TF_REXMIT;
         return TURN_SENT;
     }
     n = next_len(f, sent, offload);
-    fin = fin_follows(f, sent, n);
+    fin = fin_follows(f, sent, n) && sent + n < f->snd_wnd;
     if (n == 0 && !fin)
         return TURN_DRY;
     return send_data(f, sent, n, fin);
@@ -588,6 +592,14 @@ static void give_up(struct tcp_flow *f)
     tcp_flow_end(f, true);
 }
 
+/* Any TCP answers a segment below its window by an ACK that says its window. */
+static void probe(struct tcp_flow *f, enum tcp_wait what, uint32_t delay_ms)
+{
+    f->probes++;
+    send_control(f, f->snd_una - 1, TCP_ACK);
+    tcp_wait_for(f, what, delay_ms);
+}
+
 static void retransmit(struct tcp_flow *f)
 {
     bool handshake = f->state != TCP_OPEN;
@@ -612,16 +624,12 @@ static void retransmit(struct tcp_flow *f)
     f->snd_nxt = f->snd_una;
     f->flags &= ~(uint32_t)(TF_RECOVERY | TF_REXMIT);
     f->dup_acks = 0;
+    if (closed) { /* a window that was taken back: nothing may be sent until it is known again */
+        probe(f, TCP_WAIT_ACK, f->rto_ms);
+        return;
+    }
     tcp_wait_for(f, TCP_WAIT_ACK, f->rto_ms);
     tcp_activate(f);
-}
-
-/* Any TCP answers a segment below its window by an ACK that says its window. */
-static void probe(struct tcp_flow *f, enum tcp_wait what, uint32_t delay_ms)
-{
-    f->probes++;
-    send_control(f, f->snd_una - 1, TCP_ACK);
-    tcp_wait_for(f, what, delay_ms);
 }
 
 static void window_probe(struct tcp_flow *f)
@@ -665,8 +673,8 @@ static void on_due(struct tcp_flow *f)
     case TCP_WAIT_WINDOW: window_probe(f); break;
     case TCP_WAIT_MEMORY:
         f->wait = TCP_WAIT_NOTHING;
-        tcp_wait_idle(f);
         tcp_host_read(f);
+        tcp_wait_idle(f);
         break;
     case TCP_WAIT_IDLE: idle(f); break;
     default: break;
