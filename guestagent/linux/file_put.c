@@ -121,7 +121,7 @@ static bool has_content(const char *path, const struct stat *old, const char *te
     bool same;
 
     if (!S_ISREG(old->st_mode) || (size_t)old->st_size != len_bytes ||
-        file_text(path, &now, &now_bytes, NULL) != ST_OK)
+        file_text(path, &now, &now_bytes, NULL) != ST_OK || !now)
         return false;
     same = now_bytes == len_bytes && memcmp(now, text, len_bytes) == 0;
     free(now);

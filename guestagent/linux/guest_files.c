@@ -10,7 +10,10 @@
 
 #define GATEWAY_NAME "gateway.rancher-desktop.internal"
 
-enum { RESOLVER_TEXT_MAX = 512, LINE_MAX_BYTES = IP_ADDR_TEXT_MAX + sizeof GATEWAY_NAME + 2 };
+enum {
+    RESOLVER_TEXT_MAX = 512,
+    LINE_MAX_BYTES = IP_ADDR_TEXT_MAX + sizeof GATEWAY_NAME + 2 /* blank, end of line */
+};
 
 /* ---- resolv.conf ----------------------------------------------------------------------- */
 
@@ -81,16 +84,16 @@ static bool is_ours(const char *line, size_t len_bytes)
     return len_bytes > 0;
 }
 
+/* @line has its end of line. */
 static size_t put_line(char *out, const char *line)
 {
     size_t len = strlen(line);
 
-    memcpy(out, line, len);
-    out[len] = '\n';
-    return len + 1;
+    memcpy(out, line, len + 1);
+    return len;
 }
 
-/* @out has room for @old, one line more and two ends of lines. Returns how long it is. */
+/* @out has room for @old, one line more, an end of line and a 0. Returns how long it is. */
 static size_t with_line(char *out, const char *old, size_t old_bytes, const char *line)
 {
     bool placed = *line == '\0';
@@ -132,7 +135,7 @@ enum status guest_files_put_gateway(const char *path, const struct ip_addr *gate
     if (st && st != ST_NOTFOUND)
         return st;
     if (!ip_addr_is_unspecified(gateway))
-        snprintf(line, sizeof line, "%s " GATEWAY_NAME, ip_addr_format(gateway, ip));
+        snprintf(line, sizeof line, "%s " GATEWAY_NAME "\n", ip_addr_format(gateway, ip));
     if (!old && !*line)
         return ST_OK;
     st = ST_NOMEM;

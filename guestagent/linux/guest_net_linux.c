@@ -6,7 +6,7 @@
  *   where this process is                     where the guest is ("unit:...")
  *   veth-rd-wsl 192.168.143.2/24 ------------ veth-rd-ns 192.168.143.1/24
  *                                             eth0 (tap): lease, default route;  lo
- *          \ home (rtnetlink)                        \ there (rtnetlink)
+ *          \ ns.home (rtnetlink)                     \ there (rtnetlink)
  *
  * The pair is how programs of the default namespace (wsl-proxy) reach published ports. Where both
  * namespaces are one there is no pair.
@@ -49,7 +49,7 @@ struct cidr {
 struct guest_net {
     struct loop *loop; /* borrowed */
     struct netns ns;
-    struct rtnetlink home, there;
+    struct rtnetlink there; /* ns.home is the other */
     char tap_name[GUEST_NET_NAME_MAX];
     char veth_outside[GUEST_NET_NAME_MAX], veth_inside[GUEST_NET_NAME_MAX];
     struct cidr outside_ip, inside_ip;
@@ -163,30 +163,28 @@ static enum status set_up_end(struct rtnetlink *nl, const char *name, const stru
 
 static enum status make_veth(struct guest_net *n, struct errmsg *e)
 {
-    enum status st = remove_stale(&n->home, n->veth_outside, e);
+    enum status st = remove_stale(&n->ns.home, n->veth_outside, e);
 
     if (!st)
         st = remove_stale(&n->there, n->veth_inside, e);
     if (!st)
-        st = rtnetlink_add_veth(&n->home, n->veth_outside, n->veth_inside, n->ns.fd, e);
+        st = rtnetlink_add_veth(&n->ns.home, n->veth_outside, n->veth_inside, n->ns.fd, e);
     if (st)
         return st;
-    st = set_up_end(&n->home, n->veth_outside, &n->outside_ip, e);
+    st = set_up_end(&n->ns.home, n->veth_outside, &n->outside_ip, e);
     if (!st)
         st = set_up_end(&n->there, n->veth_inside, &n->inside_ip, e);
     if (st)
-        remove_stale(&n->home, n->veth_outside, NULL);
+        remove_stale(&n->ns.home, n->veth_outside, NULL);
     return st;
 }
 
 /* ---- opening and closing --------------------------------------------------------------- */
 
-static enum status open_sockets(struct guest_net *n, struct errmsg *e)
+static enum status open_there(struct guest_net *n, struct errmsg *e)
 {
-    enum status st = rtnetlink_open(&n->home, e);
+    enum status st = netns_enter(&n->ns, e);
 
-    if (!st)
-        st = netns_enter(&n->ns, e);
     if (!st) {
         st = rtnetlink_open(&n->there, e);
         netns_leave(&n->ns);
@@ -202,7 +200,7 @@ static enum status open_all(struct guest_net *n, const struct guest_net_config *
     if (!st)
         st = netns_open(&n->ns, config->netns, e);
     if (!st)
-        st = open_sockets(n, e);
+        st = open_there(n, e);
     if (!st && n->wants_veth && n->ns.is_home) {
         log_info(LOG_NET, "%s is this process's own namespace: no veth pair", config->netns);
         n->wants_veth = false;
@@ -224,7 +222,7 @@ enum status guest_net_open(struct guest_net **out, struct loop *loop,
     if (!n)
         return ST_NOMEM;
     n->loop = loop;
-    n->ns.fd = n->ns.home_fd = n->home.fd = n->there.fd = -1;
+    n->ns.fd = n->ns.home_fd = n->ns.home.fd = n->there.fd = -1;
     st = open_all(n, config, e);
     if (st) {
         n->wants_veth = false; /* what is there of those names may not be ours */
@@ -246,9 +244,8 @@ void guest_net_close(struct guest_net *n)
 
     if (!n)
         return;
-    if (n->wants_veth && remove_stale(&n->home, n->veth_outside, &why) != ST_OK)
+    if (n->wants_veth && remove_stale(&n->ns.home, n->veth_outside, &why) != ST_OK)
         log_warn(LOG_NET, "veth pair stays: %s", why.text);
-    rtnetlink_close(&n->home);
     rtnetlink_close(&n->there);
     netns_close(&n->ns);
     free(n);

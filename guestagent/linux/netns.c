@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * THEORY
- * A namespace is a descriptor of the kernel's nsfs; device and inode number say which one it is.
- * What differs is only where the descriptor comes from, and how to see that it is an old one:
+ * A namespace is a descriptor of the kernel's nsfs; device and inode number say which one it is,
+ * or for a process's, which may not be looked at, the number that rtnetlink has for it. What
+ * differs is only where the descriptor comes from, and how to see that it is an old one:
  *
  *   host        /proc/thread-self/ns/net                    never old
- *   unit:NAME   /proc/PID/ns/net of a process of the unit   old when no process of it is there
+ *   unit:NAME   a process of the unit (netns_of_pid.h)      old when no process of it is there
  *   path:FILE   FILE, such as /run/netns/x                  old when FILE is another namespace
  *   new:NAME    /run/netns/NAME, made when it is missing    likewise
  *
@@ -26,6 +27,7 @@
 #include "guestagent/linux/netns.h"
 
 #include "base/log.h"
+#include "guestagent/linux/netns_of_pid.h"
 #include "guestagent/linux/netns_unit.h"
 #include "guestagent/linux/os_status.h"
 
@@ -49,7 +51,7 @@ static enum status fail(struct errmsg *e, int err, const char *what)
     enum status st = os_status(err);
 
     errmsg_set(e, "%s: %s%s", what, strerror(err),
-               st == ST_DENIED ? " (needs root, with CAP_SYS_ADMIN and CAP_SYS_PTRACE)" : "");
+               st == ST_DENIED ? " (needs root, with CAP_SYS_ADMIN)" : "");
     return st;
 }
 
@@ -76,76 +78,71 @@ static enum status open_file(int *out, const char *path, struct errmsg *e)
 
 /* ---- unit:NAME ------------------------------------------------------------------------- */
 
-static void process_namespace(char *buf, size_t cap, long pid)
-{
-    snprintf(buf, cap, "/proc/%ld/ns/net", pid);
-}
-
 struct search {
-    struct stat home;
-    int fd;          /* found, or -1 */
-    int err;         /* why a process could not be looked at; 0 = none */
-    bool seen_close; /* a process in our own namespace */
+    struct netns *n;
+    int home_id;
+    enum status st; /* why a process's namespace was not had; ST_NOTFOUND: none had another one */
+    bool seen_home; /* a process in our own namespace */
+    struct errmsg why;
 };
 
 static bool try_process(void *ctx, long pid)
 {
     struct search *s = ctx;
-    char path[64];
-    struct stat there;
+    int id = 0;
+    enum status st = rtnetlink_namespace_id(&s->n->home, RTNETLINK_BY_PID, pid, &id, &s->why);
 
-    process_namespace(path, sizeof path, pid);
-    s->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (s->fd < 0) {
-        if (errno != ENOENT && errno != ESRCH) /* it ended meanwhile */
-            s->err = errno;
+    if (!st && id == s->home_id) {
+        s->seen_home = true;
         return true;
     }
-    if (fstat(s->fd, &there) == 0 &&
-        (there.st_dev != s->home.st_dev || there.st_ino != s->home.st_ino))
-        return false;
-    close(s->fd);
-    s->fd = -1;
-    s->seen_close = true;
-    return true;
+    if (!st)
+        st = netns_of_pid(&s->n->home, pid, &s->n->fd, &s->why);
+    if (st != ST_NOTFOUND) /* else it ended meanwhile */
+        s->st = st;
+    return st == ST_NOTFOUND;
 }
 
 static enum status open_unit(struct netns *n, struct errmsg *e)
 {
-    struct search s = { .fd = -1 };
-    enum status st;
+    struct search s = { .n = n, .st = ST_NOTFOUND };
+    enum status st = rtnetlink_namespace_id(&n->home, RTNETLINK_BY_FD, n->home_fd, &s.home_id, e);
 
-    if (fstat(n->home_fd, &s.home) != 0)
-        return fail(e, errno, OWN_NAMESPACE);
-    st = netns_unit_visit(n->name, try_process, &s, e);
-    if (st)
+    if (!st)
+        st = netns_unit_visit(n->name, try_process, &s, e);
+    if (st || !s.st)
         return st;
-    if (s.fd < 0 && s.err)
-        return fail(e, s.err, "network namespace of the unit's process");
-    if (s.fd < 0) {
-        errmsg_set(e, "%s %s", n->name,
-                   s.seen_close ? "has no network namespace of its own (yet): PrivateNetwork=yes?"
-                                : "ended");
-        return ST_NOTFOUND;
-    }
-    n->fd = s.fd;
-    return ST_OK;
+    if (s.st == ST_NOTFOUND && s.seen_home)
+        errmsg_set(e, "%s has no network namespace of its own (yet): PrivateNetwork=yes?", n->name);
+    else if (s.st == ST_NOTFOUND)
+        errmsg_set(e, "%s ended", n->name);
+    else
+        errmsg_set(e, "namespace of %s: %s", n->name, s.why.text);
+    return s.st;
 }
 
 struct membership {
-    const struct netns *n;
+    struct netns *n;
+    int id; /* of the namespace */
     bool found;
 };
 
 static bool is_member(void *ctx, long pid)
 {
     struct membership *m = ctx;
-    char path[64];
-    struct stat s;
+    int id = 0;
 
-    process_namespace(path, sizeof path, pid);
-    m->found = stat(path, &s) == 0 && s.st_dev == m->n->dev && s.st_ino == m->n->ino;
+    m->found = rtnetlink_namespace_id(&m->n->home, RTNETLINK_BY_PID, pid, &id, NULL) == ST_OK &&
+               id == m->id;
     return !m->found;
+}
+
+static bool unit_is_there(struct netns *n)
+{
+    struct membership m = { .n = n };
+
+    return rtnetlink_namespace_id(&n->home, RTNETLINK_BY_FD, n->fd, &m.id, NULL) == ST_OK &&
+           netns_unit_visit(n->name, is_member, &m, NULL) == ST_OK && m.found;
 }
 
 /* ---- new:NAME -------------------------------------------------------------------------- */
@@ -263,12 +260,14 @@ static enum status identify(struct netns *n, struct errmsg *e)
 
 enum status netns_open(struct netns *out, const char *spec, struct errmsg *e)
 {
-    struct netns n = { .fd = -1, .home_fd = -1 };
+    struct netns n = { .fd = -1, .home_fd = -1, .home.fd = -1 };
     enum status st = parse_spec(&n, spec, e);
 
     if (st)
         return st;
     st = open_file(&n.home_fd, OWN_NAMESPACE, e);
+    if (!st)
+        st = rtnetlink_open(&n.home, e);
     if (!st)
         st = open_kind(&n, e);
     if (!st)
@@ -281,13 +280,12 @@ enum status netns_open(struct netns *out, const char *spec, struct errmsg *e)
     return ST_OK;
 }
 
-bool netns_is_current(const struct netns *n)
+bool netns_is_current(struct netns *n)
 {
-    struct membership m = { .n = n };
     struct stat s;
 
     switch (n->kind) {
-    case NETNS_UNIT: return netns_unit_visit(n->name, is_member, &m, NULL) == ST_OK && m.found;
+    case NETNS_UNIT: return unit_is_there(n);
     case NETNS_PATH:
     case NETNS_NEW: return stat(n->name, &s) == 0 && s.st_dev == n->dev && s.st_ino == n->ino;
     case NETNS_HOST: break;
@@ -318,4 +316,5 @@ void netns_close(struct netns *n)
     if (n->home_fd >= 0)
         close(n->home_fd);
     n->fd = n->home_fd = -1;
+    rtnetlink_close(&n->home);
 }

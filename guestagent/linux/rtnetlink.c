@@ -27,6 +27,7 @@
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
+#include <linux/net_namespace.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
@@ -38,7 +39,8 @@
 enum {
     REQUEST_MAX = 512, /* the largest, a veth pair with both names, takes 124 */
     ANSWER_MAX = 16384,
-    ANSWER_LIMIT_S = 2
+    ANSWER_LIMIT_S = 2,
+    RTGEN_BYTES = NLMSG_ALIGN(sizeof(struct rtgenmsg))
 };
 
 /* ---- composing a question -------------------------------------------------------------- */
@@ -147,7 +149,24 @@ static void copy_text(char *out, size_t cap, const struct bytes *value)
     out[len] = '\0';
 }
 
-/* RTM_NEWLINK as an answer. */
+/* What an answer may say before its acknowledgement; who asks for nothing passes NULL. */
+struct answer {
+    struct rtnetlink_link link; /* RTM_NEWLINK */
+    int32_t namespace_id;       /* RTM_NEWNSID */
+};
+
+static void read_namespace_id(struct bytes body, int32_t *out)
+{
+    struct bytes value;
+    uint16_t type;
+
+    bytes_take(&body, RTGEN_BYTES);
+    while (next_attribute(&body, &type, &value)) {
+        if (type == NETNSA_NSID && value.left == sizeof *out)
+            memcpy(out, value.p, sizeof *out);
+    }
+}
+
 static void read_link(struct bytes body, struct rtnetlink_link *out)
 {
     struct ifinfomsg fixed;
@@ -206,7 +225,7 @@ static enum status read_acknowledgement(const struct nlmsghdr *head, struct byte
 }
 
 /* One datagram. True: the answer is complete, with *st. */
-static bool read_answer(struct rtnetlink *nl, struct bytes r, struct rtnetlink_link *link,
+static bool read_answer(struct rtnetlink *nl, struct bytes r, struct answer *answer,
                         enum status *st, struct errmsg *e)
 {
     struct nlmsghdr head;
@@ -226,8 +245,10 @@ static bool read_answer(struct rtnetlink *nl, struct bytes r, struct rtnetlink_l
             *st = read_acknowledgement(&head, body, e);
             return true;
         }
-        if (head.nlmsg_type == RTM_NEWLINK && link)
-            read_link(body, link);
+        if (head.nlmsg_type == RTM_NEWLINK && answer)
+            read_link(body, &answer->link);
+        if (head.nlmsg_type == RTM_NEWNSID && answer)
+            read_namespace_id(body, &answer->namespace_id);
     }
     return false;
 }
@@ -238,11 +259,11 @@ static enum status fail(struct errmsg *e, int err, const char *what)
     return os_status(err);
 }
 
-/* Asks, and reads until the acknowledgement. @link: gets what an RTM_NEWLINK says; may be NULL. */
-static enum status exchange(struct rtnetlink *nl, struct request *r, struct rtnetlink_link *link,
+/* Asks, and reads until the acknowledgement. */
+static enum status exchange(struct rtnetlink *nl, struct request *r, struct answer *answer,
                             struct errmsg *e)
 {
-    uint8_t answer[ANSWER_MAX];
+    uint8_t datagram[ANSWER_MAX];
     struct nlmsghdr head;
     enum status st = ST_IO;
 
@@ -254,13 +275,13 @@ static enum status exchange(struct rtnetlink *nl, struct request *r, struct rtne
     if (send(nl->fd, r->buf, r->w.len_bytes, 0) < 0)
         return fail(e, errno, "ask rtnetlink");
     for (;;) {
-        ssize_t n = recv(nl->fd, answer, sizeof answer, 0);
+        ssize_t n = recv(nl->fd, datagram, sizeof datagram, 0);
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return fail(e, errno, "answer of rtnetlink");
-        if (read_answer(nl, bytes_of(answer, (size_t)n), link, &st, e))
+        if (read_answer(nl, bytes_of(datagram, (size_t)n), answer, &st, e))
             return st;
     }
 }
@@ -309,7 +330,7 @@ enum status rtnetlink_find_link(struct rtnetlink *nl, const char *name, struct r
                                 struct errmsg *e)
 {
     struct ifinfomsg fixed = { .ifi_family = AF_UNSPEC };
-    struct rtnetlink_link found = { .index = 0 };
+    struct answer found = { .link.index = 0 };
     struct request r;
     enum status st;
 
@@ -321,7 +342,7 @@ enum status rtnetlink_find_link(struct rtnetlink *nl, const char *name, struct r
     put_text(&r, IFLA_IFNAME, name);
     st = exchange(nl, &r, &found, e);
     if (!st)
-        *out = found;
+        *out = found.link;
     else
         errmsg_wrap(e, "interface %s", name);
     return st;
@@ -352,6 +373,16 @@ enum status rtnetlink_delete_link(struct rtnetlink *nl, int index, struct errmsg
 
     request_init(&r, RTM_DELLINK, 0, &fixed, sizeof fixed);
     return exchange_removal(nl, &r, e);
+}
+
+enum status rtnetlink_move_link(struct rtnetlink *nl, int index, long pid, struct errmsg *e)
+{
+    struct ifinfomsg fixed = { .ifi_family = AF_UNSPEC, .ifi_index = index };
+    struct request r;
+
+    request_init(&r, RTM_NEWLINK, 0, &fixed, sizeof fixed);
+    put_u32(&r, IFLA_NET_NS_PID, (uint32_t)pid);
+    return exchange(nl, &r, NULL, e);
 }
 
 enum status rtnetlink_add_veth(struct rtnetlink *nl, const char *name, const char *peer,
@@ -457,4 +488,37 @@ enum status rtnetlink_remove_default_route(struct rtnetlink *nl, int index,
 
     route_request(&r, RTM_DELROUTE, 0, index, gateway, false);
     return exchange_removal(nl, &r, e);
+}
+
+/* ---- namespaces ------------------------------------------------------------------------ */
+
+static void namespace_request(struct request *r, uint16_t type, enum rtnetlink_by by, long value)
+{
+    uint8_t fixed[RTGEN_BYTES] = { AF_UNSPEC };
+
+    request_init(r, type, 0, fixed, sizeof fixed);
+    put_u32(r, by == RTNETLINK_BY_PID ? NETNSA_PID : NETNSA_FD, (uint32_t)value);
+}
+
+enum status rtnetlink_namespace_id(struct rtnetlink *nl, enum rtnetlink_by by, long value,
+                                   int *out_id, struct errmsg *e)
+{
+    struct answer found = { .namespace_id = NETNSA_NSID_NOT_ASSIGNED };
+    struct request r;
+    enum status st;
+
+    namespace_request(&r, RTM_NEWNSID, by, value);
+    put_u32(&r, NETNSA_NSID, (uint32_t)-1); /* any number */
+    st = exchange(nl, &r, NULL, e);
+    if (st && st != ST_EXISTS) /* it has one already */
+        return st;
+    namespace_request(&r, RTM_GETNSID, by, value);
+    st = exchange(nl, &r, &found, e);
+    if (!st && found.namespace_id < 0) {
+        errmsg_set(e, "the namespace has no number");
+        st = ST_IO;
+    }
+    if (!st)
+        *out_id = found.namespace_id;
+    return st;
 }

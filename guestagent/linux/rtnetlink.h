@@ -48,6 +48,8 @@ enum status rtnetlink_change_link(struct rtnetlink *nl, int index,
                                   const struct rtnetlink_change *change, struct errmsg *e);
 /* ST_OK too when it is gone already. */
 enum status rtnetlink_delete_link(struct rtnetlink *nl, int index, struct errmsg *e);
+/* To the namespace that the process is in; its addresses go, and it is down. */
+enum status rtnetlink_move_link(struct rtnetlink *nl, int index, long pid, struct errmsg *e);
 /* @name here, @peer in the namespace of the descriptor. */
 enum status rtnetlink_add_veth(struct rtnetlink *nl, const char *name, const char *peer,
                                int peer_netns_fd, struct errmsg *e);
@@ -66,5 +68,12 @@ enum status rtnetlink_put_default_route(struct rtnetlink *nl, int index,
 /* Only the one through that gateway and interface; ST_OK too when it is not there. */
 enum status rtnetlink_remove_default_route(struct rtnetlink *nl, int index,
                                            const struct ip_addr *gateway, struct errmsg *e);
+
+/* A number that stands for a namespace as long as it lives, seen from this socket's: two ways to
+ * the same one have the same number. It is the namespace of a process, whoever's it is, or of a
+ * descriptor. ST_NOTFOUND: no such process. */
+enum rtnetlink_by { RTNETLINK_BY_PID, RTNETLINK_BY_FD };
+enum status rtnetlink_namespace_id(struct rtnetlink *nl, enum rtnetlink_by by, long value,
+                                   int *out_id, struct errmsg *e);
 
 #endif

@@ -174,13 +174,13 @@ static const struct tap_ops tap_linux_ops = {
 
 /* ---- opening --------------------------------------------------------------------------- */
 
-static enum status open_device(int *out, struct errmsg *e)
+enum status tap_linux_open_device(int *out_fd, struct errmsg *e)
 {
     int fd = open(DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     int err = errno;
 
     if (fd >= 0) {
-        *out = fd;
+        *out_fd = fd;
         return ST_OK;
     }
     switch (err) {
@@ -194,7 +194,9 @@ static enum status open_device(int *out, struct errmsg *e)
         return ST_UNSUPPORTED;
     case EACCES:
     case EPERM:
-        errmsg_set(e, DEVICE ": %s; the unit needs DeviceAllow=" DEVICE " rw and no PrivateDevices",
+        errmsg_set(e,
+                   DEVICE ": %s; the unit needs DeviceAllow=" DEVICE
+                          " rw, and BindPaths= of it beside PrivateDevices=",
                    strerror(err));
         return ST_DENIED;
     default: errmsg_set(e, DEVICE ": %s", strerror(err)); return os_status(err);
@@ -242,7 +244,7 @@ enum status tap_linux_open(struct tap **out, struct loop *loop, const char *name
     self->handler = handler;
     self->ctx = ctx;
     self->fd = -1;
-    st = open_device(&self->fd, e);
+    st = tap_linux_open_device(&self->fd, e);
     if (!st)
         st = create(self->fd, name, e);
     if (!st)

@@ -12,5 +12,8 @@
  * ST_UNSUPPORTED: the kernel has no tap devices; ST_DENIED, ST_INVAL, ST_NOMEM, ST_IO. */
 enum status tap_linux_open(struct tap **out, struct loop *loop, const char *name,
                            const struct tap_handler *handler, void *ctx, struct errmsg *e);
+/* The descriptor that devices are made with, in the calling thread's network namespace. The same
+ * statuses. */
+enum status tap_linux_open_device(int *out_fd, struct errmsg *e);
 
 #endif

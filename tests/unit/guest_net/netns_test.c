@@ -91,6 +91,26 @@ static void a_visit_is_there_and_back(void **state)
     sandbox_kill(owner);
 }
 
+static void see_device(void *ctx)
+{
+    int *mtu = ctx;
+
+    *mtu = sandbox_mtu("rdlink0");
+}
+
+static void looking_for_a_namespace_leaves_no_device(void **state)
+{
+    pid_t owner = sandbox_process(true);
+    int there = 0;
+
+    sandbox_cgroup("system.slice/" UNIT, owner, 0);
+    assert_int_equal(open_spec("unit:" UNIT), ST_OK);
+    sandbox_in(owner, see_device, &there);
+    assert_int_equal(there, -1);
+    assert_int_equal(sandbox_mtu("rdlink0"), -1);
+    sandbox_kill(owner);
+}
+
 static void a_unit_is_found_wherever_systemd_keeps_its_cgroup(void **state)
 {
     static const struct {
@@ -296,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(host_is_where_this_process_is),
         cmocka_unit_test_teardown(a_visit_is_there_and_back, forget_cgroups),
+        cmocka_unit_test_teardown(looking_for_a_namespace_leaves_no_device, forget_cgroups),
         cmocka_unit_test_teardown(a_unit_is_found_wherever_systemd_keeps_its_cgroup,
                                   forget_cgroups),
         cmocka_unit_test_teardown(an_empty_cgroup_of_one_hierarchy_does_not_hide_the_other,
@@ -313,7 +334,7 @@ int main(void)
         cmocka_unit_test_teardown(without_the_capability_a_visit_is_denied, forget_cgroups),
     };
 
-    if (!sandbox_enter())
+    if (!sandbox_enter() || !sandbox_has_tun())
         return SANDBOX_SKIP;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

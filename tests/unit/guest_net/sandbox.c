@@ -80,6 +80,11 @@ bool sandbox_enter(void)
     return true;
 }
 
+bool sandbox_has_tun(void)
+{
+    return access("/dev/net/tun", R_OK | W_OK) == 0 || refused("/dev/net/tun");
+}
+
 ino_t sandbox_namespace(void)
 {
     struct stat s;

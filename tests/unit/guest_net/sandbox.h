@@ -15,6 +15,8 @@ enum { SANDBOX_SKIP = 77 };
 /* Moves this process, which must be single-threaded, into namespaces of its own. False: the kernel
  * refuses, which was said; end with SANDBOX_SKIP. */
 bool sandbox_enter(void);
+/* Likewise: whether there are tap devices here. */
+bool sandbox_has_tun(void);
 
 /* The caller's network namespace: a number that tells it from others. */
 ino_t sandbox_namespace(void);
