@@ -4,10 +4,8 @@
 #include "guestagent/control_server.h"
 #include "guestagent/net/net_config.h"
 #include "guestagent/net/uplink.h"
-#include "ipc/channel.h"
-#include "ipc/envelope.h"
-#include "ipc/health.h"
 #include "port/sim/stream_sim.h"
+#include "support/control_host.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -125,55 +123,17 @@ static const char *summary(const struct fixture *f)
 
 /* ---- hosts ----------------------------------------------------------------------------------- */
 
-static void send_message(struct sim_peer *p, Rdlink__V1__Envelope *msg)
-{
-    uint8_t *frame;
-    size_t len;
-
-    assert_int_equal(envelope_pack(msg, &frame, &len), ST_OK);
-    sim_peer_send(p, frame, len);
-    free(frame);
-}
-
 static struct sim_peer *v2_host(struct fixture *f)
 {
-    Rdlink__V1__Hello hello = RDLINK__V1__HELLO__INIT;
-    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
-    struct sim_peer *p = sim_connect(f->sim, &f->config.control_at, &sim_host_peer);
-
-    assert_non_null(p);
-    sim_run(f->sim);
-    hello.major = IPC_MAJOR;
-    hello.minor = IPC_MINOR;
-    hello.role = RDLINK__V1__ROLE__ROLE_CONTROLLER;
-    msg.body_case = RDLINK__V1__ENVELOPE__BODY_HELLO;
-    msg.hello = &hello;
-    send_message(p, &msg);
-    sim_run(f->sim);
-    return p;
+    return control_host(f->sim, &f->config.control_at);
 }
 
-static void offer(struct fixture *f, struct sim_peer *p, uint32_t port, char *address)
+static void offer(struct fixture *f, struct sim_peer *p, uint32_t port, const char *address)
 {
-    static char mac[] = "5a:94:ef:e4:0c:77", gateway[] = "192.168.127.1";
-    static char search[] = "a.example b.example", reason[] = "the switch starts";
-    Rdlink__V1__NetworkOffer o = RDLINK__V1__NETWORK_OFFER__INIT;
-    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
-
-    o.data_port = port;
-    o.mtu = 4000;
-    o.guest_mac = mac;
-    o.guest_address = address;
-    o.gateway = gateway;
-    o.search = search;
-    o.unavailable_reason = port ? o.unavailable_reason : reason;
-    msg.body_case = RDLINK__V1__ENVELOPE__BODY_NETWORK_OFFER;
-    msg.network_offer = &o;
-    send_message(p, &msg);
-    sim_run(f->sim);
+    control_host_offers(f->sim, p, port, address, "5a:94:ef:e4:0c:77");
 }
 
-static char address[] = "192.168.127.2/24", no_address[] = "";
+static const char address[] = "192.168.127.2/24", no_address[] = "";
 
 static void ready(struct fixture *f, enum rancher_generation g)
 {
@@ -536,22 +496,12 @@ static void a_control_port_that_is_taken_is_fatal(void **state)
 
 static void an_offer_with_nonsense_in_it_is_taken_without_the_nonsense(void **state)
 {
-    static char bad_mac[] = "01:00:5e:00:00:01", bad_address[] = "1.2.3.4.5/99";
-    Rdlink__V1__NetworkOffer o = RDLINK__V1__NETWORK_OFFER__INIT;
-    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
     static const struct mac none = { { 0 } };
     struct fixture *f = *state;
-    struct sim_peer *host;
 
     start_default(f);
-    host = v2_host(f);
-    o.data_port = 6658;
-    o.guest_mac = bad_mac;
-    o.guest_address = bad_address;
-    msg.body_case = RDLINK__V1__ENVELOPE__BODY_NETWORK_OFFER;
-    msg.network_offer = &o;
     sim_next_dial(f->sim, ST_OK, 0);
-    send_message(host, &msg);
+    control_host_offers(f->sim, v2_host(f), 6658, "1.2.3.4.5/99", "01:00:5e:00:00:01");
     linked(f, &f->data_v2);
     assert_false(f->terms.has_lease);
     assert_true(mac_equal(&f->terms.mac, &none));
