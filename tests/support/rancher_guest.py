@@ -155,18 +155,24 @@ class Guest:
         self._thread.join(5)
         assert not self._thread.is_alive(), "the guest's thread does not end"
 
+    def wait_end(self):
+        """Until it has dialled the data port, or ended without."""
+        self._thread.join()
+
     def is_linked(self):
         return "linked" in self.events and self.link is not None
 
     def link_ended(self):
-        """The host has closed the data link."""
+        """The host has closed the data link. What the switch sends until then is thrown away."""
         self.link.setblocking(False)
         try:
-            return self.link.recv(1, socket.MSG_PEEK) == b""
+            while self.link.recv(1 << 16):
+                pass
         except BlockingIOError:
             return False
         except OSError:
-            return True
+            pass
+        return True
 
     def _run(self):
         try:
