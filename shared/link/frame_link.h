@@ -5,9 +5,8 @@
  *   qemu    u32 big-endian length, frame                (QEMU -netdev stream)
  *   v2      u32 little-endian length of the rest, virtio-net header (12 bytes), frame: a guest's
  *           GSO super-segment of up to 64 KiB crosses as one frame, checksums need not be computed
- *   bess    one frame a datagram, no length: only over a stream that keeps message boundaries
- *           (SOCK_SEQPACKET), one on_data() and one write a frame. No address kind of port/addr.h
- *           makes such a stream, so no command offers bess yet
+ *   bess    one frame a message, no length: only over a stream that keeps message boundaries
+ *           (unixpacket: of port/addr.h), one on_data() and one write a frame
  *
  * Reading: one on_data() of the stream is cut into all the frames it holds, which are handed over
  * in place; only a frame that straddles two reads is copied. on_batch_end() follows the last one,

@@ -290,6 +290,7 @@ static const struct addr_kind_row kinds[] = {
     [ADDR_TCP_HYBRID] = { "tcp-hybrid:", parse_tcp_hybrid, format_tcp_hybrid },
     [ADDR_NPIPE] = { "npipe:", parse_npipe, format_path },
     [ADDR_FD] = { "fd:", parse_fd, format_fd },
+    [ADDR_UNIXPACKET] = { "unixpacket:", parse_unix, format_path },
 };
 
 _Static_assert(ARRAY_SIZE(kinds) == ADDR_KIND_COUNT, "a row for each kind");
@@ -323,8 +324,8 @@ enum status addr_parse(struct addr *out, const char *text, struct errmsg *e)
         return st;
     }
     errmsg_set(e,
-               "address \"%.60s\": it must begin with unix: tcp: vsock: hvsock: vsock-hybrid: "
-               "tcp-hybrid: npipe: or fd:",
+               "address \"%.60s\": it must begin with unix: unixpacket: tcp: vsock: hvsock: "
+               "vsock-hybrid: tcp-hybrid: npipe: or fd:",
                text);
     return ST_INVAL;
 }

@@ -2,6 +2,8 @@
  * addr.h - where a stream comes from or goes to, as text and as a value.
  *
  *   unix:PATH                    a unix socket
+ *   unixpacket:PATH              a unix socket that keeps the boundaries of messages
+ *                                (SOCK_SEQPACKET), for links of one frame a message; Linux
  *   tcp:127.0.0.1:PORT           loopback only ("tcp:[::1]:PORT" too); anything else is refused
  *   vsock:PORT  vsock:CID:PORT   AF_VSOCK; without a CID: any when listening, 2 when dialling
  *   hvsock:GUID:PORT             Hyper-V socket; the service id is the vsock template at PORT
@@ -33,6 +35,7 @@ enum addr_kind {
     ADDR_TCP_HYBRID,
     ADDR_NPIPE,
     ADDR_FD,
+    ADDR_UNIXPACKET,
     ADDR_KIND_COUNT
 };
 

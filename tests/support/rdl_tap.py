@@ -10,13 +10,15 @@ and come back), and carries frames:
     kernel TCP/IP <-> eth0 (tap) <-> this process <-> LINK <-> rdlinkd switch
 
 With v2 the device gets virtio-net headers and segmentation offload; what a read of it returns then
-is what goes into a v2 frame, so this program knows no header. It is written to be plain, not to be
+is what goes into a v2 frame, so this program knows no header. With bess the link is a socket of messages,
+one a frame. It is written to be plain, not to be
 fast; a measurement wants the relay of tests/bench.
 
 `Guest` is the other half, for the test: it starts that process and makes sockets in its namespace,
 which they keep for life, so the test talks through the guest's stack from its own threads.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -36,7 +38,7 @@ _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
 _CSUM, _TSO4, _TSO6 = 1, 2, 4
 _VNET_BYTES = 12
 _CLONE_NEWNET = 0x40000000
-_LENGTH = {"stdio": "<H", "qemu": ">I", "v2": "<I"}
+_LENGTH = {"stdio": "<H", "qemu": ">I", "v2": "<I"}  # and bess, which has none
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -125,10 +127,10 @@ def _tcp_socket(outside):
             _libc.setns(inside.fileno(), _CLONE_NEWNET)
 
 
-def _connect(link_to, outside):
+def _connect(link_to, outside, unix_type):
     tcp = link_to.isdigit()
     while True:
-        link = _tcp_socket(outside) if tcp else socket.socket(socket.AF_UNIX)
+        link = _tcp_socket(outside) if tcp else socket.socket(socket.AF_UNIX, unix_type)
         try:
             link.connect(("127.0.0.1", int(link_to)) if tcp else link_to)
             return link
@@ -178,18 +180,36 @@ def _carry(tap, link, length):
             rest = _to_guest(tap, rest + data, length)
 
 
+def _carry_messages(tap, link):
+    """The same where a message is a frame."""
+    while True:
+        ready, _, _ = select.select([tap, link], [], [])
+        if tap in ready:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    link.send(os.read(tap, 1 << 17))
+        if link in ready:
+            frame = link.recv(1 << 17)
+            if not frame:
+                return
+            with contextlib.suppress(OSError):  # as in _to_guest()
+                os.write(tap, frame)
+
+
 def _main(protocol, link_to, mtu, address=None, gateway=None):
     outside = open("/proc/self/ns/net", "rb")
     if _libc.unshare(_CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     tap = _open_tap(protocol == "v2")
     _configure(mtu, address, gateway)
+    unix_type = socket.SOCK_SEQPACKET if protocol == "bess" else socket.SOCK_STREAM
     while True:
-        with _connect(link_to, outside) as link:
-            try:
-                _carry(tap, link, _LENGTH[protocol])
-            except (BrokenPipeError, ConnectionResetError):
-                pass
+        with _connect(link_to, outside, unix_type) as link:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                if protocol == "bess":
+                    _carry_messages(tap, link)
+                else:
+                    _carry(tap, link, _LENGTH[protocol])
 
 
 if __name__ == "__main__":

@@ -66,7 +66,8 @@ enum { WORKER_ONLY = 1 };
 #define AT(field) offsetof(struct switch_options, field)
 static const struct option table[] = {
     { "link", OPTION_STRING, AT(link), "", 0, 0, check_link, "PROTO:ADDR",
-      "where the guest's frames come from: qemu, stdio or v2, and an address" },
+      "where the guest's frames come from: qemu, stdio, v2 or bess, and an address; bess "
+      "wants unixpacket:PATH" },
     { "dial", OPTION_FLAG, AT(dial), NULL, 0, 0, NULL, NULL,
       "connect to the link's address, again and again, instead of listening at it" },
     { "subnet", OPTION_STRING, AT(subnet), "192.168.127.0/24", 0, 0, check_subnet, "CIDR",
@@ -91,22 +92,35 @@ static const struct option table[] = {
 
 /* ---- values ------------------------------------------------------------------------------ */
 
+/* A frame of bess is a message, the others are cut out of a stream. */
+static enum status check_fit(enum frame_protocol protocol, const struct addr *at, struct errmsg *e)
+{
+    bool is_packet = at->kind == ADDR_UNIXPACKET;
+
+    if ((protocol == FRAME_BESS) == is_packet)
+        return ST_OK;
+    errmsg_set(e, is_packet ? "unixpacket: keeps messages apart, which only bess: wants"
+                            : "bess: has one frame a message: it wants unixpacket:PATH");
+    return ST_INVAL;
+}
+
 enum status switch_options_link(const char *text, enum frame_protocol *protocol, struct addr *at,
                                 struct errmsg *e)
 {
-    static const enum frame_protocol streams[] = { FRAME_STDIO, FRAME_QEMU, FRAME_V2 };
     const char *colon = strchr(text, ':');
     size_t len = colon ? (size_t)(colon - text) : 0;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(streams); i++) {
-        const char *name = frame_protocol_name(streams[i]);
+    for (unsigned p = 0; p < FRAME_PROTOCOL_COUNT; p++) {
+        const char *name = frame_protocol_name((enum frame_protocol)p);
+        enum status st;
 
-        if (len == strlen(name) && memcmp(text, name, len) == 0) {
-            *protocol = streams[i];
-            return addr_parse(at, colon + 1, e);
-        }
+        if (len != strlen(name) || memcmp(text, name, len) != 0)
+            continue;
+        *protocol = (enum frame_protocol)p;
+        st = addr_parse(at, colon + 1, e);
+        return st ? st : check_fit(*protocol, at, e);
     }
-    errmsg_set(e, "'%.60s' is not PROTO:ADDR with one of stdio, qemu, v2", text);
+    errmsg_set(e, "'%.60s' is not PROTO:ADDR with one of stdio, qemu, v2, bess", text);
     return ST_INVAL;
 }
 

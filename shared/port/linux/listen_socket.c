@@ -75,6 +75,7 @@ static enum status fill_sockaddr(struct listen_socket *s, const struct addr *at,
 
     _Static_assert(sizeof un->sun_path >= ADDR_PATH_MAX, "every parsed path fits");
     switch (at->kind) {
+    case ADDR_UNIXPACKET: s->type = SOCK_SEQPACKET; /* fall through */
     case ADDR_UNIX:
         un->sun_family = AF_UNIX;
         memcpy(un->sun_path, at->path, sizeof at->path);
@@ -140,7 +141,7 @@ static enum status remove_leftover(struct listen_socket *s, const char *path, st
         errmsg_set(e, "%s is a file, not a socket", path);
         return ST_EXISTS;
     }
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    fd = socket(AF_UNIX, s->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return fail_errno(e, "socket", errno);
     if (connect(fd, (const struct sockaddr *)&s->at, s->at_len) == 0 || errno == EAGAIN) {
@@ -195,7 +196,7 @@ static enum status make_socket(struct listen_socket *s, struct errmsg *e)
     int on = 1;
     enum status st;
 
-    s->fd = socket(s->at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    s->fd = socket(s->at.ss_family, s->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (s->fd < 0)
         return fail_errno(e, "socket", errno);
     if (s->at.ss_family == AF_INET || s->at.ss_family == AF_INET6)
@@ -214,6 +215,7 @@ static void listen_socket_clear(struct listen_socket *s, unsigned mode, unsigned
 {
     memset(s, 0, sizeof *s);
     s->fd = -1;
+    s->type = SOCK_STREAM;
     s->mode = mode ? mode & 0777 : DEFAULT_UNIX_MODE;
     s->backlog = backlog ? backlog : DEFAULT_BACKLOG;
 }
@@ -236,7 +238,7 @@ enum status listen_socket_open(struct listen_socket *s, const struct addr *at, u
 enum status listen_socket_adopt(struct listen_socket *s, int fd, unsigned mode, unsigned backlog,
                                 struct errmsg *e)
 {
-    int listening = 0;
+    int listening = 0, type = 0;
     socklen_t len = sizeof listening;
     int flags;
 
@@ -245,6 +247,10 @@ enum status listen_socket_adopt(struct listen_socket *s, int fd, unsigned mode, 
         errmsg_set(e, "descriptor %d is not a listening socket", fd);
         return ST_INVAL;
     }
+    len = sizeof type;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0)
+        return fail_errno(e, "getsockopt", errno);
+    s->type = type;
     s->at_len = sizeof s->at;
     if (getsockname(fd, (struct sockaddr *)&s->at, &s->at_len) != 0)
         return fail_errno(e, "getsockname", errno);

@@ -20,6 +20,7 @@ struct listen_socket {
     int fd;                     /* owned, non-blocking, close-on-exec; -1 = closed */
     struct sockaddr_storage at; /* where it is bound, to make it anew */
     socklen_t at_len;
+    int type;      /* SOCK_STREAM or SOCK_SEQPACKET */
     unsigned mode; /* permission bits of a unix socket */
     unsigned backlog;
     bool owns_name; /* the path is ours to remove */
@@ -28,10 +29,10 @@ struct listen_socket {
     struct claim_owner taken_by; /* who has the name, after ST_EXISTS */
 };
 
-/* Listens at @at (unix, tcp, vsock). A unix socket that nobody answers at is a leftover and is
- * replaced; any other file is not. @mode and @backlog: 0 = 0600 and 1024. ST_EXISTS: taken, and @e
- * and s->taken_by say by whom, where that can be found out; ST_DENIED, ST_INVAL, ST_NOTFOUND (no
- * such folder), ST_UNSUPPORTED, ST_NOFILES, ST_IO. */
+/* Listens at @at (unix, unixpacket, tcp, vsock). A unix socket that nobody answers at is a leftover
+ * and is replaced; any other file is not. @mode and @backlog: 0 = 0600 and 1024. ST_EXISTS: taken,
+ * and @e and s->taken_by say by whom, where that can be found out; ST_DENIED, ST_INVAL, ST_NOTFOUND
+ * (no such folder), ST_UNSUPPORTED, ST_NOFILES, ST_IO. */
 enum status listen_socket_open(struct listen_socket *s, const struct addr *at, unsigned mode,
                                unsigned backlog, struct errmsg *e);
 /* Takes over a descriptor that already listens; its name stays when it is closed. ST_INVAL when it

@@ -37,6 +37,7 @@
 #include "port/accept_policy.h"
 #include "port/addr.h"
 #include "port/linux/listen_socket.h"
+#include "port/linux/packet_stream.h"
 #include "port/linux/peer.h"
 #include "port/stream.h"
 #include "port/uv/loop_uv_internal.h"
@@ -257,6 +258,17 @@ static void accept_failed(struct listener_fd *self, enum accept_action action, i
 
 /* ---- accepting ------------------------------------------------------------------------- */
 
+static enum status make_stream(struct listener_fd *self, int fd, struct stream **out)
+{
+    int family = listen_socket_family(&self->socket);
+
+    if (self->socket.type == SOCK_SEQPACKET)
+        return packet_stream_new(out, self->loop, fd);
+    if (family == AF_INET || family == AF_INET6)
+        return stream_uv_from_tcp_socket(self->loop, fd, out);
+    return stream_uv_from_socket(self->loop, fd, out);
+}
+
 static void hand_out(struct listener_fd *self, int fd, const struct sockaddr_storage *sa,
                      socklen_t len)
 {
@@ -269,8 +281,7 @@ static void hand_out(struct listener_fd *self, int fd, const struct sockaddr_sto
     peer.is_vsock = family == AF_VSOCK;
     if (family == AF_UNIX && self->want_credentials)
         peer_add_credentials(fd, &peer);
-    st = family == AF_INET || family == AF_INET6 ? stream_uv_from_tcp_socket(self->loop, fd, &s)
-                                                 : stream_uv_from_socket(self->loop, fd, &s);
+    st = make_stream(self, fd, &s);
     if (st) {
         close(fd);
         log_warn_limited(LOG_PORT, "accepted connection dropped: %s", status_text(st));

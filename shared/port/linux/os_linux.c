@@ -12,7 +12,7 @@ enum status os_dial(struct loop *loop, struct dial **out, const struct addr *to,
 {
     char text[ADDR_TEXT_MAX];
 
-    if (to->kind == ADDR_UNIX)
+    if (to->kind == ADDR_UNIX || to->kind == ADDR_UNIXPACKET)
         return unix_dial(loop, out, to, timeout_ms, done, ctx, e);
     if (to->kind == ADDR_VSOCK)
         return vsock_dial(loop, out, to, timeout_ms, done, ctx, e);

@@ -12,6 +12,7 @@
 #include "port/linux/unix_dial.h"
 
 #include "port/addr.h"
+#include "port/linux/packet_stream.h"
 #include "port/stream.h"
 #include "port/uv/loop_uv_internal.h"
 #include "port/uv/stream_uv.h"
@@ -60,7 +61,8 @@ static void finish(struct dial_unix *self, enum status st)
     struct errmsg why = { "" };
 
     if (st == ST_OK) {
-        st = stream_uv_from_socket(self->loop, self->fd, &s);
+        st = self->to.kind == ADDR_UNIXPACKET ? packet_stream_new(&s, self->loop, self->fd)
+                                              : stream_uv_from_socket(self->loop, self->fd, &s);
         if (st == ST_OK)
             self->fd = -1;
     }
@@ -101,7 +103,9 @@ enum status unix_dial(struct loop *loop, struct dial **out, const struct addr *t
     char text[ADDR_TEXT_MAX];
 
     if (self) {
-        self->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        int type = to->kind == ADDR_UNIXPACKET ? SOCK_SEQPACKET : SOCK_STREAM;
+
+        self->fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         st = self->fd < 0 ? uv_status(uv_translate_sys_error(errno)) : ST_OK;
     }
     if (st) {

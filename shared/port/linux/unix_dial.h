@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * unix_dial.h - connects to a unix socket. Parameters and promises are those of loop_ops.dial.
+ * unix_dial.h - connects to a unix socket of either type. Parameters and promises are those of
+ * loop_ops.dial.
  */
 #ifndef SHARED_PORT_LINUX_UNIX_DIAL_H
 #define SHARED_PORT_LINUX_UNIX_DIAL_H

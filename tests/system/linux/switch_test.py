@@ -106,6 +106,7 @@ class SwitchCase:
     """The tests; one subclass a framing."""
 
     PROTOCOL = None
+    TRANSPORT, SOCKET_TYPE = "unix", socket.SOCK_STREAM
     MTU = 1500
 
     @classmethod
@@ -127,13 +128,13 @@ class SwitchCase:
         cls.path = cls.session.path("link")
         cls.switch = cls.session.start(
             "switch", [rdl.binary("rdlinkd"), "switch", "--link",
-                       f"{cls.PROTOCOL}:unix:{cls.path}", "--mtu", cls.MTU,
+                       f"{cls.PROTOCOL}:{cls.TRANSPORT}:{cls.path}", "--mtu", cls.MTU,
                        "--log-level", "debug"])
         return cls.path
 
     @classmethod
     def connect_link(cls):
-        s = socket.socket(socket.AF_UNIX)
+        s = socket.socket(socket.AF_UNIX, cls.SOCKET_TYPE)
         s.connect(cls.path)
         return s
 
@@ -338,6 +339,11 @@ class V2Framing(SwitchCase, unittest.TestCase):
     PROTOCOL = "v2"
 
 
+class BessFraming(SwitchCase, unittest.TestCase):
+    PROTOCOL = "bess"
+    TRANSPORT, SOCKET_TYPE = "unixpacket", socket.SOCK_SEQPACKET
+
+
 class Program(unittest.TestCase):
     """The command itself."""
 
@@ -350,6 +356,7 @@ class Program(unittest.TestCase):
 
     def test_says_what_is_wrong_with_its_options(self):
         for options, text in (((), "--link"), (("--link", "smoke:unix:/x"), "smoke"),
+                              (("--link", "bess:unix:/x"), "unixpacket"),
                               (("--link", "qemu:unix:/x", "--subnet", "10.0.0.0/31"), "31"),
                               (("--link", "qemu:unix:/x", "--mtu", "10"), "mtu")):
             switch = self.start(*options)

@@ -78,7 +78,8 @@ static const struct {
 } bad[] = {
     { "no link", { "--mtu", "1500" }, "--link is missing" },
     { "no protocol", { "--link", "unix:/run/vm.sock" }, "stdio, qemu, v2" },
-    { "datagrams on a stream", { "--link", "bess:unix:/run/vm.sock" }, "stdio, qemu, v2" },
+    { "messages on a stream", { "--link", "bess:unix:/run/vm.sock" }, "unixpacket:PATH" },
+    { "a stream of messages", { "--link", "qemu:unixpacket:/run/vm.sock" }, "only bess:" },
     { "part of a protocol's name", { "--link", "qem:unix:/x" }, "stdio, qemu, v2" },
     { "no address", { "--link", "qemu:" }, "link" },
     { "network without a length",
