@@ -100,7 +100,7 @@ static enum status parse_number(const char *text, const char **end, uint64_t *ou
     return errno == ERANGE || *out > UINT32_MAX ? ST_INVAL : ST_OK;
 }
 
-static enum status parse_duration_ms(const char *text, uint64_t *out)
+enum status option_duration_parse(const char *text, uint64_t *out_ms)
 {
     static const struct {
         const char *suffix;
@@ -113,8 +113,8 @@ static enum status parse_duration_ms(const char *text, uint64_t *out)
         return ST_INVAL;
     for (unsigned i = 0; i < ARRAY_SIZE(units); i++) {
         if (!strcmp(end, units[i].suffix)) {
-            *out = n * units[i].ms;
-            return *out > UINT32_MAX ? ST_INVAL : ST_OK;
+            *out_ms = n * units[i].ms;
+            return *out_ms > UINT32_MAX ? ST_INVAL : ST_OK;
         }
     }
     return ST_INVAL;
@@ -126,7 +126,7 @@ static enum status store_number(const struct option *o, void *field, const char 
     bool is_duration = o->kind == OPTION_DURATION;
     const char *end = "";
     uint64_t n;
-    enum status st = is_duration ? parse_duration_ms(value, &n) : parse_number(value, &end, &n);
+    enum status st = is_duration ? option_duration_parse(value, &n) : parse_number(value, &end, &n);
 
     if (st != ST_OK || *end) {
         errmsg_set(e, "%s: '%.60s' is not a %s", o->key, value,

@@ -49,6 +49,9 @@ struct option {
     const char *help;
 };
 
+/* "250ms", "5s", "2m", "1h", a plain number is seconds; up to UINT32_MAX ms. ST_INVAL. */
+enum status option_duration_parse(const char *text, uint64_t *out_ms);
+
 /* Every field gets its default. A default that does not pass its own check is a broken invariant.
  */
 void options_defaults(const struct option *table, size_t count, void *config);

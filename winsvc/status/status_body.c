@@ -63,6 +63,11 @@ void status_body_changed(struct status_body *b)
     b->dirty = true;
 }
 
+const struct snapshot *status_body_snapshot(const struct status_body *b)
+{
+    return b->text ? b->snapshot : NULL;
+}
+
 uint64_t status_body_renders(const struct status_body *b)
 {
     return b->renders;
@@ -146,6 +151,7 @@ enum status status_body_get(struct status_body *b, const char *if_none_match, ui
     out->text = b->text;
     out->len_bytes = b->len_bytes;
     out->etag = b->etag;
+    out->generation = b->generation;
     *not_modified = if_none_match && status_etag_matches(if_none_match, b->etag);
     return ST_OK;
 }

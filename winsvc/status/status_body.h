@@ -23,6 +23,7 @@ struct status_body_view {
     const char *text;
     size_t len_bytes;
     const char *etag; /* strong, with its quotes: "<start>-<pid>-<generation>" */
+    uint64_t generation;
 };
 
 typedef void status_body_fill_fn(void *ctx, struct snapshot *out);
@@ -36,6 +37,8 @@ void status_body_changed(struct status_body *b);
  * ST_NOMEM: there is nothing to show now. */
 enum status status_body_get(struct status_body *b, const char *if_none_match, uint64_t now_ms,
                             struct status_body_view *out, bool *not_modified);
+/* The snapshot behind what the last status_body_get() gave; borrowed as that. NULL before it. */
+const struct snapshot *status_body_snapshot(const struct status_body *b);
 uint64_t status_body_renders(const struct status_body *b);
 /* NULL is fine. */
 void status_body_free(struct status_body *b);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * status_server.h - the status as HTTP/1.1 on a local socket or pipe: GET and HEAD /v1/status.
+ * status_server.h - the status as HTTP/1.1 on a local socket or pipe, for GET and HEAD:
+ *
+ *   /v1/status   JSON; ?wait=25s&since=GENERATION answers when there is another one, or 304
+ *   /v1/events   server-sent events: the same JSON, now and at each change
+ *   /metrics     OpenMetrics        /healthz  200        /readyz  200 or 503
  *
  * Read-only. The owner says when something changed and fills a snapshot when asked; the server
  * numbers what a reader can tell apart (generation), renders each generation once, and answers
@@ -29,7 +33,7 @@ struct status_server_ops {
 };
 
 struct status_server_config {
-    unsigned max_connections;    /* 0 = 64; more get 503 */
+    unsigned max_connections;    /* 0 = 128, at least 2; half may wait; see status_server.c */
     uint32_t header_timeout_ms;  /* 0 = 5,000: from the first byte to the end of the head */
     uint32_t idle_timeout_ms;    /* 0 = 60,000: without a request; 5,000 for the first one */
     uint32_t write_timeout_ms;   /* 0 = 10,000: an answer that is not taken by then is cut */
@@ -43,8 +47,9 @@ struct status_server_stats {
     uint64_t requests;
     uint64_t not_modified; /* answered 304 */
     uint64_t rejected;     /* answered 4xx */
-    uint64_t refused;      /* answered 503 at the cap, or closed */
+    uint64_t evicted;      /* closed at the cap, for another */
     uint64_t timed_out;    /* cut by a deadline */
+    unsigned waiting;      /* of active: long polls and event streams */
     uint64_t renders;
 };
 

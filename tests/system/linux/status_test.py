@@ -9,6 +9,7 @@ import http.server
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import socketserver
@@ -49,6 +50,15 @@ require('readline').createInterface({ input: process.stdin }).on('line', () => {
   request.on('error', (error) => console.log(JSON.stringify({ error: String(error) })));
   request.end();
 });
+"""
+
+
+# Debian's Python has the parser; prints the first sample of each family.
+PARSE_OPENMETRICS = """
+import json, sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+families = text_string_to_metric_families(sys.stdin.read())
+print(json.dumps({f.name: f.samples[0].value for f in families if f.samples}))
 """
 
 
@@ -134,14 +144,68 @@ class Raw(unittest.TestCase):
                 self.assertEqual(answer.status, want)
                 self.assertIn("message", answer.json())
 
-    def test_sixty_four_readers_and_one_more(self):
-        readers = [rdl_http.connect(host.status_socket) for _ in range(64)]
+    def test_a_thousand_slow_clients_slow_nobody(self):
+        """They connect and say half a request; a reader of its own is served at once all the while.
+        """
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+        slow, times = [], []
         try:
-            rdl.wait_until(lambda: get().status == 503, 5, "the 65th reader is refused")
+            for i in range(1000):
+                slow.append(rdl_http.connect(host.status_socket))
+                slow[-1].sendall(b"GET /v1/status HTT")
+                if i % 5 == 0:
+                    answer = get()
+                    self.assertEqual(answer.status, 200)
+                    times.append(answer.seconds)
         finally:
-            for reader in readers:
-                reader.close()
-        rdl.wait_until(lambda: get().status == 200, 5, "there is room again")
+            for client in slow:
+                client.close()
+        times.sort()
+        print(f"\nstatus beside 1,000 slow clients: p50 {times[100] * 1e3:.1f} ms, "
+              f"p99 {times[197] * 1e3:.1f} ms")
+        self.assertLess(times[197], 0.050)
+
+    def test_metrics_pass_anothers_parser(self):
+        answer = get(path="/metrics")
+        self.assertIn("application/openmetrics-text", answer.headers["content-type"])
+        done = subprocess.run(["/usr/bin/python3", "-c", PARSE_OPENMETRICS], input=answer.body,
+                              capture_output=True, timeout=20)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        families = json.loads(done.stdout)
+        self.assertEqual(families["rdlink_ready"], 1)
+        self.assertIn("rdlink_component_restarts", families)
+
+    def test_health_resources(self):
+        self.assertEqual((get(path="/healthz").status, get(path="/readyz").status), (200, 200))
+
+    def test_a_long_poll_hears_of_a_change(self):
+        """Counters make a generation now and then: a poll ends within seconds in any case."""
+        generation = get().json()["generation"]
+        answer = get(path=f"{PATH}?wait=20s&since={generation}")
+        self.assertEqual(answer.status, 200)
+        self.assertGreater(answer.json()["generation"], generation)
+
+    def test_events_tell_of_a_restarted_worker(self):
+        with rdl_http.connect(host.status_socket, 20) as reader:
+            reader.sendall(rdl_http.head("GET", "/v1/events"))
+            events = reader.makefile("rb")
+            before = next_event(events)
+            os.kill(host.worker()["pid"], signal.SIGKILL)
+
+            def restarted():
+                now = next_event(events)["components"][0]
+                return now["restarts"] > before["components"][0]["restarts"]
+            rdl.wait_until(restarted, 20, "an event tells of the restart")
+        rdl.wait_until(lambda: host.status()["ready"], 20, "Ready again")
+
+
+def next_event(lines):
+    """The data of the next one."""
+    for line in lines:
+        if line.startswith(b"data: "):
+            return json.loads(line[6:])
+    raise ConnectionError("the events ended")
 
 
 class Node(unittest.TestCase):

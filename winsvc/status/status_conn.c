@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * THEORY: each connection is in one of six states, and each state has a deadline.
+ *
+ *              first byte            message complete        all of the answer is out
+ *   IDLE ---------------------> HEAD -----------------> WRITING ------------------> IDLE
+ *   60 s (the first: 5 s)       5 s in all    |         10 s     ^                    |
+ *                                |            +--> WAITING ------'                    |
+ *                                |            |    ?wait=, then 304                   |
+ *                                |            +--> EVENTS                             |
+ *                                |                 heartbeat 15 s; one unsent 10 s    |
+ *                                |  not HTTP, too large       last answer             |
+ *                                +--> 400, 413, 431 ---> LINGER <--- Connection: close+
+ *                                                        1 s: our direction is ended, what still
+ *                                                        comes is thrown away
+ *
+ * One answer at a time: while an answer is queued or waited for the connection is not read, and
+ * what was already read of pipelined requests is put back into the stream. So a connection never
+ * holds more than one answer and one read, however fast it asks and however slowly it reads; the
+ * cap on connections bounds the sum. The same for events: while one is on its way no other is
+ * queued, and when it is out the reader gets the state of then, not all that it missed: each event
+ * is the whole status. That is also why an event id needs no history to resume from.
+ *
+ * Our direction ends before the connection is closed, because closing a socket with unread input
+ * turns an answer that is still on its way into a reset.
+ *
+ * Nothing here changes anything: the only input that matters is the path, the method, one header.
+ */
+#include "status/status_internal.h"
+
+#include "base/log.h"
+#include "http/http_message.h"
+#include "port/stream.h"
+#include "status/metrics.h"
+#include "status/snapshot.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BODY_MAX = 4096, /* of a request: read and ignored up to here */
+    HEAD_MAX = 512,  /* of an answer */
+    LINGER_MS = 1000,
+    HEARTBEAT_MS = 15000,
+    EVENT_HEAD_MAX = STATUS_ETAG_MAX + 64
+};
+
+static const char json_type[] = "application/json";
+
+/* ---- states ------------------------------------------------------------------------------ */
+
+void conn_close(struct conn *c)
+{
+    timer_stop(&c->deadline);
+    list_remove(&c->link);
+    c->server->stats.active--;
+    if (c->state == CONN_WAITING || c->state == CONN_EVENTS)
+        c->server->stats.waiting--;
+    stream_close(c->stream);
+    http_reader_free(c->reader);
+    free(c);
+}
+
+static bool is_waiter(enum conn_state s)
+{
+    return s == CONN_WAITING || s == CONN_EVENTS;
+}
+
+/* Moves to the end of its list, so that the head is who has been longest in its state. */
+static void enter(struct conn *c, enum conn_state state, uint32_t ms)
+{
+    struct status_server *s = c->server;
+
+    s->stats.waiting += is_waiter(state);
+    s->stats.waiting -= is_waiter(c->state);
+    c->state = state;
+    list_remove(&c->link);
+    list_append(is_waiter(state) ? &s->waiters : &s->conns, &c->link);
+    timer_start(&c->deadline, ms);
+}
+
+/* No more answers: end our direction, throw away what comes. The caller returns to the loop. */
+static void linger(struct conn *c)
+{
+    if (c->ended || stream_shutdown(c->stream) != ST_OK) {
+        conn_close(c);
+        return;
+    }
+    enter(c, CONN_LINGER, LINGER_MS);
+    stream_read_start(c->stream);
+}
+
+/* The answer is out. False when it was the last one; the connection may be gone then. */
+static bool answered(struct conn *c)
+{
+    if (!c->request.keep_alive || c->ended) {
+        linger(c);
+        return false;
+    }
+    enter(c, CONN_IDLE, c->server->config.idle_timeout_ms);
+    return true;
+}
+
+/* ---- answers ----------------------------------------------------------------------------- */
+
+static const char *explain(unsigned answer)
+{
+    switch (answer) {
+    case 400: return "{\"message\":\"this is not a request that makes sense here\"}\n";
+    case 404: return "{\"message\":\"not found: the status is at /v1/status\"}\n";
+    case 405: return "{\"message\":\"the status is read-only: use GET or HEAD\"}\n";
+    case 413: return "{\"message\":\"the request's body is too large\"}\n";
+    case 431: return "{\"message\":\"the request's headers are too large\"}\n";
+    default: return "{\"message\":\"too many readers, or out of memory: try again\"}\n";
+    }
+}
+
+/* What a stream_write() came to. False when the connection is gone. */
+static bool written(struct conn *c, enum status st)
+{
+    if (st == ST_QUEUED) {
+        stream_read_stop(c->stream);
+        enter(c, CONN_WRITING, c->server->config.write_timeout_ms);
+        return true;
+    }
+    if (st != ST_OK) {
+        conn_close(c);
+        return false;
+    }
+    return true;
+}
+
+/* Sends head and body. False when the connection is gone. */
+static bool send_answer(struct conn *c, unsigned answer, const char *type, const char *body,
+                        size_t len_bytes, const char *extra)
+{
+    char head[HEAD_MAX], lines[HEAD_MAX / 2];
+    size_t head_len;
+    enum status st;
+
+    snprintf(lines, sizeof lines, "%sConnection: %s\r\n", extra,
+             c->request.keep_alive ? "keep-alive" : "close");
+    head_len = http_format_response_head(head, sizeof head, answer, type, len_bytes, lines);
+    ASSERT(head_len < sizeof head);
+    st = stream_write(c->stream, head, head_len);
+    if ((st == ST_OK || st == ST_QUEUED) && !c->request.head_only && answer != 304)
+        st = stream_write(c->stream, body, len_bytes);
+    return written(c, st);
+}
+
+static bool send_error(struct conn *c, unsigned answer)
+{
+    const char *text = explain(answer);
+
+    if (answer >= 400 && answer < 500)
+        c->server->stats.rejected++;
+    return send_answer(c, answer, json_type, text, strlen(text),
+                       answer == 405 ? "Allow: GET, HEAD\r\n" : "");
+}
+
+static bool send_status(struct conn *c, const struct status_body_view *view, bool not_modified)
+{
+    char extra[128];
+
+    if (not_modified)
+        c->server->stats.not_modified++;
+    snprintf(extra, sizeof extra, "ETag: %s\r\nCache-Control: no-cache\r\n", view->etag);
+    return send_answer(c, not_modified ? 304 : 200, json_type, view->text, view->len_bytes, extra);
+}
+
+static bool send_metrics(struct conn *c)
+{
+    char *text;
+    size_t len;
+    bool lives;
+
+    if (metrics_render(status_body_snapshot(c->server->body), &text, &len) != ST_OK)
+        return send_error(c, 503);
+    lives = send_answer(c, 200, METRICS_CONTENT_TYPE, text, len, "Cache-Control: no-cache\r\n");
+    free(text);
+    return lives;
+}
+
+/* /healthz: this program answers. /readyz: what it is for works, or why not. */
+static bool send_health(struct conn *c)
+{
+    const struct snapshot *s = status_body_snapshot(c->server->body);
+    const struct condition *ready = condition_find(&s->conditions, "Ready");
+    bool is_good = c->request.resource == STATUS_RESOURCE_HEALTHZ || s->ready;
+    char text[SNAPSHOT_TEXT_MAX * 2];
+    int n;
+
+    if (is_good)
+        n = snprintf(text, sizeof text, "ok\n");
+    else
+        n = snprintf(text, sizeof text, "%s: %s\n", ready ? ready->reason : "Starting",
+                     ready ? ready->message : "nothing is known yet");
+    return send_answer(c, is_good ? 200 : 503, "text/plain; charset=utf-8", text,
+                       MIN((size_t)n, sizeof text - 1), "Cache-Control: no-cache\r\n");
+}
+
+/* ---- waiting ----------------------------------------------------------------------------- */
+
+/* A reader with ?since= or If-None-Match that has the present text, and time to wait for the next.
+ */
+static bool may_wait(const struct conn *c, const struct status_body_view *view)
+{
+    const struct status_request *r = &c->request;
+
+    if (!r->wait_ms || c->server->stats.waiting >= c->server->config.max_connections / 2)
+        return false;
+    return r->has_since ? r->since == view->generation
+                        : r->tag[0] && status_etag_matches(r->tag, view->etag);
+}
+
+static bool begin_wait(struct conn *c, const struct status_body_view *view)
+{
+    c->seen = view->generation;
+    enter(c, CONN_WAITING, c->request.wait_ms);
+    status_server_waits(c->server);
+    return true;
+}
+
+/* The same text as the status, as one event. Its id is the tag without quotes. */
+static bool send_event(struct conn *c, const struct status_body_view *view)
+{
+    char head[EVENT_HEAD_MAX];
+    size_t tag_len = strlen(view->etag);
+    size_t len = view->len_bytes;
+    enum status st;
+    int n = snprintf(head, sizeof head, "event: status\nid: %.*s\ndata: ", (int)(tag_len - 2),
+                     view->etag + 1);
+
+    while (len > 0 && view->text[len - 1] == '\n')
+        len--; /* a newline would end the data */
+    c->seen = view->generation;
+    st = stream_write(c->stream, head, (size_t)n);
+    if (st == ST_OK || st == ST_QUEUED)
+        st = stream_write(c->stream, view->text, len);
+    if (st == ST_OK || st == ST_QUEUED)
+        st = stream_write(c->stream, "\n\n", 2);
+    if (st != ST_OK && st != ST_QUEUED) {
+        conn_close(c);
+        return false;
+    }
+    c->has_unsent = st == ST_QUEUED;
+    timer_start(&c->deadline, c->has_unsent ? c->server->config.write_timeout_ms : HEARTBEAT_MS);
+    return true;
+}
+
+/* Reads on while events go out, to see the client's end. */
+static bool begin_events(struct conn *c, const struct status_body_view *view)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\n"
+                               "Content-Type: text/event-stream\r\n"
+                               "Cache-Control: no-cache\r\n"
+                               "Connection: close\r\n\r\n";
+    static const char retry[] = "retry: 1000\n\n";
+    size_t tag_len = strlen(view->etag) - 2;
+    bool has_it =
+        strlen(c->request.tag) == tag_len && !memcmp(c->request.tag, view->etag + 1, tag_len);
+    enum status st;
+
+    if (c->server->stats.waiting >= c->server->config.max_connections / 2)
+        return send_error(c, 503);
+    c->request.keep_alive = false;
+    st = stream_write(c->stream, head, sizeof head - 1);
+    if (c->request.head_only)
+        return written(c, st);
+    if (st == ST_OK || st == ST_QUEUED)
+        st = stream_write(c->stream, retry, sizeof retry - 1);
+    if (st != ST_OK && st != ST_QUEUED)
+        return written(c, st);
+    enter(c, CONN_EVENTS, HEARTBEAT_MS);
+    status_server_waits(c->server);
+    c->seen = view->generation;
+    return has_it || send_event(c, view);
+}
+
+void conn_wake(struct conn *c, const struct status_body_view *view)
+{
+    if (c->seen == view->generation)
+        return;
+    if (c->state == CONN_EVENTS) {
+        if (!c->has_unsent)
+            send_event(c, view);
+        return;
+    }
+    if (send_status(c, view, false) && c->state != CONN_WRITING && answered(c))
+        stream_read_start(c->stream);
+}
+
+/* A comment shows a dead client, and keeps what is between alive. */
+static void send_heartbeat(struct conn *c)
+{
+    enum status st = stream_write(c->stream, ":\n\n", 3);
+
+    if (st != ST_OK && st != ST_QUEUED) {
+        conn_close(c);
+        return;
+    }
+    c->has_unsent = st == ST_QUEUED;
+    timer_start(&c->deadline, c->has_unsent ? c->server->config.write_timeout_ms : HEARTBEAT_MS);
+}
+
+static void end_wait(struct conn *c)
+{
+    struct status_body_view view;
+    bool not_modified;
+
+    if (status_body_get(c->server->body, NULL, loop_now_ms(c->server->loop), &view,
+                        &not_modified)) {
+        conn_close(c);
+        return;
+    }
+    if (send_status(c, &view, view.generation == c->seen) && c->state != CONN_WRITING &&
+        answered(c))
+        stream_read_start(c->stream);
+}
+
+static void on_deadline(void *ctx)
+{
+    struct conn *c = ctx;
+
+    if (c->state == CONN_WAITING) {
+        end_wait(c);
+        return;
+    }
+    if (c->state == CONN_EVENTS && !c->has_unsent) {
+        send_heartbeat(c);
+        return;
+    }
+    if (c->state != CONN_LINGER)
+        c->server->stats.timed_out++;
+    conn_close(c);
+}
+
+/* ---- requests ---------------------------------------------------------------------------- */
+
+/* False when the connection is gone. */
+static bool send_resource(struct conn *c)
+{
+    const char *tag = c->request.tag[0] ? c->request.tag : NULL;
+    struct status_body_view view;
+    bool not_modified;
+
+    if (status_body_get(c->server->body, tag, loop_now_ms(c->server->loop), &view, &not_modified))
+        return send_error(c, 503);
+    switch (c->request.resource) {
+    case STATUS_RESOURCE_EVENTS: return begin_events(c, &view);
+    case STATUS_RESOURCE_METRICS: return send_metrics(c);
+    case STATUS_RESOURCE_HEALTHZ:
+    case STATUS_RESOURCE_READYZ: return send_health(c);
+    default: break;
+    }
+    if (may_wait(c, &view))
+        return begin_wait(c, &view);
+    return send_status(c, &view, not_modified);
+}
+
+/* A message is complete. False when the connection is gone or takes no more messages. */
+static bool answer(struct conn *c)
+{
+    c->has_head = false;
+    c->server->stats.requests++;
+    if (!(c->answer == 200 ? send_resource(c) : send_error(c, c->answer)))
+        return false;
+    return c->state == CONN_WRITING || is_waiter(c->state) || answered(c);
+}
+
+static void on_head(void *ctx, const struct http_head *head)
+{
+    struct conn *c = ctx;
+
+    c->has_head = true;
+    c->answer = status_route(&c->request, head);
+}
+
+static const struct http_handler http_handler = { .on_head = on_head };
+
+/* The reader is dead: say why, and let no more messages come. */
+static void reject(struct conn *c, enum status why)
+{
+    unsigned status = why == ST_FULL ? (c->has_head ? 413 : 431) : 400;
+
+    c->request.keep_alive = false;
+    c->request.head_only = c->request.head_only && c->has_head;
+    if (send_error(c, status) && c->state != CONN_WRITING)
+        linger(c);
+}
+
+/* Pipelined requests that came while an answer is still queued wait in the stream. */
+static void put_back(struct conn *c, const uint8_t *data, size_t len_bytes)
+{
+    if (!c->request.keep_alive)
+        return;
+    stream_read_stop(c->stream);
+    if (stream_unread(c->stream, data, len_bytes) != ST_OK)
+        conn_close(c);
+}
+
+static void on_data(void *ctx, const uint8_t *data, size_t len_bytes)
+{
+    struct conn *c = ctx;
+    enum status st;
+
+    if (c->state == CONN_LINGER || c->state == CONN_EVENTS)
+        return;
+    while (len_bytes > 0 && c->state != CONN_WRITING && !is_waiter(c->state)) {
+        if (c->state == CONN_IDLE)
+            enter(c, CONN_HEAD, c->server->config.header_timeout_ms);
+        st = http_reader_feed(c->reader, &data, &len_bytes);
+        if (st == ST_QUEUED)
+            return;
+        if (st != ST_OK) {
+            reject(c, st);
+            return;
+        }
+        if (!answer(c))
+            return;
+    }
+    if (len_bytes > 0)
+        put_back(c, data, len_bytes);
+}
+
+/* The client ended its direction; an answer that is on its way still gets there. */
+static void on_eof(void *ctx)
+{
+    struct conn *c = ctx;
+
+    c->ended = true;
+    if (c->state != CONN_WRITING)
+        conn_close(c);
+}
+
+/* What a reader missed while it did not read is in the present state. */
+static void on_event_out(struct conn *c)
+{
+    struct status_body_view view;
+    bool not_modified;
+
+    c->has_unsent = false;
+    timer_start(&c->deadline, HEARTBEAT_MS);
+    if (status_body_get(c->server->body, NULL, loop_now_ms(c->server->loop), &view,
+                        &not_modified) == ST_OK)
+        conn_wake(c, &view);
+}
+
+static void on_drained(void *ctx)
+{
+    struct conn *c = ctx;
+
+    if (c->state == CONN_EVENTS)
+        on_event_out(c);
+    else if (c->state == CONN_WRITING && answered(c))
+        stream_read_start(c->stream);
+}
+
+static void on_error(void *ctx, enum status why)
+{
+    conn_close(ctx);
+}
+
+static const struct stream_handler stream_handler = {
+    .on_data = on_data,
+    .on_eof = on_eof,
+    .on_drained = on_drained,
+    .on_error = on_error,
+};
+
+void conn_open(struct status_server *server, struct stream *s)
+{
+    struct conn *c = calloc(1, sizeof *c);
+
+    if (!c || http_reader_new(&c->reader, HTTP_KIND_REQUEST, BODY_MAX, &http_handler, c) != ST_OK) {
+        log_warn_limited(LOG_STATUS, "%s for a reader of the status", status_text(ST_NOMEM));
+        free(c);
+        stream_close(s);
+        return;
+    }
+    c->server = server;
+    c->stream = s;
+    c->state = CONN_IDLE;
+    server->stats.connections++;
+    server->stats.active++;
+    list_append(&server->conns, &c->link);
+    timer_init(&c->deadline, server->loop, on_deadline, c);
+    timer_start(&c->deadline, server->config.header_timeout_ms);
+    stream_set_handler(s, &stream_handler, c);
+    stream_read_start(s);
+}
