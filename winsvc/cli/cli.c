@@ -3,8 +3,9 @@
  */
 #include "cli/cli.h"
 
+#include "base/util.h"
 #include "base/version.h"
-#include "cli/cli_status.h"
+#include "cli/cli_command.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,23 +13,13 @@
 
 enum { HELP_MAX = 4096 };
 
+static const struct cli_command *const commands[] = { &cli_status_command, &cli_wait_command,
+                                                      &cli_check_command, &cli_metrics_command };
+
 struct cli {
-    struct cli_status *status; /* owned */
+    const struct cli_command *command;
+    void *run; /* owned */
 };
-
-static const char overview[] =
-    "rdlink: shows how the link between this computer and its guests is doing\n"
-    "\n"
-    "  rdlink status [--json] [--address ADDR] [--timeout TIME]\n"
-    "  rdlink version\n"
-    "  rdlink help [status|address|exit-codes]\n"
-    "\n"
-    "RDLINK_STATUS in the environment says where the status is, NO_COLOR turns colour\n"
-    "off. What a reason in the output means: docs/troubleshooting.md.\n";
-
-static const char status_help[] =
-    "rdlink status: one line for each part, how long it has been so, and what to do\n"
-    "\n";
 
 static const char address_help[] =
     "Addresses\n"
@@ -43,8 +34,9 @@ static const char address_help[] =
 static const char exit_code_help[] =
     "Exit codes\n"
     "\n"
-    "  0  ready\n"
-    "  1  running, but not ready: degraded, starting, or waiting for a guest\n"
+    "  0  ready, or done\n"
+    "  1  running, but not ready: degraded, starting, or waiting for a guest;\n"
+    "     what was waited for did not come; a check failed\n"
     "  2  not running, or no answer\n"
     "  3  no permission to read the status\n"
     "  4  wrong usage\n";
@@ -63,23 +55,56 @@ static int usage(const struct cli_env *env, const char *what, const char *word)
     return CLI_USAGE;
 }
 
+static void print_overview(const struct cli_env *env, enum cli_out to)
+{
+    char line[256];
+
+    print(env, to, "rdlink: shows how the link between this computer and its guests is doing\n\n");
+    for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+        snprintf(line, sizeof line, "  rdlink %-8s %s\n", commands[i]->name, commands[i]->summary);
+        print(env, to, line);
+    }
+    print(env, to,
+          "  rdlink version  of this program\n"
+          "  rdlink help [COMMAND|address|exit-codes]\n"
+          "\n"
+          "RDLINK_STATUS in the environment says where the status is, NO_COLOR turns colour\n"
+          "off. What a reason in the output means: docs/troubleshooting.md.\n");
+}
+
+static const struct cli_command *find_command(const char *name)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
+        if (!strcmp(commands[i]->name, name))
+            return commands[i];
+    return NULL;
+}
+
+static void help_on(const struct cli_env *env, const struct cli_command *c)
+{
+    char text[HELP_MAX];
+
+    snprintf(text, sizeof text, "rdlink %s: %s\n\n  rdlink %s %s\n\n", c->name, c->summary, c->name,
+             c->usage);
+    print(env, CLI_STDOUT, text);
+    options_help(c->options, c->option_count, text, sizeof text);
+    print(env, CLI_STDOUT, text);
+}
+
 static int run_help(const struct cli_env *env, int argc, const char *const *argv)
 {
-    char options[HELP_MAX];
+    const struct cli_command *command = argc ? find_command(argv[0]) : NULL;
 
-    if (argc == 0) {
-        print(env, CLI_STDOUT, overview);
-    } else if (!strcmp(argv[0], "status")) {
-        cli_status_help(options, sizeof options);
-        print(env, CLI_STDOUT, status_help);
-        print(env, CLI_STDOUT, options);
-    } else if (!strcmp(argv[0], "address")) {
+    if (argc == 0)
+        print_overview(env, CLI_STDOUT);
+    else if (command)
+        help_on(env, command);
+    else if (!strcmp(argv[0], "address"))
         print(env, CLI_STDOUT, address_help);
-    } else if (!strcmp(argv[0], "exit-codes")) {
+    else if (!strcmp(argv[0], "exit-codes"))
         print(env, CLI_STDOUT, exit_code_help);
-    } else {
+    else
         return usage(env, "no help on", argv[0]);
-    }
     return CLI_READY;
 }
 
@@ -99,29 +124,30 @@ static bool asks_for_help(const char *word)
 
 int cli_start(struct cli **out, const struct cli_env *env, int argc, const char *const *argv)
 {
-    const char *command = argc > 1 ? argv[1] : "";
+    const char *name = argc > 1 ? argv[1] : "";
+    const struct cli_command *command = find_command(name);
     struct cli *c;
     int code;
 
     if (argc < 2) {
-        print(env, CLI_STDERR, overview);
+        print_overview(env, CLI_STDERR);
         return CLI_USAGE;
     }
-    if (!strcmp(command, "help") || asks_for_help(command))
+    if (!strcmp(name, "help") || asks_for_help(name))
         return run_help(env, argc - 2, argv + 2);
     if (argc == 3 && asks_for_help(argv[2]))
         return run_help(env, 1, argv + 1);
-    if (!strcmp(command, "version") || !strcmp(command, "--version")) {
+    if (!strcmp(name, "version") || !strcmp(name, "--version"))
         return run_version(env);
-    }
-    if (strcmp(command, "status"))
-        return usage(env, "no command", command);
+    if (!command)
+        return usage(env, "no command", name);
     c = calloc(1, sizeof *c);
     if (!c) {
-        print(env, CLI_STDERR, "rdlink: out of memory\n  next  try again\n");
+        cli_complain(env, "out of memory", "try again");
         return CLI_NOT_RUNNING;
     }
-    code = cli_status_start(&c->status, env, argc - 2, argv + 2);
+    c->command = command;
+    code = command->start(&c->run, env, argc - 2, argv + 2);
     if (code == CLI_PENDING)
         *out = c;
     else
@@ -133,6 +159,6 @@ void cli_free(struct cli *c)
 {
     if (!c)
         return;
-    cli_status_free(c->status);
+    c->command->free(c->run);
     free(c);
 }

@@ -10,7 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct cli_status;
 struct loop;
 
 /* Exit codes; the documentation of the program promises them. */
@@ -34,7 +33,8 @@ struct cli_env {
     void *ctx;
     const char *status_address; /* RDLINK_STATUS, or NULL */
     const char *default_address;
-    bool color; /* standard output is a terminal and NO_COLOR is not set */
+    bool terminal; /* standard output is one */
+    bool color;    /* ... and NO_COLOR is not set */
     int64_t (*wall_ms)(void);
 };
 

@@ -1,125 +1,98 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Options -> one GET -> text or JSON -> exit code. Whatever fails is told in two lines on standard
- * error: what, and what to do next.
+ * `rdlink status`: ask once, show it, say by exit code how it is; or, with --watch, show it again
+ * at each change until Ctrl-C. On a terminal the page is drawn in place and its clocks go on.
  */
-#include "cli/cli_status.h"
+#include "cli/cli_command.h"
 
-#include "base/options.h"
 #include "base/util.h"
-#include "cli/cli.h"
 #include "cli/http_client.h"
 #include "cli/render.h"
-#include "port/addr.h"
+#include "cli/status_poll.h"
+#include "port/loop.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct status_options {
-    bool json;
-    char address[OPTION_VALUE_MAX];
-    uint32_t timeout_ms;
-};
+enum { REDRAW_MS = 1000 };
 
-struct cli_status {
+struct status_run {
     struct cli_env env;
-    struct status_options options;
-    struct http_client *client; /* owned */
+    struct cli_service service;
+    bool json, is_short, watch;
+    struct http_client *client; /* owned, once */
+    struct status_poll *poll;   /* owned, with --watch */
+    cJSON *shown;               /* owned: of --watch on a terminal, for the next redraw */
+    bool was_lost;
+    struct timer redraw;
 };
 
-static enum status check_address(const char *value, struct errmsg *e)
-{
-    struct addr a;
-
-    return addr_parse(&a, value, e);
-}
-
-static const struct option table[] = {
+static const struct option options[] = {
     { .key = "json",
       .kind = OPTION_FLAG,
-      .offset = offsetof(struct status_options, json),
-      .help = "print the service's JSON as it came" },
-    { .key = "address",
-      .kind = OPTION_STRING,
-      .offset = offsetof(struct status_options, address),
-      .check = check_address,
-      .value_name = "ADDR",
-      .help = "where the service's status is (see: rdlink help address)" },
-    { .key = "timeout",
-      .kind = OPTION_DURATION,
-      .offset = offsetof(struct status_options, timeout_ms),
-      .fallback = "5s",
-      .min = 1,
-      .max = 600000,
-      .value_name = "TIME",
-      .help = "how long to wait for the answer" },
+      .offset = offsetof(struct status_run, json),
+      .help = "print the service's JSON as it came; with --watch one line each" },
+    { .key = "short",
+      .kind = OPTION_FLAG,
+      .offset = offsetof(struct status_run, is_short),
+      .help = "one line: the phase, and the reason when it is not Ready" },
+    { .key = "watch",
+      .kind = OPTION_FLAG,
+      .offset = offsetof(struct status_run, watch),
+      .help = "go on, and show every change" },
+    CLI_SERVICE_OPTIONS(struct status_run, service, "5s", "how long to wait for the answer"),
 };
 
-size_t cli_status_help(char *buf, size_t cap)
+/* ---- showing ----------------------------------------------------------------------------- */
+
+static const char *text_in(const cJSON *object, const char *name)
 {
-    return options_help(table, ARRAY_SIZE(table), buf, cap);
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+
+    return text ? text : "";
 }
 
-/* ---- ends ------------------------------------------------------------------------------ */
-
-static void complain(const struct cli_env *env, const char *what, const char *next)
+static void show_short(const struct cli_env *env, const cJSON *status)
 {
-    char text[1024];
+    const cJSON *c, *ready = NULL;
+    char line[512];
 
-    snprintf(text, sizeof text, "rdlink: %s\n  next  %s\n", what, next);
-    env->print(env->ctx, CLI_STDERR, text);
-}
-
-/* No answer: is it not there, not allowed, or not well? */
-static int explain_failure(const struct cli_status *s, enum status st, const struct errmsg *why)
-{
-    char what[600];
-
-    if (st == ST_DENIED) {
-        snprintf(what, sizeof what, "no permission to read the status at %s", s->options.address);
-        complain(&s->env, what, "run it as the owner of the service or an administrator");
-        return CLI_NO_PERMISSION;
+    cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(status, "conditions"))
+    {
+        if (!strcmp(text_in(c, "type"), "Ready"))
+            ready = c;
     }
-    if (st == ST_NOTFOUND || st == ST_REFUSED) {
-        snprintf(what, sizeof what, "the service is not running: nobody answers at %s",
-                 s->options.address);
-        complain(&s->env, what,
-                 "start it: systemctl start rdlinkd, sc start RancherDesktopLink, or rdlinkd run");
-        return CLI_NOT_RUNNING;
-    }
-    snprintf(what, sizeof what, "no status from %s: %.250s", s->options.address,
-             why && why->text[0] ? why->text : status_text(st));
-    complain(&s->env, what,
-             st == ST_TIMEOUT ? "the service hangs or is very busy: read its log, restart it"
-                              : "check that --address is rdlink's status and not another socket");
-    return CLI_NOT_RUNNING;
+    if (!ready || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(status, "ready")))
+        snprintf(line, sizeof line, "%.100s\n", text_in(status, "phase"));
+    else
+        snprintf(line, sizeof line, "%.100s: %.60s: %.300s\n", text_in(status, "phase"),
+                 text_in(ready, "reason"), text_in(ready, "message"));
+    env->print(env->ctx, CLI_STDOUT, line);
 }
 
-static int show_json(const struct cli_status *s, const struct http_client_answer *answer)
+static bool show_page(const struct cli_env *env, const cJSON *status)
 {
-    const struct cli_env *env = &s->env;
-
-    env->print(env->ctx, CLI_STDOUT, answer->body);
-    if (answer->len_bytes && answer->body[answer->len_bytes - 1] != '\n')
-        env->print(env->ctx, CLI_STDOUT, "\n");
-    return 0;
-}
-
-static int show_page(const struct cli_status *s, const cJSON *status)
-{
-    const struct cli_env *env = &s->env;
     struct render_opts opts = { .color = env->color, .now_ms = env->wall_ms() };
     char *text = render_status(status, &opts);
 
     if (!text)
-        return -1;
+        return false;
     env->print(env->ctx, CLI_STDOUT, text);
     free(text);
-    return 0;
+    return true;
 }
 
-static int show(const struct cli_status *s, const struct http_client_answer *answer)
+static void show_json(const struct cli_env *env, const char *text, size_t len_bytes)
+{
+    env->print(env->ctx, CLI_STDOUT, text);
+    if (!len_bytes || text[len_bytes - 1] != '\n')
+        env->print(env->ctx, CLI_STDOUT, "\n");
+}
+
+/* ---- once -------------------------------------------------------------------------------- */
+
+static int show_answer(const struct status_run *r, const struct http_client_answer *answer)
 {
     cJSON *status =
         answer->status == 200 ? cJSON_ParseWithLength(answer->body, answer->len_bytes) : NULL;
@@ -129,10 +102,13 @@ static int show(const struct cli_status *s, const struct http_client_answer *ans
 
     if (!cJSON_IsBool(ready)) {
         errmsg_set(&why, "answer %u, not a status", answer->status);
-        code = explain_failure(s, ST_PROTO, &why);
-    } else if (s->options.json ? show_json(s, answer) : show_page(s, status)) {
-        errmsg_set(&why, "out of memory");
-        code = explain_failure(s, ST_NOMEM, &why);
+        code = cli_service_failure(&r->env, &r->service, ST_PROTO, &why);
+    } else if (r->json) {
+        show_json(&r->env, answer->body, answer->len_bytes);
+    } else if (r->is_short) {
+        show_short(&r->env, status);
+    } else if (!show_page(&r->env, status)) {
+        code = cli_service_failure(&r->env, &r->service, ST_NOMEM, NULL);
     }
     cJSON_Delete(status);
     return code;
@@ -141,80 +117,121 @@ static int show(const struct cli_status *s, const struct http_client_answer *ans
 static void on_answer(void *ctx, enum status st, const struct http_client_answer *answer,
                       const struct errmsg *why)
 {
-    struct cli_status *s = ctx;
-    int code = st == ST_OK ? show(s, answer) : explain_failure(s, st, why);
+    struct status_run *r = ctx;
+    int code =
+        st == ST_OK ? show_answer(r, answer) : cli_service_failure(&r->env, &r->service, st, why);
 
-    s->env.finish(s->env.ctx, code);
+    r->env.finish(r->env.ctx, code);
 }
 
-/* ---- start ----------------------------------------------------------------------------- */
+/* ---- --watch ----------------------------------------------------------------------------- */
 
-static int usage(const struct cli_env *env, const char *what)
+/* Draws from the top over what was there, and clears what is left of it. */
+static void draw(struct status_run *r)
 {
-    complain(env, what, "rdlink help status");
-    return CLI_USAGE;
+    r->env.print(r->env.ctx, CLI_STDOUT, "\033[H\033[2J");
+    show_page(&r->env, r->shown);
+    timer_start(&r->redraw, REDRAW_MS);
 }
 
-/* --address, then RDLINK_STATUS, then the system's default. */
-static enum status choose_address(struct cli_status *s, struct addr *to, struct errmsg *e)
+static void on_redraw(void *ctx)
 {
-    const struct cli_env *env = &s->env;
-    bool from_env = !s->options.address[0] && env->status_address && env->status_address[0];
-    enum status st;
-
-    if (!s->options.address[0])
-        snprintf(s->options.address, sizeof s->options.address, "%s",
-                 from_env ? env->status_address : env->default_address);
-    st = addr_parse(to, s->options.address, e);
-    if (st && from_env)
-        errmsg_wrap(e, "RDLINK_STATUS");
-    return st;
+    draw(ctx);
 }
 
-static int start(struct cli_status *s, int argc, const char *const *argv)
+static void show_change(struct status_run *r, const cJSON *status)
 {
-    struct errmsg e = { .text = "" };
-    struct addr to;
-    enum status st;
-    int used;
+    char *text = NULL;
 
-    options_defaults(table, ARRAY_SIZE(table), &s->options);
-    if (options_parse_argv(table, ARRAY_SIZE(table), &s->options, argc, argv, &used, &e))
-        return usage(&s->env, e.text);
-    if (used < argc) {
-        errmsg_set(&e, "status takes no argument '%.100s'", argv[used]);
-        return usage(&s->env, e.text);
+    if (r->json && (text = cJSON_PrintUnformatted(status))) {
+        show_json(&r->env, text, strlen(text));
+        cJSON_free(text);
+    } else if (r->is_short) {
+        show_short(&r->env, status);
+    } else if (r->env.terminal) {
+        cJSON_Delete(r->shown);
+        r->shown = cJSON_Duplicate(status, true);
+        draw(r);
+    } else {
+        show_page(&r->env, status);
+        r->env.print(r->env.ctx, CLI_STDOUT, "\n");
     }
-    if (choose_address(s, &to, &e))
-        return usage(&s->env, e.text);
-    st = http_client_get(&s->client, s->env.loop, &to, "/v1/status", s->options.timeout_ms,
-                         on_answer, s, &e);
-    return st ? explain_failure(s, st, &e) : CLI_PENDING;
 }
 
-int cli_status_start(struct cli_status **out, const struct cli_env *env, int argc,
-                     const char *const *argv)
+/* A service that is not there is said once, and waited for. */
+static void on_status(void *ctx, enum status st, const cJSON *status, const struct errmsg *why)
 {
-    struct cli_status *s = calloc(1, sizeof *s);
+    struct status_run *r = ctx;
+
+    if (st == ST_OK) {
+        r->was_lost = false;
+        show_change(r, status);
+        return;
+    }
+    timer_stop(&r->redraw);
+    if (st == ST_DENIED) {
+        r->env.finish(r->env.ctx, cli_service_failure(&r->env, &r->service, st, why));
+    } else if (!r->was_lost) {
+        r->was_lost = true;
+        cli_service_failure(&r->env, &r->service, st, why);
+    }
+}
+
+/* ---- start ------------------------------------------------------------------------------- */
+
+static void status_free(void *run)
+{
+    struct status_run *r = run;
+
+    if (!r)
+        return;
+    timer_stop(&r->redraw);
+    http_client_free(r->client);
+    status_poll_free(r->poll);
+    cJSON_Delete(r->shown);
+    free(r);
+}
+
+static int begin(struct status_run *r)
+{
+    struct errmsg e = { "" };
+    enum status st;
+
+    if (r->watch)
+        st = status_poll_start(&r->poll, r->env.loop, &r->service.at, on_status, r);
+    else
+        st = http_client_get(&r->client, r->env.loop, &r->service.at, "/v1/status",
+                             r->service.timeout_ms, on_answer, r, &e);
+    return st ? cli_service_failure(&r->env, &r->service, st, &e) : CLI_PENDING;
+}
+
+static int status_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+{
+    struct status_run *r = calloc(1, sizeof *r);
     int code;
 
-    if (!s) {
-        complain(env, "out of memory", "try again");
+    if (!r) {
+        cli_complain(env, "out of memory", "try again");
         return CLI_NOT_RUNNING;
     }
-    s->env = *env;
-    code = start(s, argc, argv);
+    r->env = *env;
+    timer_init(&r->redraw, env->loop, on_redraw, r);
+    code = cli_parse(&cli_status_command, env, r, &r->service, argc, argv);
     if (code == CLI_PENDING)
-        *out = s;
+        code = begin(r);
+    if (code == CLI_PENDING)
+        *run = r;
     else
-        cli_status_free(s);
+        status_free(r);
     return code;
 }
 
-void cli_status_free(struct cli_status *s)
-{
-    if (!s)
-        return;
-    http_client_free(s->client);
-    free(s);
-}
+const struct cli_command cli_status_command = {
+    .name = "status",
+    .usage = "[--json|--short] [--watch] [--address ADDR] [--timeout TIME]",
+    .summary = "a line for each part, how long it is so, and what to do",
+    .options = options,
+    .option_count = ARRAY_SIZE(options),
+    .start = status_start,
+    .free = status_free,
+};

@@ -104,6 +104,7 @@ int main(int argc, char **argv)
     }
     env.loop = p.loop;
     terminals_open(&p);
+    env.terminal = p.terminals[CLI_STDOUT].is_open;
     env.color = wants_color(&p);
     code = cli_start(&cli, &env, argc, (const char *const *)argv);
     if (code == CLI_PENDING) {

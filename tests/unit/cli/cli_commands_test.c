@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * wait, check, metrics and status --watch, against a service that says what the test lets it say.
+ */
+#include "support/cmocka_all.h"
+
+#include "base/util.h"
+#include "base/version.h"
+#include "cli/cli.h"
+#include "port/addr.h"
+#include "port/sim/stream_sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONDITION(type, status, reason)                                     \
+    "{\"type\":\"" type "\",\"status\":\"" status "\",\"reason\":\"" reason \
+    "\",\"message\":\"so it is\",\"lastTransitionTime\":null,\"observedGeneration\":1}"
+#define STATUS(ready, generation, conditions)                                   \
+    "{\"generation\":" generation ",\"ready\":" ready ",\"phase\":\"Waiting\"," \
+    "\"conditions\":[" conditions "]}"
+
+struct fixture {
+    struct sim *sim;
+    struct cli_env env;
+    struct cli *cli;
+    int code;
+    char out[16384], err[4096];
+};
+
+static void print(void *ctx, enum cli_out to, const char *text)
+{
+    struct fixture *f = ctx;
+    char *buf = to == CLI_STDOUT ? f->out : f->err;
+    size_t cap = to == CLI_STDOUT ? sizeof f->out : sizeof f->err, len = strlen(buf);
+
+    assert_true(len + strlen(text) < cap);
+    snprintf(buf + len, cap - len, "%s", text);
+}
+
+static void finish(void *ctx, int exit_code)
+{
+    struct fixture *f = ctx;
+
+    assert_int_equal(f->code, CLI_PENDING);
+    f->code = exit_code;
+}
+
+static int64_t wall_ms(void)
+{
+    return 1795309200000;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    f->sim = sim_new();
+    f->env = (struct cli_env){ .loop = sim_loop(f->sim),
+                               .print = print,
+                               .finish = finish,
+                               .ctx = f,
+                               .default_address = "unix:/run/default.sock",
+                               .wall_ms = wall_ms };
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    cli_free(f->cli);
+    sim_free(f->sim);
+    free(f);
+    return 0;
+}
+
+/* Its first dial ends with @dial. */
+static void start_with(struct fixture *f, const char *words, enum status dial)
+{
+    static char copy[512];
+    const char *argv[16];
+    int argc = 0;
+
+    snprintf(copy, sizeof copy, "rdlink %s", words);
+    for (char *w = strtok(copy, " "); w; w = strtok(NULL, " "))
+        argv[argc++] = w;
+    sim_next_dial(f->sim, dial, 0);
+    f->code = CLI_PENDING;
+    f->code = cli_start(&f->cli, &f->env, argc, argv);
+    assert_int_equal(f->code, CLI_PENDING);
+}
+
+static void start(struct fixture *f, const char *words)
+{
+    start_with(f, words, ST_OK);
+}
+
+/* The command's next request must be for @target; it is answered with @line and @body. The
+ * dial after it ends with @then. */
+static void answer_then(struct fixture *f, const char *target, const char *line, const char *body,
+                        enum status then)
+{
+    char want[128], head[256];
+    struct sim_peer *service;
+
+    sim_run(f->sim);
+    service = sim_take_dialled(f->sim);
+    assert_non_null(service);
+    snprintf(want, sizeof want, "GET %s HTTP/1.1\r\n", target);
+    if (!strstr(sim_peer_text(service), want))
+        fail_msg("'%s' is not asked, but: %s", want, sim_peer_text(service));
+    snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n", line, strlen(body));
+    sim_peer_send_text(service, head);
+    sim_peer_send_text(service, body);
+    sim_peer_end(service);
+    sim_next_dial(f->sim, then, 0);
+}
+
+static void answer(struct fixture *f, const char *target, const char *line, const char *body)
+{
+    answer_then(f, target, line, body, ST_OK);
+}
+
+static bool has(const char *text, const char *what)
+{
+    return strstr(text, what) != NULL;
+}
+
+/* ---- wait -------------------------------------------------------------------------------- */
+
+static void wait_ends_when_the_condition_comes(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "wait");
+    answer(f, "/v1/status", "200 OK", STATUS("false", "7", CONDITION("Ready", "False", "NoGuest")));
+    answer(f, "/v1/status?wait=25000ms&since=7", "304 Not Modified", "");
+    answer(f, "/v1/status?wait=25000ms&since=7", "200 OK",
+           STATUS("true", "8", CONDITION("Ready", "True", "Ready")));
+    sim_run(f->sim);
+    assert_int_equal(f->code, CLI_READY);
+    assert_string_equal(f->out, "");
+    assert_string_equal(f->err, "");
+}
+
+static void wait_knows_statuses_reasons_and_parts(void **state)
+{
+    static const struct {
+        const char *words, *body;
+    } rows[] = {
+        { "wait --for NetworkReady=Unknown",
+          STATUS("true", "1", CONDITION("NetworkReady", "Unknown", "ControlOnly")) },
+        { "wait --for=Ready=NoGuest",
+          STATUS("false", "1", CONDITION("Ready", "False", "NoGuest")) },
+        { "wait --for docker/DockerReachable",
+          "{\"generation\":1,\"ready\":false,\"conditions\":[],\"components\":[{\"name\":"
+          "\"docker\",\"conditions\":[" CONDITION("DockerReachable", "True", "Answers") "]}]}" },
+        { "wait --for vm1/LinkUp=False",
+          "{\"generation\":1,\"ready\":false,\"conditions\":[],\"instances\":[{\"vm\":"
+          "\"vm1\",\"conditions\":[" CONDITION("LinkUp", "False", "NoGuest") "]}]}" },
+    };
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        print_message("row: %s\n", rows[i].words);
+        start(f, rows[i].words);
+        answer(f, "/v1/status", "200 OK", rows[i].body);
+        sim_run(f->sim);
+        assert_int_equal(f->code, CLI_READY);
+        cli_free(f->cli);
+        f->cli = NULL;
+    }
+}
+
+static void wait_that_is_over_says_what_was_found(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "wait --timeout 3s");
+    answer(f, "/v1/status", "200 OK", STATUS("false", "7", CONDITION("Ready", "False", "NoGuest")));
+    sim_advance_ms(f->sim, 2999);
+    assert_int_equal(f->code, CLI_PENDING);
+    sim_advance_ms(f->sim, 1);
+    assert_int_equal(f->code, CLI_DEGRADED);
+    assert_true(has(f->err, "Ready did not come within 3 s; it is False, NoGuest: so it is\n"));
+    assert_true(has(f->err, "\n  next  "));
+}
+
+static void wait_goes_on_while_the_service_is_not_there_yet(void **state)
+{
+    struct fixture *f = *state;
+
+    start_with(f, "wait --timeout 10s", ST_NOTFOUND);
+    sim_advance_ms(f->sim, 400);
+    assert_int_equal(f->code, CLI_PENDING);
+    sim_next_dial(f->sim, ST_OK, 0);
+    sim_advance_ms(f->sim, 200);
+    answer(f, "/v1/status", "200 OK", STATUS("true", "1", CONDITION("Ready", "True", "Ready")));
+    sim_run(f->sim);
+    assert_int_equal(f->code, CLI_READY);
+}
+
+static void wait_for_a_service_that_never_comes_is_not_running(void **state)
+{
+    struct fixture *f = *state;
+
+    start_with(f, "wait --timeout 1s", ST_REFUSED);
+    for (unsigned i = 0; i < 4; i++) {
+        sim_next_dial(f->sim, ST_REFUSED, 0);
+        sim_advance_ms(f->sim, 300);
+    }
+    assert_int_equal(f->code, CLI_NOT_RUNNING);
+    assert_true(has(f->err, "the service is not running"));
+}
+
+/* ---- status --watch and --short ---------------------------------------------------------- */
+
+static void watch_shows_each_change_once(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "status --watch --short");
+    answer(f, "/v1/status", "200 OK", STATUS("false", "1", CONDITION("Ready", "False", "NoGuest")));
+    answer(f, "/v1/status?wait=25000ms&since=1", "304 Not Modified", "");
+    answer(f, "/v1/status?wait=25000ms&since=1", "200 OK",
+           STATUS("false", "2", CONDITION("Ready", "False", "Stopping")));
+    sim_run(f->sim);
+    assert_string_equal(f->out, "Waiting: NoGuest: so it is\nWaiting: Stopping: so it is\n");
+    assert_int_equal(f->code, CLI_PENDING);
+}
+
+static void watch_on_a_terminal_redraws_in_place(void **state)
+{
+    struct fixture *f = *state;
+
+    f->env.terminal = true;
+    start(f, "status --watch");
+    answer(f, "/v1/status", "200 OK", STATUS("false", "1", CONDITION("Ready", "False", "NoGuest")));
+    sim_advance_ms(f->sim, 1500);
+    assert_true(!strncmp(f->out, "\033[H\033[2J", 7));
+    assert_non_null(strstr(f->out + 7, "\033[H\033[2J"));
+}
+
+/* ---- metrics ----------------------------------------------------------------------------- */
+
+static void metrics_are_printed_as_they_came(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "metrics");
+    answer(f, "/metrics", "200 OK", "# EOF\n");
+    sim_run(f->sim);
+    assert_int_equal(f->code, CLI_READY);
+    assert_string_equal(f->out, "# EOF\n");
+}
+
+/* ---- check ------------------------------------------------------------------------------- */
+
+#define PROGRAM(version) "\"program\":{\"name\":\"rdlinkd\",\"version\":\"" version "\"}"
+
+static void check_goes_all_the_way(void **state)
+{
+    struct fixture *f = *state;
+    char body[2048];
+
+    snprintf(
+        body, sizeof body,
+        "{\"generation\":1,\"ready\":true,\"program\":{\"name\":\"rdlinkd\",\"version\":\"%s\"},"
+        "\"endpoints\":[{\"name\":\"docker\",\"state\":\"listening\",\"address\":"
+        "\"unix:/run/docker.sock\"}],\"instances\":[{\"vm\":\"vm1\",\"conditions\":[" CONDITION(
+            "GuestFound", "True",
+            "ControlOpen") "," CONDITION("LinkUp", "Unknown",
+                                         "ControlOnly") "]}],"
+                                                        "\"components\":[{\"name\":\"docker\","
+                                                        "\"state\":\"SERVING\",\"restarts\":0}],"
+                                                        "\"conditions\":[" CONDITION("Ready",
+                                                                                     "True",
+                                                                                     "Ready") "]}",
+        rdlink_version());
+    start(f, "check");
+    answer(f, "/v1/status", "200 OK", body);
+    answer(f, "/_ping", "200 OK", "OK");
+    sim_run(f->sim);
+    assert_int_equal(f->code, CLI_READY);
+    assert_true(has(f->out, "PASS  service "));
+    assert_true(has(f->out, "PASS  vm1/GuestFound "));
+    assert_false(has(f->out, "LinkUp"));
+    assert_true(has(f->out, "PASS  request to unix:/run/docker.sock "));
+    assert_true(has(f->out, "\n6 passed, 0 warned, 0 failed\n"));
+}
+
+static void check_says_what_fails_and_what_to_do(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "check");
+    answer(
+        f, "/v1/status", "200 OK",
+        "{\"generation\":1,\"ready\":false," PROGRAM(
+            "9.9") ",\"endpoints\":["
+                   "{\"name\":\"docker\",\"state\":\"taken\",\"address\":null,\"requested\":"
+                   "\"npipe:x\","
+                   "\"owner\":{\"pid\":7,\"image\":\"podman.exe\"}}],\"instances\":[],"
+                   "\"components\":[{\"name\":\"docker\",\"state\":\"NOT_SERVING\",\"restarts\":4,"
+                   "\"crashLoop\":true}],\"conditions\":[" CONDITION("Ready", "False",
+                                                                     "NoVirtualMachine") "]}");
+    sim_run(f->sim);
+    assert_int_equal(f->code, CLI_DEGRADED);
+    assert_true(has(f->out, "WARN  version "));
+    assert_true(has(f->out, "FAIL  endpoint/docker "));
+    assert_true(has(f->out, "podman.exe"));
+    assert_true(has(f->out, "FAIL  virtual machine "));
+    assert_true(has(f->out, "FAIL  docker "));
+    assert_true(has(f->out, "FAIL  Ready "));
+    assert_true(has(f->out, "        next  start Rancher Desktop or its WSL distribution\n"));
+    assert_true(has(f->out, "\n1 passed, 1 warned, 4 failed\n"));
+}
+
+static void check_tells_who_may_not_use_the_endpoint(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "check --json");
+    answer_then(f, "/v1/status", "200 OK",
+                "{\"generation\":1,\"ready\":true," PROGRAM(
+                    "0") ",\"endpoints\":[{\"name\":\"docker\","
+                         "\"state\":\"listening\",\"address\":\"unix:/run/docker.sock\"}],"
+                         "\"instances\":[{\"vm\":\"a\\u001b[2J\",\"conditions\":[" CONDITION(
+                             "GuestFound", "True", "ControlOpen") "]}]}",
+                ST_DENIED);
+    sim_run(f->sim);
+    assert_int_equal(f->code, CLI_DEGRADED);
+    assert_true(has(f->out, "\"result\":\t\"FAIL\""));
+    assert_true(has(f->out, "docker-users"));
+    assert_true(has(f->out, "a?[2J/GuestFound"));
+}
+
+#define WITH_SIM(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_SIM(wait_ends_when_the_condition_comes),
+        WITH_SIM(wait_knows_statuses_reasons_and_parts),
+        WITH_SIM(wait_that_is_over_says_what_was_found),
+        WITH_SIM(wait_goes_on_while_the_service_is_not_there_yet),
+        WITH_SIM(wait_for_a_service_that_never_comes_is_not_running),
+        WITH_SIM(watch_shows_each_change_once),
+        WITH_SIM(watch_on_a_terminal_redraws_in_place),
+        WITH_SIM(metrics_are_printed_as_they_came),
+        WITH_SIM(check_goes_all_the_way),
+        WITH_SIM(check_says_what_fails_and_what_to_do),
+        WITH_SIM(check_tells_who_may_not_use_the_endpoint),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
