@@ -268,7 +268,9 @@ static bool take_ack(struct tcp_flow *f, const struct segment *seg)
     }
     if (seq_lt(h->ack, f->snd_una))
         return true; /* old news; its data may be new */
-    if (seq_lt(f->snd_wl1, h->seq) || (f->snd_wl1 == h->seq && seq_le(f->snd_wl2, h->ack))) {
+    /* RFC 9293 3.10.7.4, and whenever the ACK moves on: the window counts from there. */
+    if (seq_lt(f->snd_una, h->ack) || seq_lt(f->snd_wl1, h->seq) ||
+        (f->snd_wl1 == h->seq && seq_le(f->snd_wl2, h->ack))) {
         tcp_new_window(f, window);
         f->snd_wl1 = h->seq;
         f->snd_wl2 = h->ack;
