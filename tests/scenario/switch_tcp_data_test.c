@@ -396,8 +396,35 @@ static void one_dead_destination_does_not_use_up_the_dials(void **state)
     fourth->remote.addr = ip_addr_v4(0x0a010000);
     tcp_guest_connect(fourth, 9, 0);
     tcp_rig_run_ms(r, 2);
-    assert_int_equal(fourth->state, TG_RESET);
+    assert_int_equal(fourth->state, TG_SYN_SENT); /* and nothing was said: it may ask again */
+    assert_true(r->sw.count.tcp_half_open_limit_hits >= 1);
     tcp_rig_open(r, 1000, &host);
+    tcp_rig_free(r);
+}
+
+static void what_has_waited_for_a_second_gives_way(void **state)
+{
+    struct tcp_rig *r = tcp_rig_new(5, &tcp_rig_tight);
+    struct tcp_guest *late;
+
+    for (unsigned i = 0; i < 4; i++) { /* two addresses, so that both bounds are met */
+        struct tcp_guest *g = tcp_rig_guest(r, (uint16_t)(2000 + i), 81);
+
+        g->remote.addr = ip_addr_v4(0x0a010000 + i % 2);
+        net_sim_next_connect(r->net, ST_OK, SIM_NEVER);
+        tcp_guest_connect(g, i, 0);
+        g->state = TG_CLOSED;
+    }
+    tcp_rig_run_ms(r, 1010);
+    assert_int_equal(tcp_rig_census(r).tcp_half_open, 4);
+    late = tcp_rig_guest(r, 2010, 81);
+    late->remote.addr = ip_addr_v4(0x0a010000);
+    net_sim_next_connect(r->net, ST_OK, 0);
+    tcp_guest_connect(late, 9, sim_now_ms(r->sim));
+    tcp_rig_run_ms(r, 3);
+    assert_int_equal(late->state, TG_OPEN);
+    assert_int_equal(tcp_rig_census(r).tcp_half_open, 3);
+    assert_int_equal(r->sw.count.tcp_half_open_limit_hits, 1);
     tcp_rig_free(r);
 }
 
@@ -703,6 +730,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_flow_table_refuses_when_full_but_for_time_wait),
         cmocka_unit_test(a_flood_of_syns_stays_within_its_bounds),
         cmocka_unit_test(one_dead_destination_does_not_use_up_the_dials),
+        cmocka_unit_test(what_has_waited_for_a_second_gives_way),
         cmocka_unit_test(all_flows_together_keep_within_the_memory_given),
         cmocka_unit_test(first_sequence_numbers_cannot_be_guessed),
         cmocka_unit_test(teardown_with_live_flows),

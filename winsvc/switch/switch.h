@@ -38,8 +38,8 @@ struct switch_env {
 /* Every table's bound, and what happens when it is full. 0 = the default given here. */
 struct switch_limits {
     unsigned tcp_flows;          /* 8192 (12,000 at most): RST */
-    unsigned tcp_half_open;      /* 512: RST */
-    unsigned tcp_half_open_dest; /* 32 to one address: RST */
+    unsigned tcp_half_open;      /* 2048: one that waited for 1 s gives way, or the SYN is lost */
+    unsigned tcp_half_open_dest; /* 1024 to one address: likewise */
     unsigned udp_flows;          /* 2048: the least recently used goes */
     unsigned pings;              /* 64: dropped */
     unsigned fragments;          /* 64 datagrams: the oldest goes */

@@ -30,8 +30,8 @@ static const struct limit {
     unsigned preset, max;
 } limits[] = {
     { "tcp_flows", AT(tcp_flows), 8192, 12000 },
-    { "tcp_half_open", AT(tcp_half_open), 512, 12000 },
-    { "tcp_half_open_dest", AT(tcp_half_open_dest), 32, 12000 },
+    { "tcp_half_open", AT(tcp_half_open), 2048, 12000 },
+    { "tcp_half_open_dest", AT(tcp_half_open_dest), 1024, 12000 },
     { "udp_flows", AT(udp_flows), 2048, 16000 },
     { "pings", AT(pings), 64, 1024 },
     { "fragments", AT(fragments), 64, 1024 },

@@ -109,12 +109,10 @@ static void begin_service(struct tcp_table *t, const struct tcp_key *key, const 
         return;
     f->flags |= TF_SERVICE;
     f->state = TCP_SYN_RCVD;
-    if (tcp_half_open_begin(f, &key->guest)) {
+    if (tcp_half_open_begin(f, &key->guest))
         tcp_send_syn(f);
-        return;
-    }
-    tcp_refuse(t->sw, seg->p, &seg->h, 1);
-    tcp_flow_end(f, true);
+    else
+        tcp_flow_end(f, true); /* it will ask again */
 }
 
 static void deny(struct switch_ *s, const struct segment *seg)

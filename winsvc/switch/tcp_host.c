@@ -356,7 +356,8 @@ static void unreachable(struct tcp_flow *f, enum icmp_error what)
     icmp_send_error(f->table->sw, &p, what, 0);
 }
 
-/* Tells the guest the truth; a time-out is told by silence, as on any network. */
+/* Tells the guest the truth; a time-out is told by silence, as on any network, and so is that there
+ * were too many of them: it will ask again. */
 static void connect_failed(struct tcp_flow *f, enum status why)
 {
     f->table->sw->count.tcp_refused++;
@@ -364,7 +365,7 @@ static void connect_failed(struct tcp_flow *f, enum status why)
         unreachable(f, ICMP_ERROR_HOST);
     else if (why == ST_DENIED)
         unreachable(f, ICMP_ERROR_ADMIN);
-    else if (why != ST_TIMEOUT)
+    else if (why != ST_TIMEOUT && why != ST_FULL)
         tcp_send_rst(f);
     tcp_flow_end(f, true);
 }
@@ -378,7 +379,7 @@ static void on_connected(void *ctx, enum status st)
         return;
     }
     f->state = TCP_SYN_RCVD;
-    f->progress_ms = tcp_now(f->table);
+    tcp_half_open_moved(f);
     tcp_send_syn(f);
 }
 

@@ -77,7 +77,7 @@ struct tcp_flow {
     struct tcp_table *table;
     struct tcp_flow *hash_next; /* also of the lists of dead and of spare flows */
     struct tcp_flow *touched_next;
-    struct list turn; /* fresh or bulk; in TIME_WAIT: table->time_wait */
+    struct list turn; /* fresh or bulk; table->half_opened before, table->time_wait behind that */
     struct wheel_timer timer;
     union {
         struct net_tcp *conn;               /* owned; NULL = none (any more) */
@@ -139,6 +139,7 @@ struct tcp_table {
     struct tcp_flow *spare, *dead;
     unsigned flow_count, half_open;  /* flow_count: the dead not counted */
     uint16_t dest[TCP_DEST_BUCKETS]; /* half-open flows by hash of the destination */
+    struct list half_opened;         /* those; what has waited the longest first */
     struct list time_wait;           /* the oldest first */
 
     struct tcp_flow *touched; /* this batch, or owing an ACK */
@@ -189,6 +190,8 @@ struct tcp_flow *tcp_flow_new(struct tcp_table *t, const struct tcp_key *key);
 uint64_t tcp_hash(const struct tcp_table *t, const void *data, size_t len_bytes);
 uint32_t tcp_isn(struct tcp_table *t, const struct tcp_key *key);
 bool tcp_half_open_begin(struct tcp_flow *f, const struct ip_addr *dest);
+/* It is one step further, and waits anew. */
+void tcp_half_open_moved(struct tcp_flow *f);
 void tcp_half_open_end(struct tcp_flow *f);
 /* The end of a flow: everything given back, the host side closed. The pointer stays good until the
  * loop is reached again, with state TCP_DEAD. @reset: the host gets an RST. */

@@ -8,13 +8,17 @@
  * counter:
  *
  *   tcp_flows            the oldest TIME_WAIT makes room, otherwise the SYN is answered by RST
- *   tcp_half_open        dials and unanswered SYN-ACKs; RST beyond
+ *   tcp_half_open        dials and unanswered SYN-ACKs
  *   tcp_half_open_dest   of those to one address. Counted in 4096 buckets by the address's hash:
- *                        two destinations share one only by chance that the guest cannot steer,
- *                        and the price would be a refusal of a 33rd pending connect
+ *                        two destinations share one only by chance that the guest cannot steer
  *
  * Half open is from the guest's SYN to its ACK of our SYN-ACK; a dial from the host side is bounded
- * by who asks for it.
+ * by who asks for it. At either bound the oldest that has waited for a second gives way, so that
+ * destinations that are dead, or SYNs that nobody meant, are in nobody's way longer than that.
+ * Where none is that old the SYN is dropped: the guest sends it again, as to any busy host, and a
+ * burst of connects is served late instead of being told that nobody listens. Both are silence: of
+ * what was given up nothing is known. Not chosen: RST beyond the bound, which made a flood's end
+ * wait for the slowest dial, and refused the rest of a burst to a server that was there.
  *
  * The end of a flow can come from deep within one of its own callbacks (a service closes its stream
  * while it is handed data). So tcp_flow_end() takes it out of everything and marks it dead, and
@@ -30,6 +34,7 @@
 
 #include <stdlib.h>
 
+enum { HALF_OPEN_STALE_MS = 1000 };
 enum { KEEPALIVE_MS = 2 * 3600 * 1000, TIME_WAIT_MS = 10 * 1000, RTO_FIRST_MS = 1000 };
 
 /* A window that nothing limits but the guest's. */
@@ -141,21 +146,61 @@ void tcp_touch(struct tcp_flow *f)
 
 /* ---- half open -------------------------------------------------------------------------- */
 
+/* The oldest that is stale, of that bucket or of any (TCP_DEST_BUCKETS); NULL: none is. */
+static struct tcp_flow *stalest(struct tcp_table *t, unsigned bucket)
+{
+    uint32_t now = tcp_now(t);
+    struct list *it, *tmp;
+
+    list_for_each(it, tmp, &t->half_opened)
+    {
+        struct tcp_flow *f = container_of(it, struct tcp_flow, turn);
+
+        if (now - f->progress_ms < HALF_OPEN_STALE_MS)
+            return NULL;
+        if (bucket == TCP_DEST_BUCKETS || f->dest_bucket == bucket)
+            return f;
+    }
+    return NULL;
+}
+
+/* False: the bound stands. */
+static bool give_way(struct tcp_table *t, unsigned bucket)
+{
+    struct tcp_flow *old = stalest(t, bucket);
+
+    t->sw->count.tcp_half_open_limit_hits++;
+    if (!old)
+        return false;
+    tcp_flow_end(old, true);
+    return true;
+}
+
 bool tcp_half_open_begin(struct tcp_flow *f, const struct ip_addr *dest)
 {
     struct tcp_table *t = f->table;
     const struct switch_limits *limits = &t->sw->config.limits;
     unsigned bucket = tcp_hash(t, dest, sizeof *dest) & (TCP_DEST_BUCKETS - 1);
 
-    if (t->half_open >= limits->tcp_half_open || t->dest[bucket] >= limits->tcp_half_open_dest) {
-        t->sw->count.tcp_half_open_limit_hits++;
+    if (t->dest[bucket] >= limits->tcp_half_open_dest && !give_way(t, bucket))
         return false;
-    }
+    if (t->half_open >= limits->tcp_half_open && !give_way(t, TCP_DEST_BUCKETS))
+        return false;
     t->half_open++;
     t->dest[bucket]++;
     f->dest_bucket = (uint16_t)bucket;
     f->flags |= TF_HALF_OPEN;
+    list_append(&t->half_opened, &f->turn);
     return true;
+}
+
+void tcp_half_open_moved(struct tcp_flow *f)
+{
+    f->progress_ms = tcp_now(f->table);
+    if (!(f->flags & TF_HALF_OPEN))
+        return;
+    list_remove(&f->turn);
+    list_append(&f->table->half_opened, &f->turn);
 }
 
 void tcp_half_open_end(struct tcp_flow *f)
@@ -163,6 +208,7 @@ void tcp_half_open_end(struct tcp_flow *f)
     if (!(f->flags & TF_HALF_OPEN))
         return;
     f->flags &= ~(uint32_t)TF_HALF_OPEN;
+    list_remove(&f->turn);
     f->table->half_open--;
     f->table->dest[f->dest_bucket]--;
 }
@@ -277,6 +323,7 @@ static void table_init(struct tcp_table *t, struct switch_ *s)
     t->sw = s;
     t->touched_end = &t->touched;
     list_init(&t->time_wait);
+    list_init(&t->half_opened);
     list_init(&t->fresh);
     list_init(&t->bulk);
     list_init(&t->streams);
