@@ -15,8 +15,8 @@
  * Errors towards the guest follow RFC 1812 4.3.2 and RFC 4443 2.4: never about an error, a
  * fragment behind the first, something sent to or from more than one; at most 100 in any second.
  * They quote the packet as the guest sent it, to 576 bytes (IPv4) or 1280 (IPv6), because the
- * guest's kernel finds its socket by that quote. Port unreachable comes from the address that was
- * asked, everything else from the gateway.
+ * guest's kernel finds its socket by that quote. Port and protocol unreachable come from the
+ * address that was asked, everything else from the gateway.
  */
 #include "switch/switch_internal.h"
 #include "wire/csum.h"
@@ -202,6 +202,8 @@ static const struct {
     [ICMP_ERROR_ADMIN] = { ICMP4_UNREACHABLE, 13, ICMP6_UNREACHABLE, 1 },
     [ICMP_ERROR_TOO_BIG] = { ICMP4_UNREACHABLE, 4, ICMP6_TOO_BIG, 0 },
     [ICMP_ERROR_TTL] = { ICMP4_TIME_EXCEEDED, 0, ICMP6_TIME_EXCEEDED, 0 },
+    [ICMP_ERROR_REASSEMBLY] = { ICMP4_TIME_EXCEEDED, 1, ICMP6_TIME_EXCEEDED, 1 },
+    [ICMP_ERROR_PROTOCOL] = { ICMP4_UNREACHABLE, 2, ICMP6_PARAMETER, 1 },
 };
 
 /* Echo requests are the only ICMP an error may be about: everything else either is an error or is
@@ -252,7 +254,7 @@ void icmp_send_error(struct switch_ *s, const struct packet *p, enum icmp_error 
 
     if (!may_answer(s, p) || !may_send_now(s))
         return;
-    if (what == ICMP_ERROR_PORT)
+    if (what == ICMP_ERROR_PORT || what == ICMP_ERROR_PROTOCOL)
         ip.src = p->ip.dst;
     icmp_put(&w, &h);
     if (out_datagram(s, &ip, header, CSUM_OFFSET, p->raw, quoted))

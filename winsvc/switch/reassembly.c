@@ -20,8 +20,8 @@
  * Limits: limits.fragments datagrams (the oldest goes), 1 MiB in pieces (the oldest others go), 30
  * s from the first fragment, 256 pieces a datagram, so that the search among them stays short (64
  * KiB at the least MTU anybody has, 576, are 119). A piece is one malloc(): fragments are rare on a
- * link whose MTU both ends know, and a pool of the largest size would be 4 MiB. Not done: ICMP
- * "reassembly time exceeded"; nobody acts on it.
+ * link whose MTU both ends know, and a pool of the largest size would be 4 MiB. A datagram whose
+ * time is over is told by ICMP if its first fragment is there to be quoted (RFC 792, 4443 3.3).
  */
 #include "switch/switch_internal.h"
 
@@ -137,6 +137,21 @@ static void arm(struct reassembly *r)
         timer_start(&r->expiry, d->deadline_ms > now ? d->deadline_ms - now : 0);
 }
 
+/* Quotes the first fragment, if it came. */
+static void tell_expired(struct reassembly *r, const struct datagram *d)
+{
+    const struct piece *first = container_of(d->pieces.next, struct piece, link);
+    struct packet p = { .ip = d->first, .raw = r->whole };
+
+    r->s->count.drop_fragment++;
+    if (list_is_empty(&d->pieces) || first->offset != 0)
+        return;
+    memcpy(r->whole, d->header, d->header_bytes);
+    memcpy(r->whole + d->header_bytes, first->data, first->len);
+    p.raw_bytes = d->header_bytes + first->len;
+    icmp_send_error(r->s, &p, ICMP_ERROR_REASSEMBLY, 0);
+}
+
 static void expire(void *ctx)
 {
     struct reassembly *r = ctx;
@@ -148,7 +163,7 @@ static void expire(void *ctx)
         if (d->state == SLOT_FREE || d->deadline_ms > now)
             continue;
         if (d->state == SLOT_OPEN)
-            r->s->count.drop_fragment++;
+            tell_expired(r, d);
         free_slot(r, d);
     }
     arm(r);

@@ -90,6 +90,20 @@ static bool source_is_right(const struct switch_ *s, const struct ip_header *ip)
            ip->proto == (ip_addr_is_v4(&ip->src) ? IP_PROTO_UDP : IP_PROTO_ICMP6);
 }
 
+/* Neither we nor a socket of the host speaks it. IPv6 wants to know where in the packet that is
+ * (RFC 4443 3.4), which behind extension headers is not known any more: silence. */
+static void refuse_protocol(struct switch_ *s, const struct packet *p)
+{
+    enum { NO_NEXT_HEADER = 59, NEXT_HEADER_AT = 6 };
+    bool is_v4 = ip_addr_is_v4(&p->ip.dst);
+
+    s->count.drop_not_for_us++;
+    if (is_v4)
+        icmp_send_error(s, p, ICMP_ERROR_PROTOCOL, 0);
+    else if (p->ip.header_bytes == IP6_HEADER_BYTES && p->ip.proto != NO_NEXT_HEADER)
+        icmp_send_error(s, p, ICMP_ERROR_PROTOCOL, NEXT_HEADER_AT);
+}
+
 static void dispatch(struct switch_ *s, const struct packet *p)
 {
     switch (p->ip.proto) {
@@ -102,7 +116,7 @@ static void dispatch(struct switch_ *s, const struct packet *p)
     case IP_PROTO_UDP: udp_input(s, p); break;
     case IP_PROTO_ICMP:
     case IP_PROTO_ICMP6: icmp_input(s, p); break;
-    default: s->count.drop_not_for_us++; break;
+    default: refuse_protocol(s, p); break;
     }
 }
 

@@ -139,7 +139,9 @@ enum icmp_error {
     ICMP_ERROR_NET,
     ICMP_ERROR_ADMIN,
     ICMP_ERROR_TOO_BIG,
-    ICMP_ERROR_TTL
+    ICMP_ERROR_TTL,
+    ICMP_ERROR_REASSEMBLY,
+    ICMP_ERROR_PROTOCOL /* @rest: IPv6: where the packet says which */
 };
 void icmp_send_error(struct switch_ *s, const struct packet *p, enum icmp_error what,
                      uint32_t rest);

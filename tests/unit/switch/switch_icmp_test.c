@@ -248,6 +248,34 @@ static void errors_are_limited_to_a_hundred_a_second(void **state)
     sim_guest_free(g);
 }
 
+static void a_protocol_nobody_speaks_is_told(void **state)
+{
+    static const uint8_t bytes[16] = { 1 };
+    struct frame_path path = frame_path("192.168.127.2", "10.1.2.3");
+    struct sim_guest *g = sim_guest_new(NULL, FRAME_QEMU);
+    struct frame_view v;
+
+    (void)state;
+    expect_guest_gets_nothing(g);
+    frame_ip(&f, &path, 132, bytes, sizeof bytes);
+    guest_sends(g, &f);
+    expect_error(g, &v, ICMP4_UNREACHABLE, 2);
+    frame_expect_path(&v, "10.1.2.3", "192.168.127.2");
+    path = frame_path("fd00:72:64::2", "2001:db8::1");
+    frame_ip(&f, &path, 132, bytes, sizeof bytes);
+    guest_sends(g, &f);
+    expect_error(g, &v, ICMP6_PARAMETER, 1);
+    assert_int_equal(v.icmp.rest, 6);
+    frame_ip(&f, &path, 59, bytes, 8);
+    guest_sends(g, &f);
+    path = frame_path("192.168.127.2", "224.0.0.22");
+    frame_ip(&f, &path, 2, bytes, sizeof bytes); /* IGMP, to many */
+    guest_sends(g, &f);
+    expect_guest_gets_nothing(g);
+    assert_int_equal(guest_counters(g)->drop_not_for_us, 4);
+    sim_guest_free(g);
+}
+
 static void no_error_is_sent_about_an_error(void **state)
 {
     struct frame_path path = frame_path("192.168.127.2", "10.1.2.3");
@@ -328,6 +356,7 @@ int main(void)
         cmocka_unit_test(the_gateway_and_the_host_are_on_the_link),
         cmocka_unit_test(quotes_are_as_long_as_they_may_be),
         cmocka_unit_test(errors_are_limited_to_a_hundred_a_second),
+        cmocka_unit_test(a_protocol_nobody_speaks_is_told),
         cmocka_unit_test(no_error_is_sent_about_an_error),
         cmocka_unit_test(icmp6_len_gt_frame),
         cmocka_unit_test(a_wrong_checksum_is_dropped),

@@ -137,6 +137,30 @@ static void reass_overlap_then_timeout(void **state)
     sim_guest_free(g);
 }
 
+static void a_datagram_that_stays_incomplete_is_told_by_its_first_fragment(void **state)
+{
+    struct sim_guest *g = sim_guest_new(NULL, FRAME_QEMU);
+    struct frame_view v;
+
+    (void)state;
+    make_whole(1);
+    guest_sends_piece(g, 1480, 1480); /* without a first one nothing can be quoted */
+    clock_advance_ms(g, 31 * 1000);
+    expect_guest_gets_nothing(g);
+    make_whole(2);
+    guest_sends_piece(g, 2960, 1480);
+    guest_sends_piece(g, 0, 1480);
+    clock_advance_ms(g, 29 * 1000);
+    expect_guest_gets_nothing(g);
+    clock_advance_ms(g, 2 * 1000);
+    expect_guest_gets(g, &v);
+    frame_expect_icmp(&v, ICMP4_TIME_EXCEEDED, 1);
+    assert_memory_equal(v.payload, piece.b + piece.l3, 28); /* its header and the first 8 bytes */
+    assert_int_equal(guest_counters(g)->drop_fragment, 2);
+    assert_int_equal(guest_census(g).fragments, 0);
+    sim_guest_free(g);
+}
+
 static void reass_first_fragment_huge(void **state)
 {
     struct frame_path path = frame_path("192.168.127.2", "10.1.2.3");
@@ -306,6 +330,7 @@ int main(void)
         cmocka_unit_test(datagrams_with_different_ids_do_not_mix),
         cmocka_unit_test(an_overlap_drops_the_datagram_and_all_that_follows),
         cmocka_unit_test(reass_overlap_then_timeout),
+        cmocka_unit_test(a_datagram_that_stays_incomplete_is_told_by_its_first_fragment),
         cmocka_unit_test(reass_first_fragment_huge),
         cmocka_unit_test(reass_total_gt_65535),
         cmocka_unit_test(a_fragment_of_odd_size_that_is_not_the_last_is_dropped),
