@@ -189,7 +189,7 @@ enum status tap_linux_open_device(int *out_fd, struct errmsg *e)
     case ENXIO:
         errmsg_set(e,
                    DEVICE ": %s; the kernel has no tap devices: load them with \"modprobe tun\" "
-                          "(WSL from 2.5.4 on does not do it by itself)",
+                          "(WSL from 2.5.4 on does not do it by itself), then start this again",
                    strerror(err));
         return ST_UNSUPPORTED;
     case EACCES:

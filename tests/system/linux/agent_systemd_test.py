@@ -154,9 +154,9 @@ class ActivationTest(AgentTest):
 
 class UnitTest(AgentTest):
     def copies(self, program="/bin/true"):
-        """The units, with a program that exists here."""
+        """The bridge's units, with a program that exists here (net_unit_test.py has the other)."""
         folder = pathlib.Path(self.session.path("units"))
-        shutil.copytree(DIST, folder)
+        shutil.copytree(DIST, folder, ignore=shutil.ignore_patterns("rdlink-net.*"))
         service = folder / "rdlink-bridge.service"
         service.write_text(service.read_text().replace("/usr/local/bin/rdlink-agent", program))
         return folder
