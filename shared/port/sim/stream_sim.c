@@ -26,11 +26,16 @@ enum { DEFAULT_PIECE = 65536, DEFAULT_WINDOW = 65536 };
 
 static void bytes_reserve(struct sim_bytes *b, size_t len)
 {
+    uint8_t *data;
+
     if (b->len + len <= b->cap)
         return;
     b->cap = MAX(2 * b->cap, b->len + len);
-    b->data = realloc(b->data, b->cap);
-    ASSERT(b->data != NULL);
+    data = realloc(b->data, b->cap);
+    if (!data) /* as in sim_alloc() */
+        data = realloc(b->data, b->cap);
+    ASSERT(data != NULL);
+    b->data = data;
 }
 
 void sim_bytes_append(struct sim_bytes *b, const void *data, size_t len)
