@@ -64,36 +64,35 @@ static bool update_link_up(const struct update *u)
     }
 }
 
-static bool guest_has_address(const struct network_facts *f, char *text, size_t cap)
+static const char *online_message(const struct network_facts *f, char *buf, size_t cap)
 {
-    struct switch_census census;
-    struct ip_addr ip;
     char ip_text[IP_ADDR_TEXT_MAX];
+    struct ip_addr ip;
 
-    switch_get_census(f->sw, &census);
-    if (!switch_guest_address(f->sw, &ip)) {
-        snprintf(text, cap, "the guest is online");
-        return census.guest_has_address;
-    }
-    snprintf(text, cap, "the guest is online as %s", ip_addr_format(&ip, ip_text));
-    return true;
+    if (switch_guest_address(f->sw, &ip))
+        snprintf(buf, cap, "the guest is online as %s", ip_addr_format(&ip, ip_text));
+    else
+        snprintf(buf, cap, "the guest is online");
+    return buf;
 }
 
-/* A guest that is linked: does it have what it takes? */
+/* A guest that is linked: does it have what it takes? One that spoke and has no address cannot be
+ * expected to answer for it, so that comes before its silence. */
 static bool update_guest(const struct update *u, const char *type, enum link_state state)
 {
+    const struct network_facts *f = u->facts;
     char text[CONDITION_MESSAGE_MAX];
 
+    if (!f->guest_has_address && (state != LINK_SILENT || f->watch->went_in))
+        return set_condition(u, type, COND_FALSE, "NoAddress",
+                             "the link is connected, but the guest has no address yet");
     if (state == LINK_SILENT)
         return set_condition(u, type, COND_FALSE, "LinkSilent",
                              "the link is connected, but the guest does not answer on it");
-    if (!guest_has_address(u->facts, text, sizeof text))
-        return set_condition(u, type, COND_FALSE, "NoAddress",
-                             "the link is connected, but the guest has no address yet");
     if (state == LINK_UNHEARD)
         return set_condition(u, type, COND_FALSE, "LinkSilent",
                              "frames have not gone both ways on this link yet");
-    return set_condition(u, type, COND_TRUE, "GuestOnline", text);
+    return set_condition(u, type, COND_TRUE, "GuestOnline", online_message(f, text, sizeof text));
 }
 
 static bool update_network_ready(const struct update *u)

@@ -19,8 +19,9 @@
  * like a fault from within. The guest's connections are reset and the host's closed by
  * switch_free(), so both sides know.
  *
- * Health is looked at when it is reported, every second; while the network is not ready yet ten
- * times a second, and what changed is told at once: containers wait for it. A thousand forwards
+ * Health is looked at when it is reported, every second; in the first ten seconds of a link, while
+ * the network is not ready yet, ten times a second, and what changed is told at once: containers
+ * wait for it. A thousand forwards
  * that come back are one look, a tenth of a second after the first.
  */
 #include "network/network_worker.h"
@@ -37,11 +38,12 @@
 #include "supervisor/worker_link.h"
 #include "switch/switch_options.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SETTLE_MS = 100 };
+enum { SETTLE_MS = 100, SETTLE_FOR_MS = 10000 };
 
 struct network_worker {
     struct switch_env env;         /* borrows */
@@ -51,6 +53,7 @@ struct network_worker {
     struct switch_host *host; /* owned; NULL before the greeting */
     struct link_watch watch;
     struct condition_set conditions;
+    bool guest_has_address;                 /* or had one, on this link */
     char listen_why[CONDITION_MESSAGE_MAX]; /* "" = the link's listener is well */
     struct timer settle; /* a look soon: linked and not ready, forwards changed */
     network_worker_done_fn *done;
@@ -77,17 +80,31 @@ static struct network_facts facts_of(struct network_worker *w)
         .watch = &w->watch,
         .overlap = switch_host_overlap(w->host),
         .listen_why = w->listen_why,
+        .guest_has_address = w->guest_has_address,
         .now_ms = loop_now_ms(w->env.loop),
         .wall_ms = sys_wall_ms(),
     };
+}
+
+/* By DHCP, or because it speaks from one. Remembered, because a guest that is silent is forgotten
+ * by the switch and has its address all the same. */
+static void look_for_address(struct network_worker *w)
+{
+    struct switch_census census;
+    struct ip_addr ip;
+
+    switch_get_census(switch_of(w), &census);
+    w->guest_has_address |= census.guest_has_address || switch_guest_address(switch_of(w), &ip);
 }
 
 /* True: a reader of the status wants to know. */
 static bool look(struct network_worker *w)
 {
     const struct switch_counters *n = switch_get_counters(switch_of(w));
-    struct network_facts facts = facts_of(w);
+    struct network_facts facts;
 
+    look_for_address(w);
+    facts = facts_of(w);
     if (link_watch_look(&w->watch, facts.now_ms, n->rx_frames, n->tx_frames))
         switch_ask_guest(switch_of(w));
     return network_health_update(&w->conditions, &facts);
@@ -111,7 +128,8 @@ static void on_settle(void *ctx)
 
     if (look(w))
         worker_link_report(w->link);
-    if (w->watch.is_up && !network_health_is_ready(&w->conditions))
+    if (w->watch.is_up && !network_health_is_ready(&w->conditions) &&
+        loop_now_ms(w->env.loop) - w->watch.since_ms < SETTLE_FOR_MS)
         timer_start(&w->settle, SETTLE_MS);
 }
 
@@ -122,6 +140,7 @@ static void on_link(void *ctx)
     struct network_worker *w = ctx;
     const struct switch_counters *n = switch_get_counters(switch_of(w));
 
+    w->guest_has_address = false;
     link_watch_up(&w->watch, loop_now_ms(w->env.loop), n->rx_frames, n->tx_frames);
     worker_link_report(w->link);
     timer_start(&w->settle, SETTLE_MS);

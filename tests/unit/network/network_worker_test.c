@@ -13,6 +13,7 @@
 #include "port/sim/net_sim.h"
 #include "port/sim/routes_sim.h"
 #include "port/sim/stream_sim.h"
+#include "support/alloc_fail.h"
 #include "support/cmocka_all.h"
 #include "support/frame_build.h"
 #include "support/frame_expect.h"
@@ -261,6 +262,31 @@ static void a_data_port_that_is_taken_is_told(void **state)
     }
 }
 
+/* It is ready, or it has ended and leaves nothing behind (sim_free() and LeakSanitizer look). */
+static void out_of_memory_it_starts_or_ends(void **state)
+{
+    bool failed = true;
+
+    for (unsigned i = 0; failed; i++) {
+        struct frames hello = { .len_bytes = 0 };
+        struct fixture f;
+
+        start_silent(&f, "--forward=127.0.0.1:81=192.168.127.2:81");
+        frames_hello(&hello, 1, RDLINK__V1__ROLE__ROLE_CONTROLLER);
+        alloc_fail_after(i);
+        controller_sends(&f, &hello);
+        failed = alloc_fail_stop();
+        if (f.done_code == -1) {
+            sim_advance_ms(f.sim, 1000);
+            assert_true(sim_is_listening(f.sim, &f.at));
+        } else {
+            assert_true(failed);
+            assert_int_equal(f.done_code, 1);
+        }
+        stop(&f);
+    }
+}
+
 static void wrong_options_are_a_usage_error(void **state)
 {
     const char *const words[] = { "--link=nonsense" };
@@ -398,6 +424,41 @@ static void a_guest_that_does_not_answer_is_silent(void **state)
     guest_answers_arp(&f);
     sim_advance_ms(f.sim, 1000);
     assert_condition(&f, "NetworkReady", COND_TRUE, "GuestOnline");
+    stop(&f);
+}
+
+/* It asks who it is and gets no answer from itself: duplicate address detection. */
+static void guest_speaks_without_an_address(struct fixture *f)
+{
+    static struct frame frame;
+    struct frame_path path = frame_path("0.0.0.0", "192.168.127.2");
+
+    frame_arp_request(&frame, &path);
+    guest_sends_frame(f, &frame);
+}
+
+static void a_guest_without_an_address_is_not_silent(void **state)
+{
+    struct fixture f;
+
+    start(&f, NULL);
+    guest_connects(&f);
+    sim_advance_ms(f.sim, 20000);
+    assert_condition(&f, "NetworkReady", COND_FALSE, "LinkSilent"); /* it never spoke */
+    guest_speaks_without_an_address(&f);
+    sim_advance_ms(f.sim, 20000);
+    assert_condition(&f, "NetworkReady", COND_FALSE, "NoAddress");
+    stop(&f);
+}
+
+static void a_guest_that_fell_silent_long_ago_still_has_its_address(void **state)
+{
+    struct fixture f;
+
+    start(&f, NULL);
+    guest_comes_online(&f);
+    sim_advance_ms(f.sim, 600 * 1000); /* the switch forgets neighbours after half of that */
+    assert_condition(&f, "NetworkReady", COND_FALSE, "LinkSilent");
     stop(&f);
 }
 
@@ -644,6 +705,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_ready_when_it_listens),
         cmocka_unit_test(a_data_port_that_is_taken_is_told),
+        cmocka_unit_test(out_of_memory_it_starts_or_ends),
         cmocka_unit_test(wrong_options_are_a_usage_error),
         cmocka_unit_test(it_ends_when_it_is_told),
         cmocka_unit_test(it_ends_with_its_controller),
@@ -653,6 +715,8 @@ int main(void)
         cmocka_unit_test(a_guest_that_answers_is_online_within_a_tenth_of_a_second),
         cmocka_unit_test(another_guest_is_not_taken),
         cmocka_unit_test(a_guest_that_does_not_answer_is_silent),
+        cmocka_unit_test(a_guest_without_an_address_is_not_silent),
+        cmocka_unit_test(a_guest_that_fell_silent_long_ago_still_has_its_address),
         cmocka_unit_test(links_that_end_at_once_have_a_name),
         cmocka_unit_test(a_new_link_takes_the_place_of_the_old_one),
         cmocka_unit_test(a_listener_that_fails_is_why_there_is_no_link),
