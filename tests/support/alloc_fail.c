@@ -4,7 +4,8 @@
 #include <stddef.h>
 
 static bool is_armed, has_failed;
-static unsigned left;
+static unsigned left, one_in; /* one_in: 0 = one failure, then no more */
+static uint64_t dice;
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
@@ -18,6 +19,21 @@ void alloc_fail_after(unsigned count)
     is_armed = true;
     has_failed = false;
     left = count;
+    one_in = 0;
+}
+
+static unsigned draw(void)
+{
+    dice = dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return 1 + (unsigned)((dice >> 33) % (2 * (uint64_t)one_in - 1)); /* one_in on average */
+}
+
+void alloc_fail_randomly(uint64_t seed, unsigned rate)
+{
+    dice = seed;
+    alloc_fail_after(0);
+    one_in = rate;
+    left = draw();
 }
 
 bool alloc_fail_stop(void)
@@ -30,8 +46,11 @@ static bool fails_now(void)
 {
     if (!is_armed || left-- > 0)
         return false;
-    is_armed = false;
     has_failed = true;
+    if (one_in > 0)
+        left = draw();
+    else
+        is_armed = false;
     return true;
 }
 

@@ -7,10 +7,14 @@
 #define TESTS_SUPPORT_ALLOC_FAIL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* The allocation after the next @count ones fails, once. */
 void alloc_fail_after(unsigned count);
-/* No further failures; true when the one that was ordered has happened. */
+/* From now on one in @one_in allocations fails, drawn from @seed, but never two in a row: who tries
+ * again at once (the sims do) is not in the way. */
+void alloc_fail_randomly(uint64_t seed, unsigned one_in);
+/* No further failures; true when one that was ordered has happened. */
 bool alloc_fail_stop(void);
 
 #endif
