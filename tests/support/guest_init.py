@@ -14,6 +14,8 @@ import signal
 import subprocess
 import sys
 
+# What rdlink-agent net writes, and the engine hands to containers.
+FILES = ("/etc/resolv.conf", "/etc/hosts")
 # What dockerd, containerd and their shims write to whatever --data-root says.
 PRIVATE = ("/run", "/etc/docker", "/opt", "/var/lib/containerd", "/var/lib/docker")
 
@@ -22,6 +24,19 @@ def private_directories():
     for path in PRIVATE:
         if os.path.isdir(path):
             subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "guest", path], check=True)
+
+
+def private_files():
+    """Over the machine's own, which stay as they are. /run is ours already."""
+    for path in FILES:
+        own = "/run/guest-" + os.path.basename(path)
+        with open(own, "w") as file:
+            file.write("127.0.0.1 localhost\n" if path == "/etc/hosts" else "")
+        real = os.path.realpath(path)
+        if not os.path.exists(real):  # a link into the machine's /run, which is not there for us
+            os.makedirs(os.path.dirname(real), exist_ok=True)
+            open(real, "w").close()
+        subprocess.run(["mount", "--bind", own, real], check=True)
 
 
 def control_groups():
@@ -54,6 +69,7 @@ def reap():
 
 def main():
     private_directories()
+    private_files()
     control_groups()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     wake, woken = os.pipe()

@@ -31,6 +31,8 @@ class Guest:
         if os.geteuid() != 0:
             raise rdl.Skip("a guest needs root: namespaces, mounts and control groups")
         self.session = session
+        # Of an engine's containers: the one thing that outlives the namespaces, so it goes last.
+        session.at_end(rdl.remove_cgroups, session.id)
         self._unshare = session.start(
             "guest-init",
             [rdl.tool("unshare", "util-linux"), "--fork", "--kill-child=SIGKILL", "--pid",
@@ -101,8 +103,6 @@ class Engine:
             ("vfs without a network",
              ["--storage-driver=vfs", "--bridge=none", "--iptables=false"]),
         ]
-        # Control groups are the one thing of an engine that outlives its namespaces.
-        self.session.at_end(rdl.remove_cgroups, self.session.id)
         self.process = None
         self.start()
 

@@ -27,11 +27,15 @@ class Agent:
     """`rdlink-agent bridge` in the network namespace of a guest (or here, without one)."""
 
     def __init__(self, session, target, net_of=None, vm="vm1", wrapper=(), programs=None,
-                 options=()):
+                 options=(), machine=None):
+        """With a `machine` (rdl_vm.py) it is one of several programs of the guest."""
         self.session = session
         self.vsock = session.path(f"{vm}.vsock")
-        self._argv = [*wrapper, rdl.binary("rdlink-agent", programs), "bridge",
-                      "--listen", f"vsock-hybrid:{self.vsock}",
+        at = ["--listen", f"vsock-hybrid:{self.vsock}"]
+        if machine:
+            at = ["--listen", machine.listen_at(6660), "--control", machine.listen_at(6680)]
+            self.vsock = machine.listen_at(6660).removeprefix("unix:")
+        self._argv = [*wrapper, rdl.binary("rdlink-agent", programs), "bridge", *at,
                       "--target", f"unix:{target}",
                       "--target-owner", str(os.getuid()), *options]
         self._net_of = net_of
@@ -49,6 +53,16 @@ class Agent:
     def listens(self):
         with rdl_http.connect(self.vsock, 1):
             return True
+
+
+class NetAgent:
+    """`rdlink-agent net` inside a guest with a mount namespace of its own (rdl_guest.Guest)."""
+
+    def __init__(self, guest, machine, options=()):
+        self.process = guest.start("rdlink-agent-net", [
+            rdl.binary("rdlink-agent"), "net", "--control", machine.listen_at(6681),
+            "--host-base", f"vsock-hybrid:{machine.path}", "--handshake", "none",
+            "--netns", "host", "--no-veth", *options])
 
 
 class Host:

@@ -1,24 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
 """./dev up [--once]: the main job on this machine, by real parts.
 
-Makes a guest (namespaces), starts a real docker engine in it, the agent beside it, rdlinkd in front
-of it, waits for Ready, runs a container through the whole chain, shows the status, and stays until
+Makes a guest (namespaces), starts a real docker engine in it, the agent's two units beside it,
+rdlinkd in front of it, waits for Ready, runs a container through the whole chain, then one that
+pulls a page from a server of this machine by name, and one whose published port this machine
+reaches, all over the guest's only network, the host switch. Shows the status, and stays until
 Ctrl-C; with --once it ends by itself, 0 when all of it worked. What the kernel refuses is said and
 the rest goes on. However it ends, nothing is left behind: see tests/support/rdl.py.
 """
 
 import argparse
+import functools
+import http.server
+import json
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import rdl
 import rdl_guest
 import rdl_http
 import rdl_link
+import rdl_vm
+
+PAGE = "a page of the host, fetched by name\n"
+PUBLISHED = 18080  # in the guest
+API = "http://gateway.rancher-desktop.internal/services/forwarder"
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Its log would be mixed into ours."""
+
+    def log_message(self, *words):
+        pass
+
+
+def fetch(url):
+    with urllib.request.urlopen(url, timeout=2) as page:
+        return page.read().decode()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 class Up:
@@ -30,7 +61,9 @@ class Up:
         self.engine = None
         self.guest_pid = None
         self.agent = None
+        self.net = None
         self.host = None
+        self.docker = None
 
     def say(self, step, text):
         print(f"up: {step:<10} {text}", flush=True)
@@ -45,8 +78,16 @@ class Up:
         self.start_link()
         if self.engine:
             self.wait_ready()
-            self.run_container()
+            self.try_step("container", self.run_container)
+            self.try_step("page", self.fetch_page)
+            self.try_step("published", self.reach_published)
         self.show_status()
+
+    def try_step(self, step, do):
+        try:
+            do()
+        except (AssertionError, OSError, subprocess.TimeoutExpired) as why:
+            self.fail(step, why)
 
     def start_engine(self):
         began = time.monotonic()
@@ -70,8 +111,14 @@ class Up:
 
     def start_link(self):
         target = self.session.path("docker.sock")
-        self.agent = rdl_link.Agent(self.session, target, net_of=self.guest_pid)
-        self.say("agent", f"rdlink-agent {self.agent.process.pid}: {self.agent.vsock} -> {target}")
+        machine = rdl_vm.Machine(self.session.path("vm1.vsock"))
+        self.session.at_end(machine.close)
+        self.agent = rdl_link.Agent(self.session, target, net_of=self.guest_pid, machine=machine)
+        self.say("agent", f"rdlink-agent bridge {self.agent.process.pid}: "
+                          f"{machine.path} -> {target}")
+        if self.engine:
+            self.net = rdl_link.NetAgent(self.engine.guest, machine)
+            self.say("net", f"rdlink-agent net {self.net.process.pid}: the guest's eth0")
         self.host = rdl_link.Host(self.session)
         self.say("rdlinkd", f"controller {self.host.process.pid}, "
                             f"docker worker {self.host.worker()['pid']}: {self.host.endpoint}")
@@ -84,15 +131,53 @@ class Up:
         except rdl.Timeout as why:
             self.fail("ready", why)
 
+    def show_run(self, step, *command, network=()):
+        """`docker run` of one command, shown with what it says."""
+        words = ["run", "--rm", *network, rdl_link.IMAGE, *command]
+        self.say(step, f"docker -H unix://{self.host.endpoint} {' '.join(words)}")
+        out = self.docker.text(*words)
+        print(out, end="", flush=True)
+        return out
+
     def run_container(self):
-        docker = rdl_link.Docker(self.session, self.host.endpoint)
-        command = ["run", "--rm", rdl_link.IMAGE, "echo", "hello from a container behind rdlink"]
+        self.docker = rdl_link.Docker(self.session, self.host.endpoint)
+        self.docker.import_image()
+        self.show_run("container", "echo", "hello from a container behind rdlink")
+
+    def fetch_page(self):
+        """From a server on this machine's loopback, by the name that containers know it by."""
+        folder = pathlib.Path(self.session.path("pages"))
+        folder.mkdir()
+        (folder / "page").write_text(PAGE)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(
+            Quiet, directory=folder))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            docker.import_image()
-            self.say("container", f"docker -H unix://{self.host.endpoint} {' '.join(command)}")
-            print(docker.text(*command), end="", flush=True)
-        except (AssertionError, subprocess.TimeoutExpired) as why:
-            self.fail("container", why)
+            url = f"http://host.docker.internal:{server.server_port}/page"
+            if self.show_run("page", "wget", "-q", "-O-", url, network=self.network()) != PAGE:
+                raise AssertionError("another page came")
+        finally:
+            server.shutdown()
+            server.server_close()
+
+    def reach_published(self):
+        """A container's published port, told to the host as the guest's agent does it."""
+        bridged = not self.network()
+        port = 80 if bridged else PUBLISHED
+        self.docker.run("run", "-d", *(("-p", f"{PUBLISHED}:80") if bridged else self.network()),
+                        rdl_link.IMAGE, "sh", "-c",
+                        f"echo published > /tmp/index.html; exec httpd -f -p {port} -h /tmp")
+        local = f"127.0.0.1:{free_port()}"
+        wanted = json.dumps({"local": local, "remote": f"192.168.127.2:{PUBLISHED}",
+                             "protocol": "tcp"})
+        self.show_run("published", "wget", "-q", "-O-", f"--post-data={wanted}", f"{API}/expose",
+                      network=("--network", "host"))
+        text = rdl.wait_until(lambda: fetch(f"http://{local}/"), 10, "the published port answers")
+        self.say("published", f"http://{local}/ says: {text.strip()}")
+
+    def network(self):
+        """Where the kernel refused the engine a bridge, containers use the guest's own network."""
+        return () if "bridge" in self.engine.how else ("--network", "host")
 
     def show_status(self):
         self.say("status", f"rdlink status --address unix:{self.host.status_socket}")
@@ -109,6 +194,8 @@ Use it from another terminal (as root):
     {rdl.binary("rdlink")} status --address unix:{self.host.status_socket}
 Logs are in {self.session.dir}. Ctrl-C ends everything.""", flush=True)
         parts = {"rdlink-agent": self.agent.process, "rdlinkd": self.host.process}
+        if self.net:
+            parts["rdlink-agent net"] = self.net.process
         if self.engine:
             parts["dockerd"] = self.engine.process
         while all(part.alive() for part in parts.values()):

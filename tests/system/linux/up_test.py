@@ -65,6 +65,8 @@ class Up(unittest.TestCase):
         out = up.popen.stdout.read()
         self.assertEqual(up.popen.wait(), 0, out + up.log())
         self.assertIn("\nhello from a container behind rdlink\n", out)
+        self.assertIn("\na page of the host, fetched by name\n", out)
+        self.assertRegex(out, r"up: published +http://127.0.0.1:\d+/ says: published\n")
         self.assertRegex(out, r"up: ready +after")
         self.assertRegex(out, r"(?s)up: status .*\nrdlinkd \S+: Ready")
         print("", *(f"  | {line}" for line in out.splitlines()), sep="\n")
@@ -87,8 +89,8 @@ class Up(unittest.TestCase):
         self.assertNothingLeft()
 
     def test_interrupt_at_any_step_leaves_nothing(self):
-        steps = ("directory", "guest", "engine", "agent", "rdlinkd", "ready", "container", "status",
-                 "Ctrl-C ends")
+        steps = ("directory", "guest", "engine", "agent", "net", "rdlinkd", "ready", "container",
+                 "page", "published", "status", "Ctrl-C ends")
         for step in steps:
             self.interrupt(step, signal.SIGINT)
         for step in steps[::4]:
