@@ -111,6 +111,7 @@ struct rig *rig_new(bool ip6)
     c->ip6 = ip6;
     c->limits.dns_queries = 64;
     c->limits.forwards = 1024;
+    c->net6 = address("fd00:72:64::");
     r->s.gateway6 = address("fd00:72:64::1");
     r->s.host6 = address("fd00:72:64::254");
     return r;

@@ -34,7 +34,8 @@ struct dns_pending {
     struct switch_ *owner;
     struct resolver_query *query;
     struct timer deadline;
-    uint16_t id; /* towards upstream */
+    uint16_t id;     /* towards upstream */
+    bool is_refused; /* by policy: no addresses for its waiters */
     unsigned waiters;
     struct {
         struct dns_client client;

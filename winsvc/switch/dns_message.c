@@ -16,6 +16,7 @@
 #include "switch/dns_message.h"
 
 #include "base/util.h"
+#include "switch/dns_rebind.h"
 
 #include <string.h>
 
@@ -304,6 +305,19 @@ static uint32_t negative_ttl_s(const struct record *soa)
     return MIN(minimum_s, soa->ttl_s);
 }
 
+static bool is_private(const struct record *rec)
+{
+    struct ip_addr a;
+
+    if (rec->type == DNS_TYPE_A && rec->data_bytes == 4)
+        a = ip_addr_of_v4(rec->data);
+    else if (rec->type == DNS_TYPE_AAAA && rec->data_bytes == 16)
+        a = ip_addr_of_v6(rec->data); /* ::ffff:10.0.0.1 is 10.0.0.1 in this form */
+    else
+        return false;
+    return dns_rebind_is_private(&a);
+}
+
 /* Walks the records of all sections behind the question. */
 static enum status walk(struct dns_answer_info *out, struct bytes *r, unsigned answers,
                         unsigned authorities, unsigned additionals)
@@ -322,6 +336,7 @@ static enum status walk(struct dns_answer_info *out, struct bytes *r, unsigned a
                 out->rcode = 0xff; /* extended: none that may be remembered */
             continue;
         }
+        out->has_private |= is_private(&rec);
         ttl_s = rec.ttl_s;
         if (rec.type == DNS_TYPE_SOA && is_authority) {
             has_soa = true;
@@ -388,6 +403,17 @@ void dns_answer_fit(uint8_t *msg, size_t len_bytes, const struct dns_question *q
 }
 
 /* ---- names ------------------------------------------------------------------------------- */
+
+bool dns_name_is_below(const uint8_t *name, size_t name_bytes, const uint8_t *suffix,
+                       size_t suffix_bytes)
+{
+    size_t at = 0;
+
+    while (at < name_bytes && name_bytes - at > suffix_bytes)
+        at += 1u + name[at];
+    return at < name_bytes && name_bytes - at == suffix_bytes &&
+           memcmp(name + at, suffix, suffix_bytes) == 0;
+}
 
 size_t dns_name_encode(uint8_t out[static DNS_NAME_MAX], const char *text)
 {

@@ -94,6 +94,7 @@ size_t dns_answer_pointer(const struct dns_question *q, const uint8_t *name, siz
 struct dns_answer_info {
     uint8_t rcode;
     bool truncated;
+    bool has_private;  /* an address of dns_rebind_is_private() in it */
     bool is_cacheable; /* NOERROR, or NXDOMAIN and NODATA with a SOA (RFC 2308) */
     uint32_t ttl_s;    /* how long: the least TTL in it */
 };
@@ -104,6 +105,9 @@ enum status dns_answer_check(struct dns_answer_info *out, const struct dns_quest
  * lower by @age_s. */
 void dns_answer_fit(uint8_t *msg, size_t len_bytes, const struct dns_question *q, uint32_t age_s);
 
+/* Whether @name, in wire form and lower case, is @suffix or ends with it at a label's border. */
+bool dns_name_is_below(const uint8_t *name, size_t name_bytes, const uint8_t *suffix,
+                       size_t suffix_bytes);
 /* "a.test." or "a.test" to the lower-case wire form; 0: no name. */
 size_t dns_name_encode(uint8_t out[static DNS_NAME_MAX], const char *text);
 /* The other way, with the final dot, for messages and JSON. */

@@ -31,6 +31,7 @@
 #include "switch/dns_internal.h"
 
 #include "base/log.h"
+#include "switch/dns_rebind.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -189,7 +190,8 @@ static void unlink_pending(struct dns_pending *p)
     timer_stop(&p->deadline);
 }
 
-/* The end of @p, which is unlinked: every waiter hears @msg, or SERVFAIL when it is NULL. */
+/* The end of @p, which is unlinked: every waiter hears @msg, or when it is NULL SERVFAIL, or of a
+ * refused one that there are no records. */
 static void answer_waiters(struct dns_pending *p, const uint8_t *msg, size_t len_bytes)
 {
     struct switch_ *s = p->owner;
@@ -203,9 +205,27 @@ static void answer_waiters(struct dns_pending *p, const uint8_t *msg, size_t len
             dns_tcp_waits(client.conn, -1);
         if (msg)
             reply_upstream(s, &client, &p->waiter[i].question, msg, len_bytes, 0);
+        else if (p->is_refused)
+            reply_empty(s, &client, &p->waiter[i].question, DNS_NOERROR, false, false);
         else
             reply_failure(s, &client, &p->waiter[i].question);
     }
+}
+
+/* Whether the policy refuses an answer with private addresses to @q. */
+static bool is_rebind(struct switch_ *s, const struct dns_question *q)
+{
+    bool is_denied = s->config.dns_rebind == SWITCH_DNS_REBIND_DENY;
+    char name[DNS_NAME_TEXT_MAX];
+
+    if (s->config.dns_rebind == SWITCH_DNS_REBIND_OFF ||
+        !dns_rebind_is_public(q, s->config.search_domains))
+        return false;
+    s->count.dns_rebinds++;
+    log_warn_limited(LOG_SWITCH, "dns: the public name %s has a private address: %s",
+                     dns_name_format(q->key, q->name_bytes, name),
+                     is_denied ? "refused" : "passed on");
+    return is_denied;
 }
 
 static void on_answer(void *ctx, enum status st, const uint8_t *answer, size_t len_bytes)
@@ -218,6 +238,10 @@ static void on_answer(void *ctx, enum status st, const uint8_t *answer, size_t l
     if (st || len_bytes > RESOLVER_MAX_MESSAGE || !p->waiters ||
         dns_answer_check(&info, &p->waiter[0].question, p->id, answer, len_bytes))
         answer = NULL;
+    if (answer && info.has_private && is_rebind(s, &p->waiter[0].question)) {
+        p->is_refused = true;
+        answer = NULL;
+    }
     if (answer && info.is_cacheable)
         dns_cache_add(s->dns->cache, &p->waiter[0].question, answer, len_bytes, info.ttl_s,
                       switch_now_ms(s));

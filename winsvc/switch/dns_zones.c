@@ -13,7 +13,8 @@
  * listen at 127.0.0.1 only, and a program that tries the first address alone would find them
  * refused.
  *
- * Reverse names of the virtual network are ours too: .1 and .254 have names, the rest have none.
+ * Reverse names of the virtual network are ours too, in both families: the gateway and the host
+ * have names, the rest have none.
  *
  * Limits: 32 zones of 256 records, searched from the front; the built-in ones come first. A record
  * of the same name and family replaces the old one. Regular expressions in records (the form has a
@@ -46,25 +47,14 @@ struct dns_zone {
 struct dns_zones {
     struct dns_zone zones[DNS_ZONES_MAX];
     unsigned count;
-    struct ip_addr net, gateway, host;
+    struct ip_addr net, gateway, host, gateway6, host6;
+    bool ip6;
     unsigned prefix_bits;
     uint8_t gateway_name[DNS_NAME_MAX], host_name[DNS_NAME_MAX];
     size_t gateway_name_bytes, host_name_bytes;
 };
 
 /* ---- finding ----------------------------------------------------------------------------- */
-
-/* Whether @name ends with @suffix at a label's border. */
-static bool is_below(const uint8_t *name, size_t name_bytes, const uint8_t *suffix,
-                     size_t suffix_bytes)
-{
-    size_t at = 0;
-
-    while (at < name_bytes && name_bytes - at > suffix_bytes)
-        at += 1u + name[at];
-    return at < name_bytes && name_bytes - at == suffix_bytes &&
-           memcmp(name + at, suffix, suffix_bytes) == 0;
-}
 
 static const struct dns_zone *zone_of(const struct dns_zones *z, const struct dns_question *q)
 {
@@ -73,7 +63,7 @@ static const struct dns_zone *zone_of(const struct dns_zones *z, const struct dn
     for (unsigned i = 0; i < z->count; i++) {
         const struct dns_zone *zone = &z->zones[i];
 
-        if (is_below(q->key, q->name_bytes, zone->name, zone->name_bytes) &&
+        if (dns_name_is_below(q->key, q->name_bytes, zone->name, zone->name_bytes) &&
             (!best || zone->name_bytes > best->name_bytes))
             best = zone;
     }
@@ -134,7 +124,7 @@ static bool parse_reverse(const struct dns_question *q, struct ip_addr *out)
     const uint8_t *p = q->key;
     uint32_t v = 0;
 
-    if (!is_below(q->key, q->name_bytes, suffix, sizeof suffix))
+    if (!dns_name_is_below(q->key, q->name_bytes, suffix, sizeof suffix))
         return false;
     for (unsigned i = 0; i < 4; i++) {
         uint32_t octet;
@@ -147,13 +137,35 @@ static bool parse_reverse(const struct dns_question *q, struct ip_addr *out)
     return (size_t)(p - q->key) + sizeof suffix == q->name_bytes;
 }
 
+/* 32 nibbles, the last one of the address first, and ip6.arpa. */
+static bool parse_reverse6(const struct dns_question *q, struct ip_addr *out)
+{
+    static const uint8_t suffix[] = "\3ip6\4arpa";
+    enum { NIBBLES = 32 };
+    uint8_t b[16] = { 0 };
+
+    if (q->name_bytes != 2 * NIBBLES + sizeof suffix ||
+        memcmp(q->key + 2 * NIBBLES, suffix, sizeof suffix) != 0)
+        return false;
+    for (unsigned i = 0; i < NIBBLES; i++) {
+        static const char digits[] = "0123456789abcdef";
+        const char *digit = strchr(digits, q->key[2 * i + 1]);
+
+        if (q->key[2 * i] != 1 || !q->key[2 * i + 1] || !digit)
+            return false;
+        b[15 - i / 2] |= (uint8_t)((digit - digits) << (i % 2 ? 4 : 0));
+    }
+    *out = ip_addr_of_v6(b);
+    return true;
+}
+
 static void find_reverse(const struct dns_zones *z, const struct ip_addr *ip,
                          const struct dns_question *q, struct dns_found *out)
 {
-    if (ip_addr_equal(ip, &z->gateway)) {
+    if (ip_addr_equal(ip, &z->gateway) || ip_addr_equal(ip, &z->gateway6)) {
         out->name = z->gateway_name;
         out->name_bytes = z->gateway_name_bytes;
-    } else if (ip_addr_equal(ip, &z->host)) {
+    } else if (ip_addr_equal(ip, &z->host) || ip_addr_equal(ip, &z->host6)) {
         out->name = z->host_name;
         out->name_bytes = z->host_name_bytes;
     } else {
@@ -172,7 +184,9 @@ void dns_zones_find(const struct dns_zones *z, const struct dns_question *q, str
     *out = (struct dns_found){ .what = DNS_FOUND_NOTHING };
     if (zone)
         find_in_zone(zone, q, out);
-    else if (parse_reverse(q, &ip) && ip_addr_in_prefix(&ip, &z->net, z->prefix_bits))
+    else if (parse_reverse(q, &ip)
+                 ? ip_addr_in_prefix(&ip, &z->net, z->prefix_bits)
+                 : z->ip6 && parse_reverse6(q, &ip) && ip_addr_in_prefix(&ip, &z->gateway6, 64))
         find_reverse(z, &ip, q, out);
 }
 
@@ -426,6 +440,9 @@ enum status dns_zones_new(struct dns_zones **out, const struct switch_ *s)
     z->prefix_bits = s->config.prefix_bits;
     z->gateway = s->config.gateway;
     z->host = s->config.host;
+    z->ip6 = s->config.ip6;
+    z->gateway6 = s->gateway6;
+    z->host6 = s->host6;
     z->gateway_name_bytes = dns_name_encode(z->gateway_name, "gateway.rancher-desktop.internal.");
     z->host_name_bytes = dns_name_encode(z->host_name, "host.rancher-desktop.internal.");
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {

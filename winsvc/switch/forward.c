@@ -17,7 +17,7 @@
  * believes that its port is published.
  *
  * ":80" is two sockets, 0.0.0.0 and ::, because net.h keeps the families apart; a host without
- * IPv6 has just the first. A forward leads to an IPv4 address of the virtual network that is
+ * IPv6 has just the first. A forward leads to an address of the virtual network that is
  * neither gateway nor host, or a container could make the host connect to itself.
  *
  * Limit: limits.forwards (1,024); the table is a sorted list, and walking it is what listing does.
@@ -34,6 +34,11 @@ const char *const forward_proto_names[] = { "tcp", "udp" };
 /* ---- sockets ----------------------------------------------------------------------------- */
 
 static enum status forward_open(struct forward *f);
+
+const struct ip_addr *forward_gateway(const struct forward *f)
+{
+    return ip_addr_is_v4(&f->guest.addr) ? &f->owner->config.gateway : &f->owner->gateway6;
+}
 
 static void close_sockets(struct forward *f)
 {
@@ -78,7 +83,7 @@ static void on_accept(void *ctx, struct net_tcp *conn, const struct ip_endpoint 
 {
     struct forward_socket *fs = ctx;
     struct forward *f = fs->owner;
-    struct ip_endpoint gateway = { f->owner->config.gateway, 0 };
+    struct ip_endpoint gateway = { *forward_gateway(f), 0 };
 
     tcp_open_to_guest(f->owner, conn, &gateway, &f->guest);
     switch_want_flush(f->owner);
@@ -244,13 +249,19 @@ static enum status add_new(struct switch_ *s, enum switch_forward_proto proto, c
     return ST_OK;
 }
 
+/* An address of the virtual network that its guests can have. */
+static bool may_lead_to(const struct switch_ *s, const struct ip_addr *a)
+{
+    return nat_is_guest(s, a) && (ip_addr_is_v4(a) || (s->config.ip6 && !ip_addr_is_link_local(a)));
+}
+
 enum status switch_forward_add(struct switch_ *s, enum switch_forward_proto proto,
                                const char *local, const struct ip_endpoint *guest, bool keep,
                                struct errmsg *e)
 {
     struct forward *f = find(s, proto, local);
 
-    if (!guest->port || !ip_addr_is_v4(&guest->addr) || !nat_is_guest(s, &guest->addr)) {
+    if (!guest->port || !may_lead_to(s, &guest->addr)) {
         errmsg_set(e, "invalid remote addr");
         return ST_INVAL;
     }
@@ -270,24 +281,32 @@ enum status switch_forward_add(struct switch_ *s, enum switch_forward_proto prot
     return add_new(s, proto, local, guest, keep, e);
 }
 
-enum status switch_forward_add_spec(struct switch_ *s, const char *spec, struct errmsg *e)
+enum status forward_spec_parse(struct forward_spec *out, const char *spec, struct errmsg *e)
 {
     static const char udp[] = "udp:";
     bool is_udp = strncmp(spec, udp, sizeof udp - 1) == 0;
     const char *local = spec + (is_udp ? sizeof udp - 1 : 0);
     const char *equals = strchr(local, '=');
-    char text[SWITCH_FORWARD_LOCAL_MAX];
-    struct ip_endpoint guest;
+    struct ip_endpoint at;
 
-    if (!equals || (size_t)(equals - local) >= sizeof text ||
-        ip_endpoint_parse(&guest, equals + 1)) {
-        errmsg_set(e, "forward %.100s: not [udp:]HOST:PORT=GUEST:PORT", spec);
-        return ST_INVAL;
+    out->proto = is_udp ? SWITCH_FORWARD_UDP : SWITCH_FORWARD_TCP;
+    if (equals && (size_t)(equals - local) < sizeof out->local &&
+        ip_endpoint_parse(&out->guest, equals + 1) == ST_OK && out->guest.port) {
+        memcpy(out->local, local, (size_t)(equals - local));
+        out->local[equals - local] = '\0';
+        if (ip_endpoint_parse(&at, out->local) == ST_OK && at.port)
+            return ST_OK;
     }
-    memcpy(text, local, (size_t)(equals - local));
-    text[equals - local] = '\0';
-    return switch_forward_add(s, is_udp ? SWITCH_FORWARD_UDP : SWITCH_FORWARD_TCP, text, &guest,
-                              true, e);
+    errmsg_set(e, "forward %.100s: not [udp:]HOST:PORT=GUEST:PORT", spec);
+    return ST_INVAL;
+}
+
+enum status switch_forward_add_spec(struct switch_ *s, const char *spec, struct errmsg *e)
+{
+    struct forward_spec f;
+    enum status st = forward_spec_parse(&f, spec, e);
+
+    return st ? st : switch_forward_add(s, f.proto, f.local, &f.guest, true, e);
 }
 
 static void remove_forward(struct forward *f)

@@ -77,6 +77,16 @@ struct order {
 typedef unsigned carry_out_fn(const struct api_request *r, const struct order *o,
                               struct errmsg *why);
 
+/* deny_lan: nobody but this host may reach what a container publishes. A @local that is no address
+ * is refused for that. */
+static bool is_denied(const struct api_request *r, const char *local)
+{
+    struct ip_endpoint at;
+
+    return r->owner->config.deny_lan && !r->is_control && ip_endpoint_parse(&at, local) == ST_OK &&
+           !ip_addr_is_loopback(&at.addr);
+}
+
 static unsigned expose(const struct api_request *r, const struct order *o, struct errmsg *why)
 {
     struct ip_endpoint guest;
@@ -85,6 +95,11 @@ static unsigned expose(const struct api_request *r, const struct order *o, struc
 
     if (refusal)
         return refusal;
+    if (is_denied(r, o->local)) {
+        r->owner->count.forward_denied++;
+        errmsg_set(why, "listen %.80s: only loopback addresses are allowed here", o->local);
+        return 403;
+    }
     st = forward_expose(r->owner, o->proto, o->local, &guest, why);
     if (st && !why->text[0])
         errmsg_set(why, "%s", status_text(st));

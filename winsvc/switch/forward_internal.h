@@ -63,6 +63,9 @@ enum status forward_expose(struct switch_ *s, enum switch_forward_proto proto, c
                            const struct ip_endpoint *guest, struct errmsg *e);
 enum status forward_unexpose(struct switch_ *s, enum switch_forward_proto proto, const char *local);
 
+/* Whom the guest sees as the source: the gateway of its family. */
+const struct ip_addr *forward_gateway(const struct forward *f);
+
 /* Opens @fs->udp. */
 enum status forward_udp_open(struct forward_socket *fs, struct errmsg *e);
 /* @f's sockets close: its clients are forgotten. */
@@ -76,5 +79,14 @@ void forward_api_unexpose(struct api_conn *c, const struct api_request *r);
 
 enum status forward_api_start(struct switch_ *s);
 void forward_api_stop(struct switch_ *s);
+
+/* "[udp:]HOST:PORT=GUEST:PORT" */
+struct forward_spec {
+    enum switch_forward_proto proto;
+    char local[SWITCH_FORWARD_LOCAL_MAX];
+    struct ip_endpoint guest;
+};
+/* ST_INVAL. Pure; of which network the guest is must be asked elsewhere. */
+enum status forward_spec_parse(struct forward_spec *out, const char *spec, struct errmsg *e);
 
 #endif

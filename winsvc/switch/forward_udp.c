@@ -122,7 +122,7 @@ static void on_datagram(void *ctx, const struct ip_endpoint *from, const uint8_t
     struct switch_ *s = fs->owner->owner;
     struct forward_udp *u = s->forwards->udp;
     struct client *c = client_of(u, fs, from);
-    struct ip_endpoint gateway = { s->config.gateway,
+    struct ip_endpoint gateway = { *forward_gateway(fs->owner),
                                    (uint16_t)(FORWARD_UDP_FIRST_PORT + (c - u->clients)) };
 
     touch(u, c);
@@ -154,7 +154,7 @@ bool forward_udp_input(struct switch_ *s, const struct packet *p, const struct u
     if (!u || h->dst_port < FORWARD_UDP_FIRST_PORT || slot >= FORWARD_UDP_CLIENTS_MAX)
         return false;
     c = &u->clients[slot];
-    if (!c->socket || !ip_addr_equal(&p->ip.dst, &s->config.gateway) ||
+    if (!c->socket || !ip_addr_equal(&p->ip.dst, forward_gateway(c->socket->owner)) ||
         !ip_addr_equal(&p->ip.src, &c->socket->owner->guest.addr) ||
         h->src_port != c->socket->owner->guest.port)
         return false;

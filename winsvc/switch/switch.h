@@ -60,6 +60,13 @@ struct switch_static_lease {
     struct ip_addr ip;
 };
 
+/* A name that anybody can make has an address that only this network has (dns_rebind.c). */
+enum switch_dns_rebind {
+    SWITCH_DNS_REBIND_WARN, /* counted and logged */
+    SWITCH_DNS_REBIND_OFF,
+    SWITCH_DNS_REBIND_DENY /* and answered without addresses */
+};
+
 struct switch_config {
     struct ip_addr net;                  /* 192.168.127.0 */
     unsigned prefix_bits;                /* 24; at most 29 */
@@ -73,6 +80,9 @@ struct switch_config {
     struct switch_static_lease static_leases[8]; /* beside guest_mac -> guest */
     unsigned static_lease_count;
     char api_token[129]; /* expose and unexpose need "Authorization: Bearer"; "" = open */
+    /* What a guest exposes may listen at loopback addresses only; the control API may do more. */
+    bool deny_lan;
+    enum switch_dns_rebind dns_rebind;
     struct switch_limits limits;
 };
 
@@ -132,10 +142,12 @@ void switch_free(struct switch_ *s);
     X(dns_failed)               \
     X(dns_limit_hits)           \
     X(dns_cached)               \
+    X(dns_rebinds)              \
     X(dhcp_limit_hits)          \
     X(api_requests)             \
     X(api_limit_hits)           \
-    X(forward_limit_hits)
+    X(forward_limit_hits)       \
+    X(forward_denied)
 /* clang-format on */
 
 struct switch_counters {

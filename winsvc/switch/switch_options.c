@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "switch/switch_options.h"
 
+#include "switch/forward_internal.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +60,26 @@ static enum status check_limit(const char *value, struct errmsg *e)
     return switch_limits_set(&unused, value, e);
 }
 
+/* By enum switch_dns_rebind. */
+static const char *const rebind_names[] = { "warn", "off", "deny" };
+
+static enum status check_rebind(const char *value, struct errmsg *e)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(rebind_names); i++) {
+        if (strcmp(value, rebind_names[i]) == 0)
+            return ST_OK;
+    }
+    errmsg_set(e, "'%.40s' is none of warn, off, deny", value);
+    return ST_INVAL;
+}
+
+static enum status check_forward(const char *value, struct errmsg *e)
+{
+    struct forward_spec unused;
+
+    return forward_spec_parse(&unused, value, e);
+}
+
 /* ---- table ------------------------------------------------------------------------------- */
 
 /* The last WORKER_ONLY of them are no options of `rdlinkd switch`. */
@@ -74,10 +96,14 @@ static const struct option table[] = {
       "the virtual network; .1 is the gateway, .2 the guest, .254 this host" },
     { "mtu", OPTION_UINT, AT(mtu), "1500", 576, 65520, NULL, "N", "of the guest's interface" },
     { "no-ip6", OPTION_FLAG, AT(no_ip6), NULL, 0, 0, NULL, NULL, "IPv4 only" },
-    { "forward", OPTION_LIST, AT(forwards), NULL, 0, 0, NULL, "[udp:]HOST:PORT=GUEST:PORT",
+    { "forward", OPTION_LIST, AT(forwards), NULL, 0, 0, check_forward, "[udp:]HOST:PORT=GUEST:PORT",
       "a port of this host that leads into the guest; may be repeated" },
     { "limit", OPTION_LIST, AT(limits), NULL, 0, 0, check_limit, "NAME=N",
       "bound of a table, such as tcp_flows=10000; may be repeated" },
+    { "deny-lan", OPTION_FLAG, AT(deny_lan), NULL, 0, 0, NULL, NULL,
+      "what a guest publishes may listen at loopback addresses only" },
+    { "dns-rebind", OPTION_STRING, AT(dns_rebind), "warn", 0, 0, check_rebind, "warn|off|deny",
+      "when a public name has a private address: say so, nothing, or answer without it" },
     { "peer-cid", OPTION_UINT, AT(peer_cid), "0", 0, 0, NULL, "N",
       "vsock: close links of any other guest; 0 takes all" },
     { "control", OPTION_STRING, AT(control), "", 0, 0, check_addr, "ADDR",
@@ -157,12 +183,37 @@ enum status switch_options_parse_worker(struct switch_options *out, int argc,
     return parse(ARRAY_SIZE(table), out, argc, argv, e);
 }
 
+/* Each leads to an address of the network that a guest may have. */
+static enum status check_guests(const struct switch_options *o, const struct switch_config *c,
+                                struct errmsg *e)
+{
+    for (unsigned i = 0; i < o->forwards.count; i++) {
+        struct forward_spec f;
+        enum status st = forward_spec_parse(&f, o->forwards.items[i], e);
+
+        if (st)
+            return st;
+        if (!ip_addr_in_prefix(&f.guest.addr, &c->net, c->prefix_bits) &&
+            !(c->ip6 && ip_addr_in_prefix(&f.guest.addr, &c->net6, 64))) {
+            errmsg_set(e, "forward %.100s: the guest's address is not in its network %s",
+                       o->forwards.items[i], o->subnet);
+            return ST_INVAL;
+        }
+    }
+    return ST_OK;
+}
+
 enum status switch_options_config(const struct switch_options *o, struct switch_config *out,
                                   struct errmsg *e)
 {
     memset(out, 0, sizeof *out);
     out->mtu = o->mtu;
     out->ip6 = !o->no_ip6;
+    out->deny_lan = o->deny_lan;
+    for (size_t i = 0; i < ARRAY_SIZE(rebind_names); i++) {
+        if (strcmp(o->dns_rebind, rebind_names[i]) == 0)
+            out->dns_rebind = (enum switch_dns_rebind)i;
+    }
     for (unsigned i = 0; i < o->limits.count; i++) {
         enum status st = switch_limits_set(&out->limits, o->limits.items[i], e);
 
@@ -171,7 +222,7 @@ enum status switch_options_config(const struct switch_options *o, struct switch_
     }
     if (parse_subnet(o->subnet, &out->net, &out->prefix_bits) != ST_OK)
         return check_subnet(o->subnet, e);
-    return switch_config_finish(out, e);
+    return switch_config_finish(out, e) ? ST_INVAL : check_guests(o, out, e);
 }
 
 size_t switch_options_help(char *buf, size_t cap)

@@ -21,6 +21,8 @@ struct switch_options {
     uint32_t peer_cid;               /* 0 = any; no guest has that one */
     uint32_t mtu;
     bool no_ip6;
+    bool deny_lan;
+    char dns_rebind[OPTION_VALUE_MAX];
     bool dial;
     struct option_list forwards;
     struct option_list limits;

@@ -125,6 +125,28 @@ static void network_without_room_is_refused(void **state)
     assert_true(e.text[0] != '\0');
 }
 
+static void policies_are_open_unless_said(void **state)
+{
+    static const char *const none[] = { "--link=qemu:unix:/x", NULL };
+    static const char *const both[] = { "--link=qemu:unix:/x", "--deny-lan", "--dns-rebind=deny",
+                                        NULL };
+    static const char *const wrong[] = { "--link=qemu:unix:/x", "--dns-rebind=no", NULL };
+    static struct switch_options o;
+    static struct switch_config c;
+    struct errmsg e = { "" };
+
+    assert_int_equal(parse(&o, none, &e), ST_OK);
+    assert_int_equal(switch_options_config(&o, &c, &e), ST_OK);
+    assert_false(c.deny_lan);
+    assert_int_equal(c.dns_rebind, SWITCH_DNS_REBIND_WARN);
+    assert_int_equal(parse(&o, both, &e), ST_OK);
+    assert_int_equal(switch_options_config(&o, &c, &e), ST_OK);
+    assert_true(c.deny_lan);
+    assert_int_equal(c.dns_rebind, SWITCH_DNS_REBIND_DENY);
+    assert_int_equal(parse(&o, wrong, &e), ST_INVAL);
+    assert_non_null(strstr(e.text, "warn, off, deny"));
+}
+
 static void only_a_worker_has_an_instance(void **state)
 {
     static const char *const words[] = { "--link=v2:vsock:6658", "--instance=vm1", "--peer-cid=7",
@@ -146,6 +168,7 @@ int main(void)
         cmocka_unit_test(what_is_given_counts),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(network_without_room_is_refused),
+        cmocka_unit_test(policies_are_open_unless_said),
         cmocka_unit_test(only_a_worker_has_an_instance),
     };
 

@@ -249,6 +249,43 @@ static void names_that_only_look_like_ours_are_not(void **state)
     assert_int_equal(resolver_sim_waiting(rig->resolver), 5);
 }
 
+static void addresses_of_the_network_have_names_in_both_families(void **state)
+{
+    static const char one[] = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.6.0.0.2.7.0.0.0.0.d.f."
+                              "ip6.arpa.";
+    static const char alias[] = "4.5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.6.0.0.2.7.0.0.0.0.D.F."
+                                "IP6.ARPA.";
+    static const char other[] = "2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.6.0.0.2.7.0.0.0.0.d.f."
+                                "ip6.arpa.";
+    static const char beyond[] = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.4.6.0.0.2.7.0.0.0.0.d.f."
+                                 "ip6.arpa.";
+    static const char no_nibble[] = "g.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.6.0.0.2.7.0.0.0.0."
+                                    "d.f.ip6.arpa.";
+
+    ask(one, 12);
+    assert_int_equal(answers(), 1);
+    assert_last_bytes("\x07gateway\x0francher-desktop\x08internal", 34);
+    ask(alias, 12);
+    assert_int_equal(answers(), 1);
+    assert_last_bytes("\x04host\x0francher-desktop\x08internal", 31);
+    ask(one, 1);
+    assert_int_equal(rcode(), 0);
+    assert_int_equal(answers(), 0);
+    ask(other, 12);
+    assert_int_equal(rcode(), 3);
+    assert_int_equal(resolver_sim_waiting(rig->resolver), 0);
+    ask(beyond, 12);
+    ask(no_nibble, 12);
+    ask("1.0.ip6.arpa.", 12);
+    assert_int_equal(resolver_sim_waiting(rig->resolver), 3);
+}
+
+static void without_ip6_its_reverse_names_are_not_ours(void **state)
+{
+    ask("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.6.0.0.2.7.0.0.0.0.d.f.ip6.arpa.", 12);
+    assert_int_equal(resolver_sim_waiting(rig->resolver), 1);
+}
+
 static void a_zone_added_at_run_time_is_answered_at_once(void **state)
 {
     static const char zone[] = "{\"Name\":\"test.internal.\",\"Records\":[{\"Name\":\"A\",\"IP\":"
@@ -345,6 +382,45 @@ static void codes_and_failures_are_told(void **state)
     ask("a.example.", 1);
     assert_int_equal(rcode(), 2);
     assert_int_equal(rig->sent_count, 5);
+}
+
+/* Upstream says that @name is at 192.168.1.1. */
+static void answer_privately(const char *name)
+{
+    struct msg m;
+
+    ask(name, 1);
+    m = answer_to(0, 0, 2, 60);
+    memcpy(m.bytes + m.len_bytes - 4, "\xc0\xa8\1\1", 4);
+    give(0, &m);
+}
+
+static void a_public_name_with_a_private_address_is_told_and_passed_on(void **state)
+{
+    answer_privately("a.example.");
+    assert_int_equal(answers(), 2);
+    assert_int_equal(rig->s.count.dns_rebinds, 1);
+    rig->s.config.dns_rebind = SWITCH_DNS_REBIND_OFF;
+    answer_privately("b.example.");
+    assert_int_equal(answers(), 2);
+    assert_int_equal(rig->s.count.dns_rebinds, 1);
+}
+
+static void by_policy_a_public_name_has_no_private_address(void **state)
+{
+    rig->s.config.dns_rebind = SWITCH_DNS_REBIND_DENY;
+    strcpy(rig->s.config.search_domains, "corp.example");
+    for (unsigned i = 1; i <= 2; i++) { /* nor is it remembered */
+        answer_privately("a.example.");
+        assert_int_equal(rcode(), 0);
+        assert_int_equal(answers(), 0);
+        assert_int_equal(rig->s.count.dns_rebinds, i);
+    }
+    answer_privately("intra.corp.example.");
+    assert_int_equal(answers(), 2);
+    answer_privately("printer.lan.");
+    assert_int_equal(answers(), 2);
+    assert_int_equal(rig->s.count.dns_rebinds, 2);
 }
 
 static void silence_from_upstream_is_servfail_before_a_stub_gives_up(void **state)
@@ -691,10 +767,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(own_names_have_no_ip6_address_where_the_network_has_ip6,
                                         setup_ip6, teardown),
         T(names_that_only_look_like_ours_are_not),
+        cmocka_unit_test_setup_teardown(addresses_of_the_network_have_names_in_both_families,
+                                        setup_ip6, teardown),
+        T(without_ip6_its_reverse_names_are_not_ours),
         T(a_zone_added_at_run_time_is_answered_at_once),
         T(a_zone_that_cannot_be_is_refused_whole),
         T(other_names_pass_unchanged_under_another_id),
         T(codes_and_failures_are_told),
+        T(a_public_name_with_a_private_address_is_told_and_passed_on),
+        T(by_policy_a_public_name_has_no_private_address),
         T(silence_from_upstream_is_servfail_before_a_stub_gives_up),
         T(an_answer_to_something_else_is_servfail),
         T(the_same_question_goes_upstream_once),

@@ -167,6 +167,27 @@ static void changes_are_told_once_and_only_those_of_the_api(void **state)
     assert_string_equal(text, "+127.0.0.1:8080;-127.0.0.1:8080;-127.0.0.1:1;");
 }
 
+static void by_policy_a_guest_publishes_to_this_host_only(void **state)
+{
+    static const char *const denied[] = { "0.0.0.0:80", ":80", "[::]:80", "10.0.0.1:80",
+                                          "[fd00::9]:80" };
+    static const char *const allowed[] = { "127.0.0.1:80", "127.0.0.2:80", "[::1]:80" };
+    char body[128];
+
+    rig->s.config.deny_lan = true;
+    for (size_t i = 0; i < ARRAY_SIZE(denied); i++) {
+        snprintf(body, sizeof body, "{\"local\":\"%s\",\"remote\":\":80\"}", denied[i]);
+        assert_memory_equal(expose(body), "403", 3);
+        assert_int_equal(rig->s.count.forward_denied, i + 1);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(allowed); i++) {
+        snprintf(body, sizeof body, "{\"local\":\"%s\",\"remote\":\":80\"}", allowed[i]);
+        assert_string_equal(expose(body), "200 ");
+    }
+    assert_memory_equal(expose("{\"local\":\"80\",\"remote\":\":80\"}"), "500", 3);
+    assert_int_equal(forward_count(&rig->s), ARRAY_SIZE(allowed));
+}
+
 static void a_taken_port_is_said(void **state)
 {
     net_sim_next_listen_fails(rig->net, ST_EXISTS, "listen 127.0.0.1:8080: taken by pid 7 (nginx)");
@@ -310,6 +331,7 @@ int main(void)
         T(every_answer_is_the_one_that_agents_know),
         T(a_remote_without_a_host_is_the_caller),
         T(changes_are_told_once_and_only_those_of_the_api),
+        T(by_policy_a_guest_publishes_to_this_host_only),
         T(a_taken_port_is_said),
         T(api_denied_from_container),
         T(several_requests_in_any_pieces_share_a_connection),

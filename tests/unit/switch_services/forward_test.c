@@ -278,6 +278,39 @@ static void each_udp_client_gets_its_own_answers(void **state)
     assert_client_got("0.0.0.0:53", "10.0.0.1:1000", "to one");
 }
 
+static void a_forward_leads_to_an_ipv6_address_from_the_gateways(void **state)
+{
+    uint16_t port;
+    struct packet p = rig_packet(rig);
+    struct udp_header h = { .src_port = 53 };
+
+    assert_int_equal(add(SWITCH_FORWARD_TCP, "127.0.0.1:80", "[fd00:72:64::2]:80", false, NULL),
+                     ST_INVAL); /* the network has no IPv6 */
+    rig->s.config.ip6 = true;
+    assert_int_equal(add(SWITCH_FORWARD_TCP, "127.0.0.1:80", "[fe80::2]:80", false, NULL),
+                     ST_INVAL);
+    assert_int_equal(add(SWITCH_FORWARD_TCP, "127.0.0.1:80", "[fd00:72:64::1]:80", false, NULL),
+                     ST_INVAL);
+    assert_int_equal(add(SWITCH_FORWARD_TCP, "127.0.0.1:80", "[fd00:72:64::2]:80", false, NULL),
+                     ST_OK);
+    assert_non_null(connect_to("127.0.0.1:80"));
+    sim_run(rig->sim);
+    assert_int_equal(rig->opened_count, 1);
+    assert_true(ip_addr_equal(&rig->opened[0].from.addr, &rig->s.gateway6));
+
+    assert_int_equal(add(SWITCH_FORWARD_UDP, "0.0.0.0:53", "[fd00:72:64::2]:53", false, NULL),
+                     ST_OK);
+    assert_true(client_sends("10.0.0.1:1000", "0.0.0.0:53", "one"));
+    port = rig_last(rig)->from.port;
+    assert_true(ip_addr_equal(&rig_last(rig)->from.addr, &rig->s.gateway6));
+    p.ip.src = rig_endpoint("[fd00:72:64::2]:53").addr;
+    h.dst_port = port;
+    assert_false(forward_udp_input(&rig->s, &p, &h, (const uint8_t *)"x", 1)); /* to .1 */
+    p.ip.dst = rig->s.gateway6;
+    assert_true(forward_udp_input(&rig->s, &p, &h, (const uint8_t *)"to one", 6));
+    assert_client_got("0.0.0.0:53", "10.0.0.1:1000", "to one");
+}
+
 static void only_the_forwards_target_is_heard(void **state)
 {
     uint16_t port;
@@ -363,6 +396,7 @@ int main(void)
         T(a_listener_that_dies_comes_back),
         T(closing_all_frees_every_port),
         T(each_udp_client_gets_its_own_answers),
+        T(a_forward_leads_to_an_ipv6_address_from_the_gateways),
         T(only_the_forwards_target_is_heard),
         T(a_udp_client_is_forgotten_after_its_idle_time),
         T(a_flood_of_udp_clients_evicts_the_idlest),
