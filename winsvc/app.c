@@ -379,6 +379,7 @@ static enum status start_network(struct app *a, struct errmsg *e)
         .control = c->text.switch_control,
         .sddl = a->sddl[0] ? a->sddl : NULL,
         .forwards = &c->text.forwards,
+        .limits = &c->text.limits,
         .mtu = c->mtu,
         .no_ip6 = c->no_ip6,
         .drain_ms = c->drain_ms,

@@ -121,6 +121,8 @@ static const struct option table[] = {
     { "forward", OPTION_LIST, TEXT(forwards), NULL, 0, 0, NULL, "[udp:]HOST:PORT=GUEST:PORT",
       "a port of this host that leads into the guest; may be repeated. Of several guests the first "
       "has it, the next one when it is free again" },
+    { "switch-limit", OPTION_LIST, TEXT(limits), NULL, 0, 0, NULL, "NAME=N",
+      "the bound of a table of each guest's switch, as `limit` of `rdlinkd switch`" },
     { "switch-control", OPTION_STRING, TEXT(switch_control), "", 0, 0, check_addr, "ADDR",
       "each guest's switch can be asked at ADDR-VM-GENERATION; none by default" },
     { "max-connections", OPTION_UINT, AT(max_connections), "1024", 1, 65536, NULL, "N",
@@ -191,6 +193,8 @@ static enum status check_network(const struct config *c, struct errmsg *e)
     struct switch_config unused;
 
     memcpy(o.subnet, c->text.subnet, sizeof o.subnet);
+    o.forwards = c->text.forwards;
+    o.limits = c->text.limits;
     return switch_options_config(&o, &unused, e);
 }
 

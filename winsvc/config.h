@@ -30,7 +30,7 @@ struct config_text {
     char endpoint_fallback[OPTION_VALUE_MAX], status[OPTION_VALUE_MAX], log_level[OPTION_VALUE_MAX];
     struct option_list endpoint_grant;
     char subnet[OPTION_VALUE_MAX], switch_control[OPTION_VALUE_MAX];
-    struct option_list forwards;
+    struct option_list forwards, limits;
 };
 
 struct config {

@@ -50,7 +50,7 @@ enum {
     SLOTS_MAX = VM_SNAPSHOT_MAX * GUEST_GENERATION_COUNT,
     FORWARD_TEXT_MAX = 64,
     NAME_MAX_BYTES = 40, /* of a worker: supervisor.h */
-    ARGV_MAX = 24 + 2 * OPTION_LIST_MAX
+    ARGV_MAX = 24 + 4 * OPTION_LIST_MAX
 };
 
 struct memo { /* of a forward */
@@ -93,7 +93,7 @@ struct network_service {
     void *ctx;
     char program[1024], subnet[40], log_level[16], control[ADDR_TEXT_MAX];
     char *sddl; /* owned; NULL = default */
-    struct option_list forwards;
+    struct option_list forwards, limits;
     uint32_t mtu, drain_ms, linger_ms;
     bool no_ip6;
     struct net_worker *workers[SLOTS_MAX]; /* owned */
@@ -282,6 +282,14 @@ static void push(struct net_worker *w, unsigned *count, char *arg)
     w->argv[*count] = NULL;
 }
 
+static void push_list(struct net_worker *w, unsigned *count, char *option, struct option_list *list)
+{
+    for (unsigned i = 0; i < list->count; i++) {
+        push(w, count, option);
+        push(w, count, list->items[i]);
+    }
+}
+
 static void push_control(struct net_worker *w, unsigned *count)
 {
     static char control[] = "--control", sddl[] = "--control-sddl";
@@ -307,7 +315,8 @@ static void build_argv(struct net_worker *w)
 {
     static char worker[] = "--worker", kind[] = "switch", instance[] = "--instance",
                 link[] = "--link", cid[] = "--peer-cid", subnet[] = "--subnet", mtu[] = "--mtu",
-                no_ip6[] = "--no-ip6", forward[] = "--forward", level[] = "--log-level";
+                no_ip6[] = "--no-ip6", forward[] = "--forward", limit[] = "--limit",
+                level[] = "--log-level";
     struct network_service *n = w->service;
     unsigned count = 0;
 
@@ -333,10 +342,8 @@ static void build_argv(struct net_worker *w)
     push(w, &count, level);
     push(w, &count, n->log_level);
     push_control(w, &count);
-    for (unsigned i = 0; i < n->forwards.count; i++) {
-        push(w, &count, forward);
-        push(w, &count, n->forwards.items[i]);
-    }
+    push_list(w, &count, forward, &n->forwards);
+    push_list(w, &count, limit, &n->limits);
 }
 
 static enum status make_link_text(struct net_worker *w, struct errmsg *e)
@@ -632,6 +639,8 @@ enum status network_service_new(struct network_service **out, struct loop *loop,
     snprintf(n->control, sizeof n->control, "%s", config->control ? config->control : "");
     if (config->forwards)
         n->forwards = *config->forwards;
+    if (config->limits)
+        n->limits = *config->limits;
     n->mtu = config->mtu;
     n->no_ip6 = config->no_ip6;
     n->drain_ms = config->drain_ms;

@@ -37,6 +37,7 @@ struct network_service_config {
     const char *control; /* where a worker's control socket goes, without "-NAME"; "" = none */
     const char *sddl;    /* npipe: who may connect to it; NULL = default */
     const struct option_list *forwards; /* of the configuration; copied; NULL = none */
+    const struct option_list *limits;   /* likewise */
     uint32_t mtu;
     bool no_ip6;
     uint32_t drain_ms;

@@ -52,6 +52,37 @@ static void endpoints_and_machines_are_parsed(void **state)
     assert_int_equal(c.vms[0].addr.kind, ADDR_VSOCK_HYBRID);
 }
 
+static void the_network_has_rancher_s_defaults_and_options(void **state)
+{
+    static struct config c;
+    static const char *const none[] = { NULL };
+    static const char *const argv[] = { "--subnet",
+                                        "10.9.8.0/29",
+                                        "--mtu=9000",
+                                        "--no-ip6",
+                                        "--no-network",
+                                        "--forward",
+                                        "udp:[::1]:53=10.9.8.2:53",
+                                        "--switch-limit=udp_flows=10",
+                                        "--switch-control",
+                                        "unix:/run/x",
+                                        NULL };
+
+    assert_int_equal(load(&c, none, NULL), ST_OK);
+    assert_string_equal(c.text.subnet, "192.168.127.0/24");
+    assert_int_equal(c.mtu, 1500);
+    assert_false(c.no_ip6 || c.no_network);
+    assert_int_equal(c.text.forwards.count, 0);
+    assert_string_equal(c.text.switch_control, "");
+    assert_int_equal(load(&c, argv, NULL), ST_OK);
+    assert_string_equal(c.text.subnet, "10.9.8.0/29");
+    assert_int_equal(c.mtu, 9000);
+    assert_true(c.no_ip6 && c.no_network);
+    assert_string_equal(c.text.forwards.items[0], "udp:[::1]:53=10.9.8.2:53");
+    assert_string_equal(c.text.limits.items[0], "udp_flows=10");
+    assert_string_equal(c.text.switch_control, "unix:/run/x");
+}
+
 static void wrong_options_are_explained(void **state)
 {
     static const struct {
@@ -67,6 +98,13 @@ static void wrong_options_are_explained(void **state)
         { { "--endpoint", "@unix:/x" }, "the name before '@' is empty" },
         { { "--status", "tcp:10.0.0.1:80" }, "status: " },
         { { "--log-level", "loud" }, "none of error, warn, info" },
+        { { "--subnet", "192.168.127.0/30" }, "prefix /30 is not between" },
+        { { "--subnet", "fd00::/64" }, "is no IPv4 network" },
+        { { "--mtu", "1000" }, "MTU: 1000" }, /* with IPv6 */
+        { { "--forward", "8080" }, "not [udp:]HOST:PORT=GUEST:PORT" },
+        { { "--forward", ":80=10.0.0.2:80" }, "is not in its network 192.168.127.0/24" },
+        { { "--switch-limit", "none=1" }, "none" },
+        { { "--switch-control", "nowhere" }, "switch-control: " },
         { { "extra" }, "unexpected argument 'extra'" },
         { { "--config", "no/such/file" }, "no/such/file: not found" },
         { { "--endpont", "unix:/x" }, "did you mean 'endpoint'?" },
@@ -129,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_configured_means_the_platform_s_names),
         cmocka_unit_test(endpoints_and_machines_are_parsed),
+        cmocka_unit_test(the_network_has_rancher_s_defaults_and_options),
         cmocka_unit_test(wrong_options_are_explained),
         cmocka_unit_test(the_command_line_overrides_the_file),
         cmocka_unit_test(a_file_does_not_name_a_file),

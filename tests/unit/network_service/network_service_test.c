@@ -109,10 +109,12 @@ static int set_up(void **state)
 {
     static struct option_list forwards = { .items = { "127.0.0.1:80=192.168.127.2:80" },
                                            .count = 1 };
+    static struct option_list limits = { .items = { "udp_flows=9" }, .count = 1 };
     const struct network_service_config config = { .program = TEST_SWITCH_WORKER,
                                                    .subnet = "10.1.2.0/24",
                                                    .log_level = "error",
                                                    .forwards = &forwards,
+                                                   .limits = &limits,
                                                    .mtu = 1400,
                                                    .no_ip6 = true,
                                                    .drain_ms = 300,
@@ -219,7 +221,8 @@ static void guest_gets_a_worker_with_the_configuration(void **state)
     assert_int_equal(c.status, COND_FALSE);
     assert_string_equal(c.message,
                         "--link stdio:unix:/vms/good.vsock_6656 --subnet 10.1.2.0/24 --mtu 1400 "
-                        "--no-ip6 --log-level error --forward 127.0.0.1:80=192.168.127.2:80");
+                        "--no-ip6 --log-level error --forward 127.0.0.1:80=192.168.127.2:80 "
+                        "--limit udp_flows=9");
     assert_true(component(f, "switch-good-A")->is_network);
     assert_int_equal(t->starts, 0);
 }
