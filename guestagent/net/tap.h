@@ -40,7 +40,9 @@ struct tap {
     const struct tap_ops *ops;
 };
 
-/* One frame into @frame. ST_AGAIN: none now; ST_FULL: it was larger than @cap and is lost. */
+/* One frame into @frame. ST_AGAIN: none now; ST_FULL: it was larger than @cap and is lost;
+ * ST_PROTO: lost, its header made no sense; ST_CLOSED, ST_IO: the device is broken, on_error() will
+ * say so. */
 static inline enum status tap_read(struct tap *t, uint8_t *frame, size_t cap, size_t *len_bytes,
                                    struct frame_offload *off)
 {
