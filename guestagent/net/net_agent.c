@@ -43,6 +43,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     TICK_MS = 1000,
@@ -127,13 +128,13 @@ static void tell(struct net_agent *a, const char *first_lines)
 static void set_condition(struct net_agent *a, const char *type, enum condition_status status,
                           const char *reason, const char *message)
 {
-    static const enum log_level levels[] = {
-        [COND_UNKNOWN] = LOG_DEBUG, [COND_TRUE] = LOG_INFO, [COND_FALSE] = LOG_WARN
-    };
+    bool is_trouble = status == COND_FALSE && strcmp(reason, "WaitingForHost") != 0 &&
+                      strcmp(reason, "WaitingForAddress") != 0 &&
+                      strcmp(reason, "DiallingHost") != 0;
 
     if (!condition_update(&a->conditions, type, status, reason, sys_wall_ms(), "%s", message))
         return;
-    log_write(levels[status], LOG_NET, "condition=%s %s reason=%s %s", type,
+    log_write(is_trouble ? LOG_WARN : LOG_INFO, LOG_NET, "condition=%s %s reason=%s %s", type,
               condition_status_name(status), reason, message);
     tell(a, "");
 }
