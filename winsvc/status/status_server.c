@@ -130,6 +130,13 @@ enum status status_server_new(struct status_server **out, struct loop *loop, con
     return ST_OK;
 }
 
+enum status status_server_view(struct status_server *s, struct status_body_view *out)
+{
+    bool not_modified;
+
+    return status_body_get(s->body, NULL, loop_now_ms(s->loop), out, &not_modified);
+}
+
 void status_server_stats(const struct status_server *s, struct status_server_stats *out)
 {
     *out = s->stats;

@@ -59,6 +59,9 @@ enum status status_server_new(struct status_server **out, struct loop *loop, con
                               const struct status_server_ops *ops, void *ctx, struct errmsg *e);
 /* Something other than a counter changed. Cheap; call it as often as needed. */
 void status_server_changed(struct status_server *s);
+/* The present text, as a reader without a tag gets it. As status_body_get(). */
+struct status_body_view;
+enum status status_server_view(struct status_server *s, struct status_body_view *out);
 void status_server_stats(const struct status_server *s, struct status_server_stats *out);
 /* Closes every connection; no callback comes afterwards. NULL is fine. */
 void status_server_free(struct status_server *s);

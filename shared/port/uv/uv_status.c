@@ -31,6 +31,7 @@ enum status uv_status(int err)
     case UV_EMFILE:
     case UV_ENFILE:
     case UV_ENOBUFS: return ST_NOFILES;
+    case UV_ENOSPC: return ST_FULL;
     case UV_EPROTO: return ST_PROTO;
     case UV_EINVAL:
     case UV_EMSGSIZE:

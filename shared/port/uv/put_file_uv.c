@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "port/put_file.h"
+
+#include "port/uv/uv_status.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <uv.h>
+
+/* libuv's calls without a loop's callback are synchronous; each leaves something to clean up. */
+static int close_file(uv_file file)
+{
+    uv_fs_t req;
+    int err = uv_fs_close(NULL, &req, file, NULL);
+
+    uv_fs_req_cleanup(&req);
+    return err;
+}
+
+static int remove_file(const char *path)
+{
+    uv_fs_t req;
+    int err = uv_fs_unlink(NULL, &req, path, NULL);
+
+    uv_fs_req_cleanup(&req);
+    return err;
+}
+
+static int write_all(uv_file file, const char *data, size_t len_bytes)
+{
+    while (len_bytes > 0) {
+        uv_buf_t buf = uv_buf_init((char *)(uintptr_t)data, (unsigned)len_bytes);
+        uv_fs_t req;
+        int n = uv_fs_write(NULL, &req, file, &buf, 1, -1, NULL);
+
+        uv_fs_req_cleanup(&req);
+        if (n <= 0)
+            return n ? n : UV_EIO;
+        data += n;
+        len_bytes -= (size_t)n;
+    }
+    return 0;
+}
+
+/* A leftover of a writer that died is removed first: it may be a link that somebody put there. */
+static int create(const char *path, unsigned mode)
+{
+    uv_fs_t req;
+    int file;
+
+    (void)remove_file(path);
+    file = uv_fs_open(NULL, &req, path, UV_FS_O_CREAT | UV_FS_O_EXCL | UV_FS_O_WRONLY, (int)mode,
+                      NULL);
+    uv_fs_req_cleanup(&req);
+    return file;
+}
+
+static int rename_file(const char *from, const char *to)
+{
+    uv_fs_t req;
+    int err = uv_fs_rename(NULL, &req, from, to, NULL);
+
+    uv_fs_req_cleanup(&req);
+    return err;
+}
+
+enum status put_file(const char *path, const void *data, size_t len_bytes, unsigned mode)
+{
+    char beside[PUT_FILE_PATH_MAX];
+    int n = snprintf(beside, sizeof beside, "%s.new", path);
+    int file, err, close_err;
+
+    if (n < 0 || (size_t)n >= sizeof beside)
+        return ST_INVAL;
+    file = create(beside, mode);
+    if (file < 0)
+        return uv_status(file);
+    err = write_all(file, data, len_bytes);
+    close_err = close_file(file);
+    if (!err)
+        err = close_err;
+    if (!err)
+        err = rename_file(beside, path);
+    if (err)
+        (void)remove_file(beside);
+    return err ? uv_status(err) : ST_OK;
+}
