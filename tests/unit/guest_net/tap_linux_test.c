@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@
 #define GUEST   "192.168.127.2"
 #define GATEWAY "192.168.127.1"
 
-enum { ETH_BYTES = 14, MTU = 1500, PORT = 80, BULK = 32 * 1024 };
+enum { ETH_BYTES = 14, MTU = 1500, PORT = 80, BULK = 32 * 1024, UDP_PIECE = 1000 };
 
 static struct port_case c;
 static struct tap *tap;
@@ -303,6 +304,68 @@ static void the_guest_takes_a_super_segment(void **state)
     close(fd);
 }
 
+/* A UDP socket of the guest's, connected to us. */
+static int udp_to_us(uint16_t *port)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(PORT) };
+    socklen_t len = sizeof to;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    assert_true(fd >= 0);
+    ask_arp();
+    to.sin_addr.s_addr = inet_addr(GATEWAY);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&to, &len), 0);
+    *port = ntohs(to.sin_port);
+    return fd;
+}
+
+/* A kernel from before 6.2 splits what the socket asked to have split later: plain frames then. */
+static void datagrams_of_one_call_come_together_or_one_by_one(void **state)
+{
+    static const uint8_t data[3 * UDP_PIECE];
+    int piece = UDP_PIECE;
+    struct seen seen;
+    uint16_t port;
+    size_t headers = ETH_BYTES + 20 + 8;
+    int fd;
+
+    assert_int_equal(tap_set_offload(tap, true), ST_OK);
+    fd = udp_to_us(&port);
+    assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &piece, sizeof piece), 0);
+    assert_int_equal(send(fd, data, sizeof data, 0), sizeof data);
+    next_frame(ETH_TYPE_IP4, &seen);
+    if (seen.off.gso == FRAME_GSO_UDP) {
+        assert_int_equal(seen.off.gso_size, UDP_PIECE);
+        assert_int_equal(seen.off.header_bytes, headers);
+        assert_int_equal(seen.len_bytes, headers + sizeof data);
+    } else {
+        assert_int_equal(seen.off.gso, FRAME_GSO_NONE);
+        assert_int_equal(seen.len_bytes, headers + UDP_PIECE);
+    }
+    close(fd);
+}
+
+static void a_checksum_left_undone_is_no_obstacle(void **state)
+{
+    struct frame_offload off = { .needs_csum = true,
+                                 .csum_start = ETH_BYTES + 20,
+                                 .csum_offset = 6 };
+    static struct frame f;
+    struct frame_path p = to_guest();
+    uint8_t got[2 * UDP_PIECE];
+    uint16_t port;
+    int fd = udp_to_us(&port);
+
+    frame_udp(&f, &p, PORT, port, NULL, UDP_PIECE);
+    f.b[f.l4 + 6] ^= 0xff;
+    send_frame(&f, NULL); /* a wrong checksum: dropped */
+    send_frame(&f, &off); /* the same, said to be undone */
+    assert_int_equal(recv(fd, got, sizeof got, 0), UDP_PIECE);
+    assert_int_equal(recv(fd, got, sizeof got, 0), -1);
+    close(fd);
+}
+
 static void a_paused_device_is_silent(void **state)
 {
     struct seen seen;
@@ -383,6 +446,8 @@ int main(void)
         WITH_TAP(with_offload_one_frame_is_many_segments),
         WITH_TAP(offload_can_be_taken_back),
         WITH_TAP(the_guest_takes_a_super_segment),
+        WITH_TAP(datagrams_of_one_call_come_together_or_one_by_one),
+        WITH_TAP(a_checksum_left_undone_is_no_obstacle),
         WITH_TAP(a_paused_device_is_silent),
         WITH_TAP(a_deleted_device_is_told_once),
         WITH_TAP(it_may_be_closed_in_its_callback),
