@@ -23,6 +23,7 @@
 #include "port/loop.h"
 #include "port/sys.h"
 #include "status/snapshot.h"
+#include "status/status_file.h"
 #include "status/status_server.h"
 #include "vm/vm_manager.h"
 
@@ -53,8 +54,9 @@ struct app {
     bool network_stopped;
     struct app_endpoint endpoints[CONFIG_MAX_ENDPOINTS];
     unsigned endpoint_count;
-    struct status_server *status; /* owned */
-    struct snapshot *snapshot;    /* owned; scratch of refresh() */
+    struct status_server *status;    /* owned */
+    struct status_file *status_file; /* owned; NULL: none is kept */
+    struct snapshot *snapshot;       /* owned; scratch of refresh() */
     struct condition_set conditions;
     struct snapshot_clock clock;
     struct timer refresh;
@@ -262,6 +264,8 @@ static void on_refresh(void *ctx)
     fill(a, a->snapshot);
     if (a->status)
         status_server_changed(a->status);
+    if (a->status_file)
+        status_file_changed(a->status_file);
 }
 
 static const struct status_server_ops status_ops = { .fill = fill };
@@ -374,14 +378,10 @@ static enum status start_network(struct app *a, struct errmsg *e)
     const struct config *c = a->config;
     const struct network_service_config config = {
         .program = a->program,
-        .subnet = c->text.subnet,
         .log_level = c->text.log_level,
         .control = c->text.switch_control,
         .sddl = a->sddl[0] ? a->sddl : NULL,
-        .forwards = &c->text.forwards,
-        .limits = &c->text.limits,
-        .mtu = c->mtu,
-        .no_ip6 = c->no_ip6,
+        .options = &c->network,
         .drain_ms = c->drain_ms,
     };
     enum status st;
@@ -463,17 +463,25 @@ static enum status start_source(struct app *a, struct errmsg *e)
 static enum status start_status(struct app *a, struct errmsg *e)
 {
     struct status_server_config config = { .listen = { .adopt_fd = -1, .byte_mode = true } };
+    const char *file = a->config->text.status_file;
+    enum status st;
 
     config.listen.unix_mode = 0600;
     config.listen.sddl = a->sddl[0] ? a->sddl : NULL; /* who may use docker may know how it is */
-    return status_server_new(&a->status, a->loop, &a->config->status, &config, &status_ops, a, e);
+    st = status_server_new(&a->status, a->loop, &a->config->status, &config, &status_ops, a, e);
+    if (st == ST_OK && file[0]) {
+        st = status_file_new(&a->status_file, a->loop, a->status, file);
+        if (st)
+            errmsg_set(e, "status file %s: %s", file, status_text(st));
+    }
+    return st;
 }
 
 static enum status start_parts(struct app *a, struct errmsg *e)
 {
     const struct config *c = a->config;
     const struct vm_manager_config manager = {
-        .session = { .probe_interval_ms = c->probe_interval_ms, .mtu = c->mtu },
+        .session = { .probe_interval_ms = c->probe_interval_ms, .mtu = c->network.mtu },
         .instance = "rdlinkd"
     };
     enum status st = sys_self_path(a->program, sizeof a->program);
@@ -561,6 +569,7 @@ void app_free(struct app *a)
     if (!a)
         return;
     timer_stop(&a->refresh);
+    status_file_free(a->status_file);
     status_server_free(a->status);
     vm_source_close(a->source);
     for (unsigned i = 0; i < a->endpoint_count; i++)

@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include "platform.h"
-#include "switch/switch_options.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -102,6 +101,8 @@ static const struct option table[] = {
     { "status", OPTION_STRING, TEXT(status), NULL, 0, 0, check_addr, "ADDR",
       "where the status is served. Default: unix:/run/rdlink/status.sock, on Windows "
       "npipe:rdlink_status" },
+    { "status-file", OPTION_STRING, TEXT(status_file), "", 0, 0, NULL, "FILE",
+      "the status is kept there too, for reading when the service is gone; none by default" },
     { "vm", OPTION_LIST, TEXT(vm), NULL, 0, 0, check_vm, "NAME=ADDR",
       "a virtual machine, instead of looking for them" },
     { "vm-folder", OPTION_STRING, TEXT(vm_folder), NULL, 0, 0, NULL, "DIR",
@@ -113,16 +114,22 @@ static const struct option table[] = {
       "Windows, for tests: reach virtual machines here instead of over hvsock" },
     { "no-network", OPTION_FLAG, AT(no_network), NULL, 0, 0, NULL, NULL,
       "leave the guests without a host switch: docker and health only" },
-    { "subnet", OPTION_STRING, TEXT(subnet), "192.168.127.0/24", 0, 0, NULL, "CIDR",
+    { "subnet", OPTION_STRING, AT(network.subnet), "192.168.127.0/24", 0, 0, NULL, "CIDR",
       "the virtual network of each guest; .1 is the gateway, .2 the guest, .254 this host" },
-    { "mtu", OPTION_UINT, AT(mtu), "1500", 576, 65520, NULL, "N", "of the guest's interface" },
-    { "no-ip6", OPTION_FLAG, AT(no_ip6), NULL, 0, 0, NULL, NULL,
+    { "mtu", OPTION_UINT, AT(network.mtu), "1500", 576, 65520, NULL, "N",
+      "of the guest's interface" },
+    { "no-ip6", OPTION_FLAG, AT(network.no_ip6), NULL, 0, 0, NULL, NULL,
       "IPv4 only in the virtual network" },
-    { "forward", OPTION_LIST, TEXT(forwards), NULL, 0, 0, NULL, "[udp:]HOST:PORT=GUEST:PORT",
+    { "forward", OPTION_LIST, AT(network.forwards), NULL, 0, 0, NULL, "[udp:]HOST:PORT=GUEST:PORT",
       "a port of this host that leads into the guest; may be repeated. Of several guests the first "
       "has it, the next one when it is free again" },
-    { "switch-limit", OPTION_LIST, TEXT(limits), NULL, 0, 0, NULL, "NAME=N",
+    { "switch-limit", OPTION_LIST, AT(network.limits), NULL, 0, 0, NULL, "NAME=N",
       "the bound of a table of each guest's switch, as `limit` of `rdlinkd switch`" },
+    { "deny-lan", OPTION_FLAG, AT(network.deny_lan), NULL, 0, 0, NULL, NULL,
+      "what a guest publishes may listen at loopback addresses only" },
+    { "dns-rebind", OPTION_STRING, AT(network.dns_rebind), "warn", 0, 0,
+      switch_options_check_rebind, "warn|off|deny",
+      "when a public name has a private address: say so, nothing, or answer without it" },
     { "switch-control", OPTION_STRING, TEXT(switch_control), "", 0, 0, check_addr, "ADDR",
       "each guest's switch can be asked at ADDR-VM-GENERATION; none by default" },
     { "max-connections", OPTION_UINT, AT(max_connections), "1024", 1, 65536, NULL, "N",
@@ -189,13 +196,9 @@ static enum status finish_vms(struct config *c, struct errmsg *e)
 /* What a switch worker would refuse is refused here, where a person sees it. */
 static enum status check_network(const struct config *c, struct errmsg *e)
 {
-    struct switch_options o = { .mtu = c->mtu, .no_ip6 = c->no_ip6 };
     struct switch_config unused;
 
-    memcpy(o.subnet, c->text.subnet, sizeof o.subnet);
-    o.forwards = c->text.forwards;
-    o.limits = c->text.limits;
-    return switch_options_config(&o, &unused, e);
+    return switch_options_config(&c->network, &unused, e);
 }
 
 static enum status finish(struct config *c, struct errmsg *e)

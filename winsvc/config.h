@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "base/status.h"
 #include "port/addr.h"
+#include "switch/switch_options.h"
 #include "vm/vm_source.h"
 
 #include <stdbool.h>
@@ -27,10 +28,10 @@ struct config_text {
     char config[OPTION_VALUE_MAX];
     struct option_list vm, endpoint;
     char vm_folder[OPTION_VALUE_MAX], vm_registry_key[OPTION_VALUE_MAX], vm_via[OPTION_VALUE_MAX];
-    char endpoint_fallback[OPTION_VALUE_MAX], status[OPTION_VALUE_MAX], log_level[OPTION_VALUE_MAX];
+    char endpoint_fallback[OPTION_VALUE_MAX], status[OPTION_VALUE_MAX],
+        status_file[OPTION_VALUE_MAX], log_level[OPTION_VALUE_MAX];
     struct option_list endpoint_grant;
-    char subnet[OPTION_VALUE_MAX], switch_control[OPTION_VALUE_MAX];
-    struct option_list forwards, limits;
+    char switch_control[OPTION_VALUE_MAX];
 };
 
 struct config {
@@ -43,8 +44,8 @@ struct config {
     struct addr endpoint_fallback; /* of the first endpoint; ADDR_NONE = none */
     struct addr status;
     uint32_t max_connections, dial_timeout_ms, drain_ms, probe_interval_ms;
-    uint32_t mtu;
-    bool no_ip6, no_network;
+    bool no_network;               /* guests get no switch; otherwise each gets one of ... */
+    struct switch_options network; /* ... subnet to dns_rebind; its other options are unused */
 };
 
 /* Defaults, then --config's file, then the command line. @argv starts after the verb. ST_INVAL, or

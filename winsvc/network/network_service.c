@@ -37,6 +37,7 @@
 #include "port/loop.h"
 #include "status/snapshot.h"
 #include "supervisor/worker_host.h"
+#include "switch/switch_options.h"
 #include "vm/vm_source.h"
 
 #include <inttypes.h>
@@ -91,11 +92,10 @@ struct network_service {
     struct loop *loop; /* borrowed */
     const struct network_service_ops *ops;
     void *ctx;
-    char program[1024], subnet[40], log_level[16], control[ADDR_TEXT_MAX];
+    char program[1024], log_level[16], control[ADDR_TEXT_MAX];
     char *sddl; /* owned; NULL = default */
-    struct option_list forwards, limits;
-    uint32_t mtu, drain_ms, linger_ms;
-    bool no_ip6;
+    struct switch_options options;
+    uint32_t drain_ms, linger_ms;
     struct net_worker *workers[SLOTS_MAX]; /* owned */
     unsigned count, made;                  /* now; ever */
     struct timer settle;
@@ -315,9 +315,10 @@ static void build_argv(struct net_worker *w)
 {
     static char worker[] = "--worker", kind[] = "switch", instance[] = "--instance",
                 link[] = "--link", cid[] = "--peer-cid", subnet[] = "--subnet", mtu[] = "--mtu",
-                no_ip6[] = "--no-ip6", forward[] = "--forward", limit[] = "--limit",
-                level[] = "--log-level";
+                no_ip6[] = "--no-ip6", deny_lan[] = "--deny-lan", dns_rebind[] = "--dns-rebind",
+                forward[] = "--forward", limit[] = "--limit", level[] = "--log-level";
     struct network_service *n = w->service;
+    struct switch_options *o = &n->options;
     unsigned count = 0;
 
     push(w, &count, n->program);
@@ -333,17 +334,21 @@ static void build_argv(struct net_worker *w)
         push(w, &count, w->cid);
     }
     push(w, &count, subnet);
-    push(w, &count, n->subnet);
-    snprintf(w->mtu, sizeof w->mtu, "%" PRIu32, n->mtu);
+    push(w, &count, o->subnet);
+    snprintf(w->mtu, sizeof w->mtu, "%" PRIu32, o->mtu);
     push(w, &count, mtu);
     push(w, &count, w->mtu);
-    if (n->no_ip6)
+    if (o->no_ip6)
         push(w, &count, no_ip6);
+    if (o->deny_lan)
+        push(w, &count, deny_lan);
+    push(w, &count, dns_rebind);
+    push(w, &count, o->dns_rebind);
     push(w, &count, level);
     push(w, &count, n->log_level);
     push_control(w, &count);
-    push_list(w, &count, forward, &n->forwards);
-    push_list(w, &count, limit, &n->limits);
+    push_list(w, &count, forward, &o->forwards);
+    push_list(w, &count, limit, &o->limits);
 }
 
 static enum status make_link_text(struct net_worker *w, struct errmsg *e)
@@ -634,15 +639,9 @@ enum status network_service_new(struct network_service **out, struct loop *loop,
     n->ops = ops;
     n->ctx = ctx;
     snprintf(n->program, sizeof n->program, "%s", config->program);
-    snprintf(n->subnet, sizeof n->subnet, "%s", config->subnet);
     snprintf(n->log_level, sizeof n->log_level, "%s", config->log_level);
     snprintf(n->control, sizeof n->control, "%s", config->control ? config->control : "");
-    if (config->forwards)
-        n->forwards = *config->forwards;
-    if (config->limits)
-        n->limits = *config->limits;
-    n->mtu = config->mtu;
-    n->no_ip6 = config->no_ip6;
+    n->options = *config->options;
     n->drain_ms = config->drain_ms;
     n->linger_ms = config->linger_ms ? config->linger_ms : DEFAULT_LINGER_MS;
     n->forwards_log.burst = LOG_BURST;

@@ -16,7 +16,6 @@
 #define WINSVC_NETWORK_NETWORK_SERVICE_H
 
 #include "base/condition.h"
-#include "base/options.h"
 #include "base/status.h"
 #include "vm/guest_session.h"
 
@@ -27,19 +26,18 @@ struct loop;
 struct network_service;
 struct snapshot;
 struct snapshot_clock;
+struct switch_options;
 
 enum { NETWORK_MAX_WORKERS = 16, NETWORK_MAX_FORWARDS = 1024 /* remembered per worker */ };
 
 struct network_service_config {
-    const char *program; /* absolute path of rdlinkd; copied */
-    const char *subnet;  /* "192.168.127.0/24"; all strings are copied */
+    const char *program; /* absolute path of rdlinkd; all strings are copied */
     const char *log_level;
     const char *control; /* where a worker's control socket goes, without "-NAME"; "" = none */
     const char *sddl;    /* npipe: who may connect to it; NULL = default */
-    const struct option_list *forwards; /* of the configuration; copied; NULL = none */
-    const struct option_list *limits;   /* likewise */
-    uint32_t mtu;
-    bool no_ip6;
+    /* Of these subnet, mtu, no_ip6, forwards, limits, deny_lan, dns_rebind are every worker's;
+     * copied. */
+    const struct switch_options *options;
     uint32_t drain_ms;
     uint32_t linger_ms; /* 0 = 60,000 */
 };

@@ -63,7 +63,7 @@ static enum status check_limit(const char *value, struct errmsg *e)
 /* By enum switch_dns_rebind. */
 static const char *const rebind_names[] = { "warn", "off", "deny" };
 
-static enum status check_rebind(const char *value, struct errmsg *e)
+enum status switch_options_check_rebind(const char *value, struct errmsg *e)
 {
     for (size_t i = 0; i < ARRAY_SIZE(rebind_names); i++) {
         if (strcmp(value, rebind_names[i]) == 0)
@@ -102,7 +102,8 @@ static const struct option table[] = {
       "bound of a table, such as tcp_flows=10000; may be repeated" },
     { "deny-lan", OPTION_FLAG, AT(deny_lan), NULL, 0, 0, NULL, NULL,
       "what a guest publishes may listen at loopback addresses only" },
-    { "dns-rebind", OPTION_STRING, AT(dns_rebind), "warn", 0, 0, check_rebind, "warn|off|deny",
+    { "dns-rebind", OPTION_STRING, AT(dns_rebind), "warn", 0, 0, switch_options_check_rebind,
+      "warn|off|deny",
       "when a public name has a private address: say so, nothing, or answer without it" },
     { "peer-cid", OPTION_UINT, AT(peer_cid), "0", 0, 0, NULL, "N",
       "vsock: close links of any other guest; 0 takes all" },

@@ -40,6 +40,9 @@ enum status switch_options_link(const char *text, enum frame_protocol *protocol,
 /* @out is finished (switch_config_finish()). ST_INVAL. */
 enum status switch_options_config(const struct switch_options *o, struct switch_config *out,
                                   struct errmsg *e);
+/* For the table of another program that has --dns-rebind too; everything else is checked by
+ * switch_options_config(). */
+option_check_fn switch_options_check_rebind;
 /* As options_help(). */
 size_t switch_options_help(char *buf, size_t cap);
 

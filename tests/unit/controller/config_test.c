@@ -64,22 +64,25 @@ static void the_network_has_rancher_s_defaults_and_options(void **state)
                                         "--forward",
                                         "udp:[::1]:53=10.9.8.2:53",
                                         "--switch-limit=udp_flows=10",
+                                        "--deny-lan",
+                                        "--dns-rebind=deny",
                                         "--switch-control",
                                         "unix:/run/x",
                                         NULL };
 
     assert_int_equal(load(&c, none, NULL), ST_OK);
-    assert_string_equal(c.text.subnet, "192.168.127.0/24");
-    assert_int_equal(c.mtu, 1500);
-    assert_false(c.no_ip6 || c.no_network);
-    assert_int_equal(c.text.forwards.count, 0);
+    assert_string_equal(c.network.subnet, "192.168.127.0/24");
+    assert_int_equal(c.network.mtu, 1500);
+    assert_false(c.network.no_ip6 || c.no_network);
+    assert_int_equal(c.network.forwards.count, 0);
     assert_string_equal(c.text.switch_control, "");
     assert_int_equal(load(&c, argv, NULL), ST_OK);
-    assert_string_equal(c.text.subnet, "10.9.8.0/29");
-    assert_int_equal(c.mtu, 9000);
-    assert_true(c.no_ip6 && c.no_network);
-    assert_string_equal(c.text.forwards.items[0], "udp:[::1]:53=10.9.8.2:53");
-    assert_string_equal(c.text.limits.items[0], "udp_flows=10");
+    assert_string_equal(c.network.subnet, "10.9.8.0/29");
+    assert_int_equal(c.network.mtu, 9000);
+    assert_true(c.network.no_ip6 && c.no_network && c.network.deny_lan);
+    assert_string_equal(c.network.dns_rebind, "deny");
+    assert_string_equal(c.network.forwards.items[0], "udp:[::1]:53=10.9.8.2:53");
+    assert_string_equal(c.network.limits.items[0], "udp_flows=10");
     assert_string_equal(c.text.switch_control, "unix:/run/x");
 }
 
@@ -104,6 +107,7 @@ static void wrong_options_are_explained(void **state)
         { { "--forward", "8080" }, "not [udp:]HOST:PORT=GUEST:PORT" },
         { { "--forward", ":80=10.0.0.2:80" }, "is not in its network 192.168.127.0/24" },
         { { "--switch-limit", "none=1" }, "none" },
+        { { "--dns-rebind", "maybe" }, "none of warn, off, deny" },
         { { "--switch-control", "nowhere" }, "switch-control: " },
         { { "extra" }, "unexpected argument 'extra'" },
         { { "--config", "no/such/file" }, "no/such/file: not found" },

@@ -11,6 +11,7 @@
 #include "port/uv/loop_uv.h"
 #include "status/snapshot.h"
 #include "support/cmocka_all.h"
+#include "switch/switch_options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,18 +106,21 @@ static void on_pulse(void *ctx)
     timer_start(&f->pulse, PULSE_MS);
 }
 
+static const struct switch_options options = {
+    .subnet = "10.1.2.0/24",
+    .dns_rebind = "warn",
+    .mtu = 1400,
+    .no_ip6 = true,
+    .deny_lan = true,
+    .forwards = { .items = { "127.0.0.1:80=10.1.2.2:80" }, .count = 1 },
+    .limits = { .items = { "udp_flows=9" }, .count = 1 },
+};
+
 static int set_up(void **state)
 {
-    static struct option_list forwards = { .items = { "127.0.0.1:80=192.168.127.2:80" },
-                                           .count = 1 };
-    static struct option_list limits = { .items = { "udp_flows=9" }, .count = 1 };
     const struct network_service_config config = { .program = TEST_SWITCH_WORKER,
-                                                   .subnet = "10.1.2.0/24",
                                                    .log_level = "error",
-                                                   .forwards = &forwards,
-                                                   .limits = &limits,
-                                                   .mtu = 1400,
-                                                   .no_ip6 = true,
+                                                   .options = &options,
                                                    .drain_ms = 300,
                                                    .linger_ms = LINGER_MS };
     struct fixture *f = calloc(1, sizeof *f);
@@ -221,8 +225,8 @@ static void guest_gets_a_worker_with_the_configuration(void **state)
     assert_int_equal(c.status, COND_FALSE);
     assert_string_equal(c.message,
                         "--link stdio:unix:/vms/good.vsock_6656 --subnet 10.1.2.0/24 --mtu 1400 "
-                        "--no-ip6 --log-level error --forward 127.0.0.1:80=192.168.127.2:80 "
-                        "--limit udp_flows=9");
+                        "--no-ip6 --deny-lan --dns-rebind warn --log-level error --forward "
+                        "127.0.0.1:80=10.1.2.2:80 --limit udp_flows=9");
     assert_true(component(f, "switch-good-A")->is_network);
     assert_int_equal(t->starts, 0);
 }
@@ -296,9 +300,10 @@ static void taken_port_is_told_as_such(void **state)
 
 static void program_that_is_not_there_is_a_reason(void **state)
 {
-    const struct network_service_config config = {
-        .program = TEST_SWITCH_WORKER "-that-is-not-there", .subnet = "", .log_level = "error"
-    };
+    const struct network_service_config config = { .program =
+                                                       TEST_SWITCH_WORKER "-that-is-not-there",
+                                                   .log_level = "error",
+                                                   .options = &options };
     struct fixture *f = *state;
     struct told *t;
 
