@@ -92,6 +92,10 @@ struct net_ops {
      * NOFILES, NOMEM, UNSUPPORTED. */
     enum status (*udp_open)(struct net *n, struct net_udp **out, const struct ip_endpoint *local,
                             const struct net_udp_handler *h, void *ctx);
+    /* After udp_open() failed with @st: says for a person what stands in the way, with the owner
+     * where known. NULL: nothing is known here. */
+    void (*udp_explain)(struct net *n, const struct ip_endpoint *local, enum status st,
+                        struct errmsg *e);
     /* FULL: the socket takes no more now, the datagram is lost as on any network. INVAL: larger
      * than that destination takes. REFUSED, UNREACHABLE, DENIED: known at once. */
     enum status (*udp_send)(struct net_udp *u, const struct ip_endpoint *to, const uint8_t *data,

@@ -190,13 +190,16 @@ static enum status make_table(struct switch_ *s)
 enum status forward_udp_open(struct forward_socket *fs, struct errmsg *e)
 {
     struct switch_ *s = fs->owner->owner;
+    struct net *net = s->env.net;
     char text[IP_ENDPOINT_TEXT_MAX];
     enum status st = s->forwards->udp ? ST_OK : make_table(s);
 
     if (!st)
-        st = s->env.net->ops->udp_open(s->env.net, &fs->udp, &fs->at, &handler, fs);
-    if (st)
-        errmsg_set(e, "listen on udp %s: %s", ip_endpoint_format(&fs->at, text), status_text(st));
+        st = net->ops->udp_open(net, &fs->udp, &fs->at, &handler, fs);
+    if (st && net->ops->udp_explain)
+        net->ops->udp_explain(net, &fs->at, st, e);
+    else if (st)
+        errmsg_set(e, "listen at udp %s: %s", ip_endpoint_format(&fs->at, text), status_text(st));
     return st;
 }
 

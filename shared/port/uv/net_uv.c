@@ -63,6 +63,22 @@ bool net_uv_from_sockaddr(struct ip_endpoint *out, const struct sockaddr *from)
 
 /* ---- life ------------------------------------------------------------------------------ */
 
+void net_uv_say_taken(struct errmsg *e, bool is_udp, const struct ip_endpoint *at, enum status st,
+                      const char *otherwise)
+{
+    char text[IP_ENDPOINT_TEXT_MAX], why[160];
+
+    errmsg_set(e, "listen at %s %s: %s", is_udp ? "udp" : "tcp", ip_endpoint_format(at, text),
+               net_os_why_taken(is_udp, at, st, why, sizeof why) ? why : otherwise);
+}
+
+static void udp_explain(struct net *n, const struct ip_endpoint *local, enum status st,
+                        struct errmsg *e)
+{
+    (void)n;
+    net_uv_say_taken(e, true, local, st, status_text(st));
+}
+
 static const struct net_ops net_uv_ops = {
     .tcp_connect = net_uv_tcp_connect,
     .tcp_set_handler = net_uv_tcp_set_handler,
@@ -71,6 +87,7 @@ static const struct net_ops net_uv_ops = {
     .tcp_shutdown = net_uv_tcp_shutdown,
     .tcp_close = net_uv_tcp_close,
     .udp_open = net_uv_udp_open,
+    .udp_explain = udp_explain,
     .udp_send = net_uv_udp_send,
     .udp_local = net_uv_udp_local,
     .udp_close = net_uv_udp_close,

@@ -43,6 +43,10 @@ void net_uv_to_sockaddr(struct sockaddr_storage *out, const struct ip_endpoint *
 /* False: neither IPv4 nor IPv6. */
 bool net_uv_from_sockaddr(struct ip_endpoint *out, const struct sockaddr *from);
 
+/* "listen at tcp 127.0.0.1:80: taken by pid 7 (nginx)"; @otherwise where no reason is known. */
+void net_uv_say_taken(struct errmsg *e, bool is_udp, const struct ip_endpoint *at, enum status st,
+                      const char *otherwise);
+
 /* ---- net_uv_tcp.c ---------------------------------------------------------------------- */
 
 enum status net_uv_tcp_connect(struct net *n, struct net_tcp **out, const struct ip_endpoint *to,
@@ -83,6 +87,10 @@ void net_uv_udp_turn_end(struct net_uv *n);
 
 /* Before bind: nobody else may bind the same address beside us. */
 void net_os_prepare_listener(uv_os_fd_t fd);
+/* After a bind or listen at @at failed with @st: what stands in the way, such as "taken by pid 7
+ * (nginx)". False: nothing is known. */
+bool net_os_why_taken(bool is_udp, const struct ip_endpoint *at, enum status st, char *buf,
+                      size_t cap);
 /* After bind: ICMP errors are to be kept for net_os_next_udp_error(). */
 void net_os_want_udp_errors(uv_os_fd_t fd, bool ip6);
 /* The next ICMP error that the socket holds: where the datagram had gone, and ST_REFUSED or

@@ -94,7 +94,6 @@ enum status net_uv_tcp_listen(struct net *n, struct net_listener **out,
                               void *ctx, struct errmsg *e)
 {
     struct net_listener *l = calloc(1, sizeof *l);
-    char text[IP_ENDPOINT_TEXT_MAX];
     int err;
 
     if (!l) {
@@ -107,8 +106,8 @@ enum status net_uv_tcp_listen(struct net *n, struct net_listener **out,
     timer_init(&l->retry, l->net->loop, listener_accept, l);
     err = listener_open(l, at);
     if (err) {
-        errmsg_set(e, "listen at tcp %s: %s", ip_endpoint_format(at, text), uv_strerror(err));
         net_uv_listener_close(l);
+        net_uv_say_taken(e, false, at, uv_status(err), uv_strerror(err));
         return uv_status(err);
     }
     *out = l;

@@ -179,7 +179,7 @@ static void a_taken_port_is_an_error_and_leaves_nothing(void **state)
     net_sim_next_udp_open_fails(rig->net, ST_DENIED);
     assert_int_equal(add(SWITCH_FORWARD_UDP, "127.0.0.1:80", "192.168.127.2:80", false, &e),
                      ST_DENIED);
-    assert_string_equal(e.text, "listen on udp 127.0.0.1:80: access denied");
+    assert_string_equal(e.text, "listen at udp 127.0.0.1:80: access denied");
     assert_int_equal(sim_next_due_ms(rig->sim), SIM_NEVER);
 }
 
