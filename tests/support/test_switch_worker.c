@@ -5,7 +5,7 @@
  *   good      Ready, and no link               linked   Ready, a link, frames on it
  *   relinks   a new link with each report      loses    a link that is gone after the third report
  *   taken     says that the port is taken      slow     never Ready
- *   mortal    makes three forwards, removes one, and dies at the third report, unless it was given
+ *   mortal    makes three forwards, removes one, and dies at the tenth report, unless it was given
  *             forwards: then it lives, and counts them
  *   greedy    the same with more forwards than are remembered
  *
@@ -16,7 +16,6 @@
 #include "supervisor/worker_link.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { HEALTH_MS = 20 };
@@ -26,6 +25,8 @@ struct worker {
     struct worker_link *link;
     char script[32], command[256];
     uint64_t reports, restored;
+    struct timer death;
+    int exit_code;
 };
 
 static bool plays(const struct worker *w, const char *script)
@@ -40,6 +41,26 @@ static bool is_linked(const struct worker *w)
     return plays(w, "linked") || plays(w, "relinks") || plays(w, "mortal");
 }
 
+/* What it has said leaves before it ends. */
+static void die(struct worker *w, int exit_code, const char *reason, const char *message)
+{
+    worker_link_exit_notice(w->link, exit_code, reason, message);
+    worker_link_free(w->link);
+    w->link = NULL;
+    w->exit_code = exit_code;
+    loop_uv_stop(w->loop);
+}
+
+static void on_death(void *ctx)
+{
+    struct worker *w = ctx;
+
+    if (plays(w, "taken"))
+        die(w, 1, "DataPortTaken", "somebody has it");
+    else
+        die(w, 7, "Mortal", "as the script says");
+}
+
 static void fill_health(void *ctx, struct health_report *out)
 {
     struct worker *w = ctx;
@@ -48,8 +69,8 @@ static void fill_health(void *ctx, struct health_report *out)
 
     w->reports++;
     linked = is_linked(w);
-    if ((plays(w, "mortal") || plays(w, "greedy")) && w->restored == 0 && w->reports == 3)
-        exit(7);
+    if ((plays(w, "mortal") || plays(w, "greedy")) && w->restored == 0 && w->reports == 10)
+        timer_start(&w->death, 0);
     c->state = linked ? HEALTH_SERVING : HEALTH_NOT_SERVING;
     condition_update(&c->conditions, "LinkUp", linked ? COND_TRUE : COND_FALSE,
                      linked ? "Linked" : "NoLink", 1, "as the script says");
@@ -84,9 +105,7 @@ static void on_open(void *ctx, const struct channel_peer *peer)
     struct worker *w = ctx;
 
     if (plays(w, "taken")) {
-        worker_link_exit_notice(w->link, 1, "DataPortTaken", "somebody has it");
-        worker_link_free(w->link);
-        exit(1);
+        timer_start(&w->death, 0);
     }
     if (plays(w, "mortal")) {
         for (unsigned port = 1; port <= 3; port++)
@@ -153,15 +172,18 @@ int main(int argc, char **argv)
     struct errmsg e = { "" };
 
     read_command(&w, argc, argv);
-    if (loop_uv_new(&w.loop, &e) != ST_OK ||
-        worker_link_open(&w.link, w.loop, &config, &ops, &w, &e) != ST_OK) {
+    if (loop_uv_new(&w.loop, &e) != ST_OK)
+        return 1;
+    timer_init(&w.death, w.loop, on_death, &w);
+    if (worker_link_open(&w.link, w.loop, &config, &ops, &w, &e) != ST_OK) {
         fprintf(stderr, "test_switch_worker: %s\n", e.text);
         return 1;
     }
-    if (!plays(&w, "slow"))
+    if (!plays(&w, "slow") && !plays(&w, "taken"))
         worker_link_ready(w.link, "ready for tests");
     loop_uv_run(w.loop);
+    timer_stop(&w.death);
     worker_link_free(w.link);
     loop_uv_free(w.loop);
-    return 0;
+    return w.exit_code;
 }
