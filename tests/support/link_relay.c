@@ -49,7 +49,8 @@ enum {
     IN_BYTES = 4 * RECORD_MAX,
     OUT_BYTES = 16 * RECORD_MAX,
     OUT_FULL = 8 * RECORD_MAX, /* no more is read then; the rest is for what is held */
-    HELD_MAX = 4096,
+    HELD_MAX = 16384,
+    HELD_FULL = 8192, /* likewise */
     REORDER_MAX = 8,
     HOLD_MS = 5,
     CONNECT_TRIES = 200,
@@ -330,7 +331,9 @@ static void cut(struct relay *r)
 
 static short events_of(const struct way *reading, const struct way *writing)
 {
-    short events = reading->out_end - reading->out_start < OUT_FULL ? POLLIN : 0;
+    bool is_full =
+        reading->out_end - reading->out_start >= OUT_FULL || reading->held_count >= HELD_FULL;
+    short events = is_full ? 0 : POLLIN;
 
     return (short)(events | (writing->out_end > writing->out_start ? POLLOUT : 0));
 }

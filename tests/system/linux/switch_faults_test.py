@@ -216,6 +216,18 @@ class BadWireV2(BadWire, Case):
     PROTOCOL = "v2"
 
 
+class LongWire(Case):
+    """40 ms there and back."""
+
+    WIRE = ["--delay", "20"]
+
+    def test_bulk_up_arrives_whole(self):
+        self.measure("up over a long wire", self.send_up, 16 << 20)
+
+    def test_bulk_down_arrives_whole(self):
+        self.measure("down over a long wire", self.send_down, 16 << 20)
+
+
 class Cut(Case):
     """iperf3 goes on while its link does not."""
 
