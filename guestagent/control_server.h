@@ -10,8 +10,7 @@
 #define GUESTAGENT_CONTROL_SERVER_H
 
 #include "base/status.h"
-
-#include <rdlink/v1/control.pb-c.h>
+#include "ipc/health.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -18,7 +18,8 @@
  * A lease is put in the order in which nothing is lost twice: the old address goes first if it is
  * another one (a second address of the same prefix would be a secondary one and go with the first),
  * then address, MTU, route, files. Each step is tried whatever became of the one before; the first
- * failure is the status, all of them are in the message.
+ * failure is the status, all of them are in the message. A file that could not be written is only
+ * in the message: the guest has its network.
  *
  * The interface is looked up by name in each call: somebody may have deleted it, and an index says
  * nothing then.
@@ -388,8 +389,9 @@ enum status guest_net_apply(struct guest_net *n, const struct guest_lease *lease
         put_new(n, tap.index, lease, &o);
         n->applied = *lease;
     }
+    st = o.st;
     put_files(n, lease, &o);
     if (o.st)
         errmsg_set(e, "%s", o.text.text);
-    return o.st;
+    return st;
 }
