@@ -195,7 +195,7 @@ static void what_cannot_be_opened_leaves_nothing(void **state)
     } rows[] = {
         { "the link", { "--link=qemu:unix:/x" }, ST_EXISTS },
         { "the control socket", { "--link=qemu:unix:/x", "--control=unix:/c" }, ST_EXISTS },
-        { "a forward", { "--link=qemu:unix:/x", "--forward=nonsense" }, ST_INVAL },
+        { "a forward", { "--link=qemu:unix:/x", "--forward=127.0.0.1:80=10.0.0.1:80" }, ST_INVAL },
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
