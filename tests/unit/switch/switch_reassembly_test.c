@@ -235,6 +235,30 @@ static void a_second_end_is_an_overlap(void **state)
     sim_guest_free(g);
 }
 
+/* CVE-2019-15890: the memory of a datagram went while its last piece was being joined. Here pieces
+ * join, spoil and evict each other in a table of two. */
+static void reass_free_during_merge(void **state)
+{
+    struct switch_config c = { .limits = { .fragments = 2 } };
+    struct sim_guest *g = sim_guest_new(&c, FRAME_QEMU);
+
+    (void)state;
+    for (uint16_t round = 0; round < 50; round++) {
+        guest_sends_crafted(g, round, 0, true, 1480);
+        guest_sends_crafted(g, (uint16_t)(round + 1000), 1480, true, 1480);
+        guest_sends_crafted(g, (uint16_t)(round + 2000), 0, true, 1480);  /* evicts the first */
+        guest_sends_crafted(g, round, 1480, false, 8);                    /* its end, evicts */
+        guest_sends_crafted(g, (uint16_t)(round + 2000), 720, true, 800); /* overlaps: spoilt */
+        make_whole((uint32_t)(round + 3000));
+        for (size_t at = 0; at < SIZE; at += 1480)
+            guest_sends_piece(g, at, 1480);
+        expect_whole(g);
+        assert_in_range(guest_census(g).fragments, 0, 2);
+        clock_advance_ms(g, round % 3 ? 10 : 31000);
+    }
+    sim_guest_free(g);
+}
+
 static void a_flood_of_half_datagrams_stays_within_its_bounds(void **state)
 {
     struct sim_guest *g = sim_guest_new(NULL, FRAME_QEMU);
@@ -335,6 +359,7 @@ int main(void)
         cmocka_unit_test(reass_total_gt_65535),
         cmocka_unit_test(a_fragment_of_odd_size_that_is_not_the_last_is_dropped),
         cmocka_unit_test(a_second_end_is_an_overlap),
+        cmocka_unit_test(reass_free_during_merge),
         cmocka_unit_test(a_flood_of_half_datagrams_stays_within_its_bounds),
         cmocka_unit_test(a_mebibyte_of_fragments_is_all),
         cmocka_unit_test(crumbs_are_limited_in_number),
