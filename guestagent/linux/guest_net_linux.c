@@ -391,7 +391,6 @@ enum status guest_net_apply(struct guest_net *n, const struct guest_lease *lease
     }
     st = o.st;
     put_files(n, lease, &o);
-    if (o.st)
-        errmsg_set(e, "%s", o.text.text);
+    errmsg_set(e, "%s", o.text.text);
     return st;
 }

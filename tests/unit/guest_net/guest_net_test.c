@@ -5,10 +5,12 @@
 #define _GNU_SOURCE
 #include "guestagent/net/guest_net.h"
 
+#include "guestagent/linux/rtnetlink.h"
 #include "support/cmocka_all.h"
 #include "support/port_case.h"
 #include "unit/guest_net/sandbox.h"
 
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,6 +203,37 @@ static void a_killed_predecessors_pair_is_replaced(void **state)
     open_net();
     assert_true(inside("0.0.0.0", "0.0.0.0").veth_ip);
     assert_true(sandbox_has_address(OUTSIDE, "192.168.143.2"));
+}
+
+/* A veth of the inner end's name, whose other end is somewhere else. */
+static void make_stale_end(void *ctx)
+{
+    struct rtnetlink nl;
+    int fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(rtnetlink_open(&nl, NULL), ST_OK);
+    assert_int_equal(rtnetlink_add_veth(&nl, INSIDE, "elsewhere", fd, NULL), ST_OK);
+    rtnetlink_close(&nl);
+    close(fd);
+}
+
+static void see_elsewhere(void *ctx)
+{
+    int *mtu = ctx;
+
+    *mtu = sandbox_mtu("elsewhere");
+}
+
+static void a_stale_inner_end_alone_is_replaced_too(void **state)
+{
+    int mtu = 0;
+
+    sandbox_in(owner, make_stale_end, NULL);
+    open_net();
+    assert_true(inside("0.0.0.0", "0.0.0.0").veth_ip);
+    sandbox_in(owner, see_elsewhere, &mtu);
+    assert_int_equal(mtu, -1);
 }
 
 static void a_restarted_owner_gets_the_pair_anew(void **state)
@@ -514,6 +547,7 @@ int main(void)
         WITH_OWNER(the_pair_joins_both_namespaces),
         WITH_OWNER(closing_takes_the_pair_away_and_leaves_the_namespace),
         WITH_OWNER(a_killed_predecessors_pair_is_replaced),
+        WITH_OWNER(a_stale_inner_end_alone_is_replaced_too),
         WITH_OWNER(a_restarted_owner_gets_the_pair_anew),
         WITH_OWNER(an_interface_that_is_no_veth_is_not_ours_to_remove),
         WITH_OWNER(a_unit_that_does_not_run_is_not_found),
