@@ -52,6 +52,26 @@ def shipped(name):
     return str(path) if path.exists() else rdl.binary(name)
 
 
+def socket_in(pid, *args, timeout=20):
+    """socket.socket(*args) of the network namespace of that process."""
+    made = []
+
+    def work():
+        with open(f"/proc/{pid}/ns/net", "rb") as namespace:
+            if _libc.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
+                made.append(OSError(ctypes.get_errno(), "setns"))
+                return
+        made.append(socket.socket(*args))
+
+    thread = threading.Thread(target=work)  # only it changes its namespace
+    thread.start()
+    thread.join()
+    if isinstance(made[0], OSError):
+        raise made[0]
+    made[0].settimeout(timeout)
+    return made[0]
+
+
 class Space:
     """A network namespace, which lives as long as the process that holds it."""
 
@@ -104,22 +124,7 @@ class Space:
 
     def open_socket(self, *args, timeout=20):
         """socket.socket(*args) of this side."""
-        made = []
-
-        def work():
-            with open(f"/proc/{self.pid}/ns/net", "rb") as namespace:
-                if _libc.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
-                    made.append(OSError(ctypes.get_errno(), "setns"))
-                    return
-            made.append(socket.socket(*args))
-
-        thread = threading.Thread(target=work)  # only it changes its namespace
-        thread.start()
-        thread.join()
-        if isinstance(made[0], OSError):
-            raise made[0]
-        made[0].settimeout(timeout)
-        return made[0]
+        return socket_in(self.pid, *args, timeout=timeout)
 
     def connect(self, address, timeout=20):
         s = self.open_socket(socket.AF_INET, socket.SOCK_STREAM, timeout=timeout)

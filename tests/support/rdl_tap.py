@@ -28,8 +28,9 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
 import time
+
+import rdl_net
 
 MAC = "5a:94:ef:e4:0c:ee"
 DEVICE = "eth0"
@@ -63,22 +64,7 @@ class Guest:
 
     def open_socket(self, *args, timeout=20):
         """socket.socket(*args) of its namespace."""
-        made = []
-
-        def work():
-            with open(f"/proc/{self.process.pid}/ns/net", "rb") as namespace:
-                if _libc.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
-                    made.append(OSError(ctypes.get_errno(), "setns"))
-                    return
-            made.append(socket.socket(*args))
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-        if isinstance(made[0], OSError):
-            raise made[0]
-        made[0].settimeout(timeout)
-        return made[0]
+        return rdl_net.socket_in(self.process.pid, *args, timeout=timeout)
 
     def connect(self, address, family=socket.AF_INET, timeout=20):
         s = self.open_socket(family, socket.SOCK_STREAM, timeout=timeout)

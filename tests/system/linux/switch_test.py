@@ -3,7 +3,6 @@
 is this machine's loopback, which the guest reaches as 192.168.127.254. Every framing takes the same
 tests."""
 
-import contextlib
 import hashlib
 import os
 import pathlib
@@ -17,6 +16,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
 import rdl  # noqa: E402
+import rdl_net  # noqa: E402
 import rdl_tap  # noqa: E402
 
 GATEWAY, HOST = "192.168.127.1", "192.168.127.254"
@@ -25,34 +25,8 @@ BULK_BYTES = 64 << 20
 CHUNK = os.urandom(1 << 20)
 
 
-class Server:
-    """A TCP server on loopback whose every connection `serve` handles in a thread."""
-
-    def __init__(self, serve, family=socket.AF_INET, host="127.0.0.1"):
-        self._listener = socket.create_server((host, 0), family=family, backlog=128)
-        self.port = self._listener.getsockname()[1]
-        self._serve = serve
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self):
-        with contextlib.suppress(OSError):
-            while True:
-                conn, _ = self._listener.accept()
-                conn.settimeout(60)
-                threading.Thread(target=self._one, args=(conn,), daemon=True).start()
-
-    def _one(self, conn):
-        with contextlib.suppress(OSError), conn:
-            self._serve(conn)
-
-    def close(self):
-        self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which would hold the port
-        self._listener.close()
-
-
-def serve_echo(conn):
-    while data := conn.recv(1 << 16):
-        conn.sendall(data)
+def start_server(serve, family=socket.AF_INET, host="127.0.0.1"):
+    return rdl_net.Server(socket.create_server((host, 0), family=family, backlog=128), serve)
 
 
 def serve_digest(conn):
@@ -67,13 +41,6 @@ def serve_digest(conn):
 def serve_bulk(conn):
     for _ in range(BULK_BYTES // len(CHUNK)):
         conn.sendall(CHUNK)
-
-
-def read_all(conn):
-    data = b""
-    while piece := conn.recv(1 << 16):
-        data += piece
-    return data
 
 
 def read_exactly(conn, size):
@@ -119,7 +86,7 @@ class SwitchCase:
         cls.guest = rdl_tap.Guest(cls.session, link, cls.PROTOCOL, cls.MTU)
         rdl.wait_until(cls.guest.ready, 20, "the guest's interface is up")
         rdl.wait_until(lambda: "link attached" in cls.switch.log(), 20, "the link is attached")
-        cls.echo = Server(serve_echo)
+        cls.echo = start_server(rdl_net.serve_echo)
         cls.addClassCleanup(cls.echo.close)
 
     @classmethod
@@ -142,7 +109,7 @@ class SwitchCase:
         self.assertTrue(self.switch.alive(), "the switch has ended")
 
     def server(self, serve):
-        server = Server(serve)
+        server = start_server(serve)
         self.addCleanup(server.close)
         return server
 
@@ -171,7 +138,7 @@ class SwitchCase:
             for _ in range(BULK_BYTES // len(CHUNK)):
                 s.sendall(CHUNK)
             s.shutdown(socket.SHUT_WR)
-            answer = read_all(s)
+            answer = rdl_net.read_all(s)
         rdl.measured(f"{self.PROTOCOL}: 64 MiB up", time.monotonic() - began)
         self.assertEqual(answer, struct.pack(">Q", BULK_BYTES) + bulk_digest())
 
@@ -191,7 +158,7 @@ class SwitchCase:
         go = threading.Event()
 
         def serve(conn):
-            asked = read_all(conn)
+            asked = rdl_net.read_all(conn)
             go.wait(20)
             conn.sendall(b"late answer to " + asked)
 
@@ -200,7 +167,7 @@ class SwitchCase:
             s.sendall(b"question")
             s.shutdown(socket.SHUT_WR)
             go.set()
-            self.assertEqual(read_all(s), b"late answer to question")
+            self.assertEqual(rdl_net.read_all(s), b"late answer to question")
 
     def test_host_side_may_end_first(self):
         heard = []
@@ -208,11 +175,11 @@ class SwitchCase:
         def serve(conn):
             conn.sendall(b"greeting")
             conn.shutdown(socket.SHUT_WR)
-            heard.append(read_all(conn))
+            heard.append(rdl_net.read_all(conn))
 
         server = self.server(serve)
         with self.guest.connect((HOST, server.port)) as s:
-            self.assertEqual(read_all(s), b"greeting")
+            self.assertEqual(rdl_net.read_all(s), b"greeting")
             s.sendall(b"goodbye")
         rdl.wait_until(lambda: heard, 20, "the server heard the end")
         self.assertEqual(heard, [b"goodbye"])
@@ -263,7 +230,7 @@ class SwitchCase:
             s.close()
 
     def test_ip6_by_advertisement_and_to_the_host(self):
-        server = Server(serve_echo, socket.AF_INET6, "::1")
+        server = start_server(rdl_net.serve_echo, socket.AF_INET6, "::1")
         self.addCleanup(server.close)
         rdl.wait_until(lambda: "fd00:72:64:" in self.guest.run(
             ["ip", "-6", "address", "show", "dev", rdl_tap.DEVICE]).stdout, 20, "an address")
@@ -382,7 +349,7 @@ class Program(unittest.TestCase):
             self.assertEqual(peer[0], GATEWAY)
             conn.sendall(b"from the guest")
             conn.close()
-            self.assertEqual(read_all(client), b"from the guest")
+            self.assertEqual(rdl_net.read_all(client), b"from the guest")
         self.assertEqual(switch.stop(signal.SIGTERM), 0)
         self.assertFalse(os.path.exists(path))
 
