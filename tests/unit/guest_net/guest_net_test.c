@@ -111,7 +111,7 @@ static void apply(const struct guest_lease *l)
 {
     struct errmsg e;
 
-    if (guest_net_apply(net, l, &e))
+    if (guest_net_apply(net, l, &e) || *e.text)
         fail_msg("%s", e.text);
 }
 
@@ -513,7 +513,7 @@ static int live_with_unit_capabilities(void)
         failed = 2;
     else if (guest_net_open_tap(net, &mac, 1500, &handler, NULL, &tap, &e))
         failed = 3;
-    else if (guest_net_apply(net, &l, &e))
+    else if (guest_net_apply(net, &l, &e) || *e.text)
         failed = 4;
     else if (!guest_net_is_current(net))
         failed = 5;
