@@ -21,14 +21,13 @@
  *
  * Health is looked at when it is reported, every second; in the first ten seconds of a link, while
  * the network is not ready yet, ten times a second, and what changed is told at once: containers
- * wait for it. A thousand forwards
- * that come back are one look, a tenth of a second after the first.
+ * wait for it. A thousand forwards that come back are one look, a tenth of a second after the
+ * first.
  */
 #include "network/network_worker.h"
 
 #include "base/log.h"
 #include "ipc/health.h"
-#include "ipc/peer_text.h"
 #include "network/link_watch.h"
 #include "network/network_health.h"
 #include "network/switch_host.h"
