@@ -260,8 +260,8 @@ static enum status set_up_tap(struct guest_net *n, const struct mac *mac, unsign
 {
     struct rtnetlink_change size = { .mac = mac, .mtu = mtu, .queue_frames = TAP_QUEUE_FRAMES };
     struct rtnetlink_change up = { .up = true };
-    struct rtnetlink_link link;
-    struct rtnetlink_link lo;
+    struct rtnetlink_link link = { .index = 0 };
+    struct rtnetlink_link lo = { .index = 0 };
     enum status st = rtnetlink_find_link(&n->there, n->tap_name, &link, e);
 
     if (!st)

@@ -157,7 +157,7 @@ static void a_full_file_system_leaves_the_old_content(void **state)
     memset(large, 'x', sizeof large - 1);
     sandbox_write(FILE_A, "old\n");
     assert_int_equal(mount("none", FOLDER, NULL, MS_REMOUNT, "size=64k"), 0);
-    assert_int_equal(put(large), ST_IO);
+    assert_int_equal(put(large), ST_FULL);
     assert_holds(FILE_A, "old\n");
     assert_int_equal(entries(), 1);
 }
