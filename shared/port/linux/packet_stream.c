@@ -324,7 +324,7 @@ static void send_queue(struct packet_stream *self)
     update_poll(self);
     if (self->shut)
         finish_shutdown(self);
-    if (self->base.handler && self->base.handler->on_drained)
+    if (!self->broken && self->base.handler && self->base.handler->on_drained)
         self->base.handler->on_drained(self->base.ctx);
 }
 
