@@ -326,9 +326,19 @@ class OurHostTest(NetAgentCase):
         return next((c["pid"] for c in self.host.status()["components"]
                      if c["name"].startswith("switch") and c["pid"]), None)
 
+    def condition(self, name):
+        """One of the whole's, as `rdlink status` shows it."""
+        return next((c["status"], c["reason"]) for c in self.host.status()["conditions"]
+                    if c["type"] == name)
+
     def test_offer_link_and_address(self):
         self.expect_ready()
         self.expect_network()
+        self.expect("the host says that the guest is online",
+                    lambda: self.condition("NetworkReady") == ("True", "GuestOnline"))
+        agent = self.host.status()["instances"][0]["netAgent"]
+        self.assertTrue(agent["serving"])
+        self.assertEqual({c["status"] for c in agent["conditions"]}, {"True"})
         log = self.agent.log()
         self.assertIn("linked by v2", log)
         self.assertNotIn("handshake", log)
