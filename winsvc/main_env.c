@@ -8,7 +8,7 @@
 #include "port/sys.h"
 #include "port/uv/loop_uv.h"
 #include "port/uv/net_uv.h"
-#include "port/uv/resolver_uv.h"
+#include "port/uv/resolver_os.h"
 #include "port/uv/routes_os.h"
 
 /* Useful, but no switch fails for want of it. */
@@ -22,7 +22,6 @@ static void open_routes(struct main_env *m)
 
 enum status main_env_open(struct main_env *m, struct errmsg *e)
 {
-    const struct resolver_uv_config system_servers = { .conf_path = NULL };
     enum status st = loop_uv_new(&m->env.loop, e);
 
     platform_raise_limits();
@@ -31,7 +30,7 @@ enum status main_env_open(struct main_env *m, struct errmsg *e)
     if (st == ST_OK)
         st = net_uv_new(&m->env.net, m->env.loop, e);
     if (st == ST_OK)
-        st = resolver_uv_new(&m->env.resolver, m->env.loop, m->env.net, &system_servers, e);
+        st = resolver_os_new(&m->env.resolver, m->env.loop, m->env.net, e);
     if (st == ST_OK)
         open_routes(m);
     return st;
