@@ -72,9 +72,12 @@ static void changed(struct app *a)
 
 /* ---- which guest is behind an endpoint ------------------------------------------------------- */
 
+/* A guest without a link is one too: docker goes another way. */
 static bool answers(const struct session_view *v)
 {
-    return v->generation != GUEST_NONE;
+    const struct condition *found = condition_find(&v->conditions, "GuestFound");
+
+    return found && found->status == COND_TRUE;
 }
 
 /* The guest for @ep among @count views; NULL = none. */

@@ -307,6 +307,14 @@ static const struct snapshot_component *first_not_serving(const struct snapshot 
     return NULL;
 }
 
+/* Whatever has become of its link since. */
+static bool has_answered(const struct snapshot_instance *i)
+{
+    const struct condition *found = condition_find(&i->conditions, "GuestFound");
+
+    return i->generation != GUEST_NONE || (found && found->status == COND_TRUE);
+}
+
 /* A guest that cannot be told from an empty machine: not our fault, and not a component's. */
 static bool ask_guests(struct verdict *v, const struct snapshot *s)
 {
@@ -319,7 +327,7 @@ static bool ask_guests(struct verdict *v, const struct snapshot *s)
     if (!first_not_serving(s))
         return false;
     for (unsigned i = 0; i < s->instance_count; i++)
-        if (s->instances[i].generation != GUEST_NONE)
+        if (has_answered(&s->instances[i]))
             return false;
     return verdict_set(v, PHASE_WAITING, "GuestNotAnswering", "%s: %s", s->instances[0].vm,
                        s->instances[0].last_error[0] ? s->instances[0].last_error

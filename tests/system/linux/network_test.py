@@ -111,6 +111,11 @@ class NetworkTest(unittest.TestCase):
     def condition(self, name):
         return next(c for c in self.host.status()["conditions"] if c["type"] == name)
 
+    def link_reason(self):
+        instances = self.host.status()["instances"]
+        conditions = instances[0]["conditions"] if instances else []
+        return next((c["reason"] for c in conditions if c["type"] == "LinkUp"), None)
+
     def worker(self, name):
         return next((c for c in self.host.status()["components"] if c["name"] == name), None)
 
@@ -194,6 +199,20 @@ class NetworkTest(unittest.TestCase):
         self.assertNotEqual(self.condition("Ready")["status"], "True")
         guest.ask_address()
         self.expect("an address", lambda: self.condition("NetworkReady")["status"] == "True")
+
+    def test_data_port_of_somebody_else_is_named_and_waited_for(self):
+        machine = self.machine()
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(f"{machine.path}_{rancher_guest.DATA_PORT['A']}")
+            other.listen()
+            guest = rancher_guest.Guest(machine, "A")
+            self.addCleanup(guest.stop)
+            self.expect("its reason is DataPortTaken", lambda: self.link_reason() ==
+                        "DataPortTaken")
+            self.assertNotIn("ready", guest.events)
+            self.expect("the whole says so", lambda: self.condition("NetworkReady")["reason"] ==
+                        "SwitchDown")
+        self.expect("the guest is linked", guest.is_linked)
 
     # ---- ends ----------------------------------------------------------------------------
 
@@ -282,6 +301,8 @@ class DisabledTest(unittest.TestCase):
         rdl.wait_until(lambda: reason() == "NetworkDisabled", IN_TIME, "its reason is given")
         self.assertNotIn("ready", guest.events)
         self.assertEqual([c["name"] for c in host.status()["components"]], ["docker"])
+        docker = host.status()["endpoints"][0]
+        self.assertEqual(docker["instance"], "vm1")  # docker goes another way
 
 
 if __name__ == "__main__":

@@ -275,6 +275,14 @@ static void disturb_silent_guest(struct snapshot *s)
     s->instances[0].generation = GUEST_NONE;
 }
 
+/* It answered, and only its link is not there: then what does not serve is docker. */
+static void disturb_unlinked_guest(struct snapshot *s)
+{
+    disturb_silent_guest(s);
+    condition_update(&s->instances[0].conditions, "GuestFound", COND_TRUE, "SignatureMatched", 1,
+                     "it did");
+}
+
 /* docker answers although no handshake came: older guests have nothing else to answer with. */
 static void disturb_handshake_only(struct snapshot *s)
 {
@@ -300,6 +308,7 @@ static void verdict_is_the_first_thing_a_person_should_know(void **state)
         { disturb_no_source, PHASE_WAITING, "SourceMissing" },
         { disturb_not_serving, PHASE_DEGRADED, "ComponentNotServing" },
         { disturb_silent_guest, PHASE_WAITING, "GuestNotAnswering" },
+        { disturb_unlinked_guest, PHASE_DEGRADED, "ComponentNotServing" },
         { disturb_handshake_only, PHASE_READY, "AllServing" },
     };
     struct snapshot *s = *state;

@@ -167,6 +167,33 @@ static void probes_slow_down_but_go_on_beside_an_agent(void **state)
     expect_reason(w, "LinkUp", COND_TRUE, "Linked");
 }
 
+/* The guest that lost its link is about to start again: no time for the pace of probes_slow_down.
+ */
+static void lost_link_is_hurried_for_even_beside_an_agent(void **state)
+{
+    struct world *w = *state;
+    struct sim_peer *p = agent_comes(w, &BRIDGE);
+    uint64_t sequence = 1;
+
+    agent_reports(w, p, sequence++, HEALTH_SERVING);
+    guest_listens(w, &A);
+    guest_session_probe_now(w->s);
+    sim_run(w->sim);
+    guest_answers_probe(w, &A);
+    guest_takes_ready(w, &A);
+    guest_dials_data(w, &A);
+    sim_advance_ms(w->sim, 2000);
+    agent_reports(w, p, sequence++, HEALTH_SERVING);
+    guest_session_on_link_end(w->s, GUEST_A, ST_EOF);
+    for (unsigned i = 0; i < 3; i++) { /* it takes its time */
+        sim_advance_ms(w->sim, 1000);
+        agent_reports(w, p, sequence++, HEALTH_SERVING);
+    }
+    guest_listens(w, &A);
+    sim_advance_ms(w->sim, 1000);
+    guest_answers_probe(w, &A);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 
 int main(void)
@@ -179,6 +206,7 @@ int main(void)
         T(agent_of_another_version_is_named),
         T(somebody_else_on_the_agents_port_is_named),
         T(probes_slow_down_but_go_on_beside_an_agent),
+        T(lost_link_is_hurried_for_even_beside_an_agent),
     };
 
     log_set_level(LOG_ERROR);
