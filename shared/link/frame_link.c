@@ -28,7 +28,8 @@
  *
  * Limits: one allocation per link, of which only touched pages are resident. FRAME_BATCH_BYTES is
  * several times what a socket buffer takes at once; WRITE_SLICE_BYTES is below what it takes, so
- * that an uncongested link copies nothing.
+ * that an uncongested link copies nothing. A last slice may be longer (WRITE_LAST_BYTES): no call
+ * is made for a few bytes that are left.
  */
 #include "link/frame_link.h"
 
@@ -44,6 +45,7 @@ enum {
     HEAD_MAX_BYTES = 4 + VNET_HEADER_BYTES,
     CARRY_BYTES = HEAD_MAX_BYTES + FRAME_MAX_BYTES,
     WRITE_SLICE_BYTES = 128 * 1024,
+    WRITE_LAST_BYTES = 160 * 1024,
     SMALL_FRAME_BYTES = 2048,
     SMALL_ROOM_BYTES = 64 * 1024,
     STDIO_MAX_BYTES = UINT16_MAX
@@ -326,7 +328,7 @@ static size_t next_slice(const struct frame_link *l, const uint8_t **from, size_
         return l->head_bytes + *len_bytes;
     }
     *from = p;
-    *len_bytes = MIN(left, (size_t)WRITE_SLICE_BYTES);
+    *len_bytes = left <= WRITE_LAST_BYTES ? left : WRITE_SLICE_BYTES;
     return *len_bytes;
 }
 

@@ -81,7 +81,8 @@ struct net_ops {
     void (*tcp_set_handler)(struct net_tcp *t, const struct net_tcp_handler *h, void *ctx);
     /* Starts (or goes on) asking on_space(). */
     void (*tcp_read)(struct net_tcp *t);
-    /* Bytes taken, from the front; less than all: on_writable() will come. One system call. */
+    /* Bytes taken, from the front; less than all: on_writable() will come. One system call but for
+     * very many pieces. */
     size_t (*tcp_write)(struct net_tcp *t, const struct net_iov *iov, unsigned count);
     /* Ends our direction; everything taken before is sent first. */
     void (*tcp_shutdown)(struct net_tcp *t);

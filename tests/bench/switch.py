@@ -15,7 +15,7 @@ Subjects take turns within a repetition, because the machine is shared and what 
 between minutes than between them: so compare within one run. Processor time is that of the
 subject's process alone, per GB that arrived. With --json each line is {"bench","cell","subject",
 "rep","value","unit"}. A subject that cannot run here is named and left out; GVPROXY=PATH adds
-gvisor-tap-vsock.
+gvisor-tap-vsock, RDL_ALSO=PATH a second rdlinkd (before-v2, before-qemu): what a change gained.
 """
 
 import argparse
@@ -162,10 +162,10 @@ def on_socket(net, argv, protocol, mtu, path):
     return process
 
 
-def rdlink(protocol):
+def rdlink(protocol, program=None):
     def start(net, mtu):
         path = net.session.path("link")
-        return on_socket(net, [rdl.binary("rdlinkd"), "switch", "--link", f"{protocol}:unix:{path}",
+        return on_socket(net, [program or rdl.binary("rdlinkd"), "switch", "--link", f"{protocol}:unix:{path}",
                                "--mtu", mtu], protocol, mtu, path)
     return start
 
@@ -216,9 +216,13 @@ SUBJECTS = {"rdlink-v2": rdlink("v2"), "rdlink-qemu": rdlink("qemu"), "passt": p
             "slirp4netns": slirp4netns, "taptap": taptap("qemu"), "taptap_vnet": taptap("v2")}
 if "GVPROXY" in os.environ:
     SUBJECTS["gvproxy"] = gvproxy
+if "RDL_ALSO" in os.environ:
+    for _protocol in ("v2", "qemu"):
+        SUBJECTS[f"before-{_protocol}"] = rdlink(_protocol, os.environ["RDL_ALSO"])
 # A name that the subject answers for from its own zone; the others have none.
-OWN_NAMES = {"rdlink-v2": "host.docker.internal", "rdlink-qemu": "host.docker.internal",
-             "gvproxy": "host.containers.internal"}
+OWN_NAMES = {name: "host.docker.internal" for name in SUBJECTS
+             if name.startswith(("rdlink-", "before-"))}
+OWN_NAMES["gvproxy"] = "host.containers.internal"
 
 
 # ---- measuring -------------------------------------------------------------------------------

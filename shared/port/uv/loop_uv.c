@@ -3,6 +3,10 @@
  * THEORY
  * One uv_loop_t, one uv_timer_t for all of our timers, one receive buffer for all streams.
  *
+ * A timer that is started without a delay while timers run waits for the end of the next turn, when
+ * its events were handled. libuv alone would run it at once, and one that starts itself again (a
+ * link being filled as long as it takes more) would keep the loop from looking for events.
+ *
  * The buffer: libuv asks for memory when bytes are there, not before (readiness on Linux, zero-byte
  * reads on Windows), and a handler has copied or forwarded what it wants when it returns. So one
  * buffer serves every stream of the loop, and an idle connection costs its handle only. Its size is
@@ -46,14 +50,34 @@ static uint64_t loop_uv_now_ms(struct loop *loop)
     return uv_now(&loop_uv_of(loop)->uv);
 }
 
+static void run_timers(struct loop_uv *self)
+{
+    self->in_timers = true;
+    loop_run_timers(&self->base);
+    self->in_timers = false;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct loop_uv *self = timer->data;
 
-    loop_run_timers(&self->base);
+    run_timers(self);
     /* libuv would go on to wait for an event, but something has happened in this turn already. */
     if (self->single_turn)
         uv_stop(&self->uv);
+}
+
+static void on_turn_end(uv_check_t *check)
+{
+    struct loop_uv *self = check->data;
+
+    if (uv_is_active((uv_handle_t *)&self->awake))
+        run_timers(self);
+}
+
+static void on_awake(uv_idle_t *idle)
+{
+    /* That it runs is all. */
 }
 
 static void loop_uv_arm(struct loop *loop, uint64_t due_ms)
@@ -61,6 +85,12 @@ static void loop_uv_arm(struct loop *loop, uint64_t due_ms)
     struct loop_uv *self = loop_uv_of(loop);
     uint64_t now = uv_now(&self->uv);
 
+    if (due_ms <= now && self->in_timers) {
+        uv_timer_stop(&self->timer);
+        uv_idle_start(&self->awake, on_awake);
+        return;
+    }
+    uv_idle_stop(&self->awake);
     if (due_ms == UINT64_MAX)
         uv_timer_stop(&self->timer);
     else
@@ -126,6 +156,12 @@ enum status loop_uv_new(struct loop **out, struct errmsg *e)
     list_init(&self->hybrid_hubs);
     uv_timer_init(&self->uv, &self->timer);
     self->timer.data = self;
+    uv_idle_init(&self->uv, &self->awake);
+    uv_check_init(&self->uv, &self->turn_end);
+    self->turn_end.data = self;
+    /* The first of all: libuv runs the last one first, and what others do then is in time. */
+    uv_check_start(&self->turn_end, on_turn_end);
+    uv_unref((uv_handle_t *)&self->turn_end);
 #ifdef SIGPIPE
     signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error of the write, not our end */
 #endif
@@ -192,6 +228,8 @@ void loop_uv_free(struct loop *loop)
         uv_close((uv_handle_t *)&self->signals[i], NULL);
     let_last_bytes_leave(self);
     uv_close((uv_handle_t *)&self->timer, NULL);
+    uv_close((uv_handle_t *)&self->awake, NULL);
+    uv_close((uv_handle_t *)&self->turn_end, NULL);
     uv_walk(&self->uv, assert_closing, NULL);
     while (uv_run(&self->uv, UV_RUN_ONCE) != 0)
         ;

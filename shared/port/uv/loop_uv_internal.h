@@ -20,10 +20,13 @@ enum { LOOP_UV_MAX_SIGNALS = 4 };
 struct loop_uv {
     struct loop base;
     uv_loop_t uv;
-    uv_timer_t timer;                         /* armed for the first of base.timers */
+    uv_timer_t timer;                         /* armed for the first of base.timers ... */
+    uv_check_t turn_end;                      /* ... but when that is due while timers run */
+    uv_idle_t awake;                          /* active then: no waiting for events */
     uv_signal_t signals[LOOP_UV_MAX_SIGNALS]; /* the first @signal_count are initialised */
     unsigned signal_count;
     bool single_turn; /* within loop_uv_run_once() */
+    bool in_timers;   /* within loop_run_timers() */
     loop_uv_signal_fn *on_signal;
     void *signal_ctx;
     struct list hybrid_hubs; /* hybrid.c: one per path that is listened at */

@@ -3,7 +3,7 @@
  * THEORY
  *
  *   socket -> libuv's read -> memory from on_space() -> on_data()      nothing copied, nothing kept
- *   socket <- uv_try_write <- tcp_write                                one call for all pieces
+ *   socket <- uv_try_write <- tcp_write                     one call for IOV_MAX_AT_ONCE pieces
  *                | would block: the next piece (<= 16 KiB) is copied
  *                `-> uv_write, and its end is on_writable()
  *
@@ -41,7 +41,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE_MAX_BYTES = 16 * 1024, MAX_IOV = 16, KEEPALIVE_S = 60, FAREWELL_MS = 10000 };
+enum {
+    PIECE_MAX_BYTES = 16 * 1024,
+    IOV_MAX_AT_ONCE = 128, /* more than MTU-sized segments fit into one read of the link */
+    KEEPALIVE_S = 60,
+    FAREWELL_MS = 10000
+};
 
 enum conn_state {
     CONN_CONNECTING, /* tcp_connect() until on_connected(); nothing is read or written */
@@ -258,33 +263,50 @@ static size_t tcp_queue_piece(struct net_tcp *t, const struct net_iov *iov, unsi
     return piece->len;
 }
 
+/* What the socket takes at once, from the front; a failure is told by the loop. */
+static size_t tcp_try_write(struct net_tcp *t, const struct net_iov *iov, unsigned count)
+{
+    uv_buf_t bufs[IOV_MAX_AT_ONCE];
+    size_t taken = 0;
+
+    for (unsigned at = 0; at < count;) {
+        unsigned used = 0;
+        size_t asked = 0;
+        int n;
+
+        for (; at < count && used < IOV_MAX_AT_ONCE; at++) {
+            if (iov[at].len_bytes == 0)
+                continue;
+            bufs[used++] =
+                uv_buf_init((char *)(uintptr_t)iov[at].data, (unsigned)iov[at].len_bytes);
+            asked += iov[at].len_bytes;
+        }
+        n = used ? uv_try_write((uv_stream_t *)&t->tcp, bufs, used) : 0;
+        if (n < 0 && n != UV_EAGAIN)
+            tcp_fail_later(t, uv_status(n));
+        taken += n > 0 ? (size_t)n : 0;
+        if (n < 0 || (size_t)n < asked)
+            break;
+    }
+    return taken;
+}
+
 size_t net_uv_tcp_write(struct net_tcp *t, const struct net_iov *iov, unsigned count)
 {
-    uv_buf_t bufs[MAX_IOV];
     size_t total = 0, taken;
-    unsigned used = 0;
-    int n;
 
     if (t->state != CONN_OPEN || t->shut || t->broken)
         return 0;
-    for (unsigned i = 0; i < count; i++) {
-        if (iov[i].len_bytes && used < MAX_IOV)
-            bufs[used++] = uv_buf_init((char *)(uintptr_t)iov[i].data, (unsigned)iov[i].len_bytes);
+    for (unsigned i = 0; i < count; i++)
         total += iov[i].len_bytes;
-    }
     if (total == 0)
         return 0;
     if (t->piece) {
         t->starved = true;
         return 0;
     }
-    n = uv_try_write((uv_stream_t *)&t->tcp, bufs, used);
-    if (n < 0 && n != UV_EAGAIN) {
-        tcp_fail_later(t, uv_status(n));
-        return 0;
-    }
-    taken = n > 0 ? (size_t)n : 0;
-    if (taken < total)
+    taken = tcp_try_write(t, iov, count);
+    if (taken < total && !t->broken)
         taken += tcp_queue_piece(t, iov, count, taken);
     t->starved = taken < total;
     return taken;

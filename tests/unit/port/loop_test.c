@@ -6,6 +6,7 @@
 #include "support/cmocka_all.h"
 
 #include <string.h>
+#include <uv.h>
 
 /* ---- the pure part, on a clock of our own ---------------------------------------------- */
 
@@ -206,6 +207,47 @@ static void loop_uv_run_ends_at_stop(void **state)
     loop_uv_free(loop);
 }
 
+struct event_case {
+    struct timer timer;
+    uv_async_t event;
+    unsigned fired;
+    bool seen;
+};
+
+static void on_event(uv_async_t *event)
+{
+    struct event_case *c = event->data;
+
+    c->seen = true;
+    uv_close((uv_handle_t *)event, NULL);
+}
+
+static void fire_again(void *ctx)
+{
+    struct event_case *c = ctx;
+
+    c->fired++;
+    if (!c->seen && c->fired < 1000)
+        timer_start(&c->timer, 0);
+}
+
+static void a_timer_that_starts_itself_again_does_not_keep_events_from_coming(void **state)
+{
+    struct event_case c = { .fired = 0 };
+    struct loop *loop;
+
+    assert_int_equal(loop_uv_new(&loop, NULL), ST_OK);
+    c.event.data = &c;
+    assert_int_equal(uv_async_init(loop_uv_handle(loop), &c.event, on_event), 0);
+    timer_init(&c.timer, loop, fire_again, &c);
+    timer_start(&c.timer, 0);
+    uv_async_send(&c.event);
+    loop_uv_run(loop);
+    assert_true(c.seen);
+    assert_true(c.fired < 10);
+    loop_uv_free(loop);
+}
+
 /* ---- sys ------------------------------------------------------------------------------- */
 
 static void sys_answers_plausibly(void **state)
@@ -237,6 +279,7 @@ int main(void)
         cmocka_unit_test_setup(a_delay_without_end_does_not_wrap, fake_setup),
         cmocka_unit_test(loop_uv_fires_timers_and_ends_when_nothing_is_left),
         cmocka_unit_test(loop_uv_run_ends_at_stop),
+        cmocka_unit_test(a_timer_that_starts_itself_again_does_not_keep_events_from_coming),
         cmocka_unit_test(sys_answers_plausibly),
     };
 
