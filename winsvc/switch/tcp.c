@@ -315,7 +315,7 @@ static void early(struct tcp_flow *f, const struct segment *seg)
 
 static void take_data(struct tcp_flow *f, struct segment *seg)
 {
-    bool fin;
+    bool alone = !(f->flags & (TF_ACK_OWED | TF_ACK_LATER)), fin;
 
     if (seg->len > 0 || (seg->h.flags & TCP_FIN))
         tcp_owe_ack(f);
@@ -332,6 +332,8 @@ static void take_data(struct tcp_flow *f, struct segment *seg)
     }
     if (seg->len > 0)
         tcp_take(f, seg->data, seg->len, seg->p->lasts);
+    if (f->state == TCP_OPEN && seg->len > 0)
+        tcp_arrived(f, seg->len, alone && !fin);
     /* With early bytes behind it the FIN's place may have been passed: then it comes again. */
     if (f->state != TCP_OPEN || !fin || f->rcv_nxt != seg->h.seq + seg->len)
         return;

@@ -3,7 +3,8 @@
  *
  *   tcp.c         segments of the guest: the state machine
  *   tcp_host.c    the socket (or service) behind a flow: dial, gather and write, read
- *   tcp_send.c    segments to the guest: ACKs, data in turns, retransmission, timers
+ *   tcp_ack.c     what the guest is told of its bytes: ACKs, windows
+ *   tcp_send.c    segments to the guest: data in turns, retransmission, timers
  *   tcp_table.c   flows: memory, lookup, limits, ends
  *   tcp_serve.c   services of the gateway's own: a flow as a stream
  */
@@ -45,8 +46,10 @@ enum tcp_flag {
     TF_SCALED = 1 << 15,   /* both sides scale windows */
     TF_TIMING = 1 << 16,   /* rtt_seq is being timed */
     TF_GUEST_OPENED = 1 << 17,
-    TF_HALF_OPEN = 1 << 18,  /* counted as such */
-    TF_GUEST_FIRST = 1 << 19 /* the guest ended its direction before we sent our FIN */
+    TF_HALF_OPEN = 1 << 18,   /* counted as such */
+    TF_GUEST_FIRST = 1 << 19, /* the guest ended its direction before we sent our FIN */
+    TF_ASKED = 1 << 20,       /* bytes came, and none went back since */
+    TF_ACK_LATER = 1 << 21    /* on table->later: one segment is not acknowledged */
 };
 
 /* What the one timer of a flow waits for. */
@@ -89,8 +92,9 @@ struct tcp_flow {
     uint8_t guest_scale, dup_acks; /* dup_acks: received in a row */
     uint8_t acks_owed;             /* duplicates to send, so that the guest retransmits fast */
     uint8_t early_count;
-    uint8_t probes; /* unanswered, of the present wait */
-    uint16_t mss;   /* payload of a segment to the guest */
+    uint8_t exchanges; /* questions answered at once, in a row; counts to EXCHANGES */
+    uint8_t probes;    /* unanswered, of the present wait */
+    uint16_t mss;      /* payload of a segment to the guest */
     uint16_t piece_first, piece_last;
     uint16_t dest_bucket;
 
@@ -111,6 +115,9 @@ struct tcp_flow {
     struct ring up;
     uint32_t rcv_nxt, rcv_edge; /* rcv_edge: up to here the window was given; never goes back */
     uint32_t irs;
+    uint32_t upload_tick, upload_bytes;      /* what came in that tick (tcp_ack.c) */
+    struct list later;                       /* on table->later, ... */
+    uint32_t later_ms;                       /* ... since then */
     struct tcp_stretch early[TCP_EARLY_MAX]; /* in order, apart */
 };
 
@@ -147,6 +154,11 @@ struct tcp_table {
     struct tcp_piece pieces[TCP_PIECES_MAX];
     unsigned piece_count;
     struct net_iov iov[TCP_PIECES_MAX];
+
+    struct list later; /* flows whose ACK waits for an answer, the oldest first */
+    struct timer later_timer;
+    uint32_t upload_tick;
+    unsigned uploads, uploads_before; /* flows that upload: in this tick, in the one before it */
 
     struct list fresh, bulk; /* flows with something to send: the new ones, the others */
     struct ring_pool pool;
@@ -221,6 +233,25 @@ void tcp_host_close(struct tcp_flow *f, bool reset);
 void tcp_adopt_conn(struct tcp_flow *f, struct net_tcp *conn);
 size_t tcp_up_max(const struct tcp_flow *f);
 
+/* ---- tcp_ack.c ----------------------------------------------------------------------------- */
+
+/* A bare ACK with the next occasion. */
+void tcp_owe_ack(struct tcp_flow *f);
+/* If the window opened by enough since it was last told. */
+void tcp_owe_window(struct tcp_flow *f);
+/* Bytes came in order, and their ACK is owed: it may go with the answer instead. @alone: there was
+ * nothing to be acknowledged before. */
+void tcp_arrived(struct tcp_flow *f, size_t len_bytes, bool alone);
+/* The ACK does not wait any more; fine when it did not. */
+void tcp_later_end(struct tcp_flow *f);
+void tcp_on_later(void *table);
+/* A segment with everything that is owed went to the guest, with @data_bytes of its own. */
+void tcp_ack_sent(struct tcp_flow *f, size_t data_bytes);
+/* Bare ACKs of the flows that owe one; unless @all, not of those that have data to send. */
+void tcp_pay_acks(struct tcp_table *t, bool all);
+/* The window field of the next segment, and the edge that it promises. */
+uint16_t tcp_window_field(const struct tcp_flow *f, uint32_t *edge, bool scaled);
+
 /* ---- tcp_send.c ---------------------------------------------------------------------------- */
 
 void tcp_send_syn(struct tcp_flow *f); /* or SYN-ACK, by state */
@@ -228,10 +259,7 @@ void tcp_send_rst(struct tcp_flow *f);
 /* Answers a segment that belongs to no flow. */
 void tcp_refuse(struct switch_ *s, const struct packet *p, const struct tcp_header *h,
                 uint32_t seg_len);
-/* A bare ACK with the next occasion. */
-void tcp_owe_ack(struct tcp_flow *f);
-/* If the window opened by enough since it was last told. */
-void tcp_owe_window(struct tcp_flow *f);
+bool tcp_send_control(struct tcp_flow *f, uint32_t seq, uint8_t flags);
 /* There may be something to send. */
 void tcp_activate(struct tcp_flow *f);
 void tcp_deactivate(struct tcp_flow *f);

@@ -14,10 +14,8 @@
  * streams is such a fresh flow each time. One that runs dry while fresh passes through the end of
  * bulk, so that it cannot go first for ever by sending a little at a time.
  *
- * Bare ACKs go before data, except where the flow is about to send data that carries them, and
- * whatever did not fit stays on the touched list until the link has room. They and an RST have the
- * sequence number behind everything that was ever sent: snd_nxt may have gone back, and below its
- * window the guest would look at neither.
+ * Bare ACKs (tcp_ack.c) and an RST have the sequence number behind everything that was ever sent:
+ * snd_nxt may have gone back, and below its window the guest would look at neither.
  *
  * Loss. The link loses nothing, but a queue in the guest may. Retransmission is RFC 6298's timer
  * (200 ms to 60 s) going back to snd_una, and NewReno's fast retransmit (RFC 6582) on three
@@ -68,25 +66,6 @@ unsigned tcp_own_mss(const struct tcp_table *t, bool v4)
     return t->sw->config.mtu - TCP_HEADER_BYTES - (v4 ? IP4_HEADER_BYTES : IP6_HEADER_BYTES);
 }
 
-/* The window field, and the edge it promises. The edge never goes back: where the ring has less
- * room than was promised once, the promise stands, rounded up to what the field can say. */
-static uint16_t window_field(struct tcp_flow *f, uint32_t *edge, bool scaled)
-{
-    unsigned shift = scaled && (f->flags & TF_SCALED) ? f->table->own_scale : 0;
-    size_t max = tcp_up_max(f);
-    uint32_t room = max > f->up.len_bytes ? (uint32_t)(max - f->up.len_bytes) : 0;
-    uint32_t promised = seq_lt(f->rcv_nxt, f->rcv_edge) ? f->rcv_edge - f->rcv_nxt : 0;
-    uint32_t field = room >> shift;
-
-    if (f->flags & TF_GUEST_FIN)
-        field = 0;
-    if (field << shift < promised)
-        field = (promised + (1U << shift) - 1) >> shift;
-    field = MIN(field, 65535);
-    *edge = f->rcv_nxt + (field << shift);
-    return (uint16_t)field;
-}
-
 /* Writes one segment: @len_bytes of the down ring from @offset. False: the link has no room. */
 static bool emit(struct tcp_flow *f, struct tcp_header *h, size_t offset, size_t len_bytes,
                  unsigned gso_size)
@@ -105,7 +84,7 @@ static bool emit(struct tcp_flow *f, struct tcp_header *h, size_t offset, size_t
     h->dst_port = f->key.guest_port;
     if (h->flags & TCP_ACK) {
         h->ack = f->rcv_nxt;
-        h->window = window_field(f, &edge, !(h->flags & TCP_SYN));
+        h->window = tcp_window_field(f, &edge, !(h->flags & TCP_SYN));
     }
     tcp_put(&w, h);
     if (!out_begin(f->table->sw, &o, &ip, w.len_bytes + len_bytes))
@@ -115,19 +94,16 @@ static bool emit(struct tcp_flow *f, struct tcp_header *h, size_t offset, size_t
     out_end(f->table->sw, &o, CSUM_OFFSET, gso_size);
     if (h->flags & TCP_ACK) {
         f->rcv_edge = seq_max(f->rcv_edge, edge);
-        f->flags &= ~(uint32_t)TF_ACK_OWED;
+        tcp_ack_sent(f, len_bytes);
     }
     return true;
 }
 
-static bool send_control(struct tcp_flow *f, uint32_t seq, uint8_t flags)
+bool tcp_send_control(struct tcp_flow *f, uint32_t seq, uint8_t flags)
 {
     struct tcp_header h = { .seq = seq, .flags = flags };
 
-    if (!emit(f, &h, 0, 0, 0))
-        return false;
-    switch_want_flush(f->table->sw);
-    return true;
+    return emit(f, &h, 0, 0, 0);
 }
 
 void tcp_send_syn(struct tcp_flow *f)
@@ -144,9 +120,7 @@ void tcp_send_syn(struct tcp_flow *f)
         h.window = 65535;
     f->snd_nxt = f->snd_max = f->snd_una + 1;
     f->flags &= ~(uint32_t)TF_ACK_OWED;
-    if (emit(f, &h, 0, 0, 0))
-        switch_want_flush(f->table->sw);
-    else
+    if (!emit(f, &h, 0, 0, 0))
         tcp_owe_ack(f); /* with the first room there is, not with the time-out */
     tcp_wait_for(f, TCP_WAIT_ACK, f->rto_ms);
 }
@@ -154,9 +128,9 @@ void tcp_send_syn(struct tcp_flow *f)
 void tcp_send_rst(struct tcp_flow *f)
 {
     if (f->state == TCP_DIALLING)
-        send_control(f, 0, TCP_RST | TCP_ACK);
+        tcp_send_control(f, 0, TCP_RST | TCP_ACK);
     else if (f->state != TCP_DEAD && f->state != TCP_TIME_WAIT)
-        send_control(f, f->snd_max, TCP_RST | TCP_ACK);
+        tcp_send_control(f, f->snd_max, TCP_RST | TCP_ACK);
 }
 
 void tcp_refuse(struct switch_ *s, const struct packet *p, const struct tcp_header *h,
@@ -182,69 +156,6 @@ void tcp_refuse(struct switch_ *s, const struct packet *p, const struct tcp_head
     w = bytes_into(o.l4, TCP_HEADER_BYTES);
     tcp_put(&w, &rst);
     out_end(s, &o, CSUM_OFFSET, 0);
-    switch_want_flush(s);
-}
-
-/* ---- acknowledging ---------------------------------------------------------------------- */
-
-void tcp_owe_ack(struct tcp_flow *f)
-{
-    f->flags |= TF_ACK_OWED;
-    tcp_touch(f);
-}
-
-void tcp_owe_window(struct tcp_flow *f)
-{
-    size_t max = tcp_up_max(f);
-    uint32_t room = max > f->up.len_bytes ? (uint32_t)(max - f->up.len_bytes) : 0;
-    uint32_t told = seq_lt(f->rcv_nxt, f->rcv_edge) ? f->rcv_edge - f->rcv_nxt : 0;
-    uint32_t step =
-        MIN(2 * tcp_own_mss(f->table, true), f->table->sw->config.limits.flow_buffer_bytes / 2);
-
-    if (f->state != TCP_OPEN || (f->flags & TF_GUEST_FIN) || room < told + step)
-        return;
-    tcp_owe_ack(f);
-    switch_want_flush(f->table->sw);
-}
-
-/* Bare ACKs, with the duplicates that a loss asks for. False: the link has no room. */
-static bool send_acks(struct tcp_flow *f)
-{
-    if (f->state == TCP_SYN_RCVD || f->state == TCP_SYN_SENT) {
-        tcp_send_syn(f);
-        return !(f->flags & TF_ACK_OWED);
-    }
-    do {
-        if (!send_control(f, f->snd_max, TCP_ACK))
-            return false;
-        if (f->acks_owed > 0)
-            f->acks_owed--;
-    } while (f->acks_owed > 0);
-    return true;
-}
-
-/* Goes through the flows that owe an ACK; those with data to send are left alone at first. */
-static void pay_acks(struct tcp_table *t, bool all)
-{
-    struct tcp_flow **at = &t->touched;
-    bool room = true;
-
-    while (*at) {
-        struct tcp_flow *f = *at;
-        bool defer = !all && (f->flags & (TF_NEW | TF_BULK)) && f->acks_owed == 0;
-
-        if (f->state != TCP_DEAD && (f->flags & TF_ACK_OWED)) {
-            if (room && !defer)
-                room = send_acks(f);
-            if (!room || defer) {
-                at = &f->touched_next;
-                continue;
-            }
-        }
-        *at = f->touched_next;
-        f->flags &= ~(uint32_t)TF_TOUCHED;
-    }
-    t->touched_end = at;
 }
 
 /* ---- turns ------------------------------------------------------------------------------ */
@@ -439,9 +350,9 @@ void tcp_produce(struct switch_ *s)
 
     if (!s->link)
         return;
-    pay_acks(t, false);
+    tcp_pay_acks(t, false);
     send_turns(t);
-    pay_acks(t, true);
+    tcp_pay_acks(t, true);
 }
 
 void tcp_batch_end(struct switch_ *s)
@@ -596,7 +507,7 @@ static void give_up(struct tcp_flow *f)
 static void probe(struct tcp_flow *f, enum tcp_wait what, uint32_t delay_ms)
 {
     f->probes++;
-    send_control(f, f->snd_una - 1, TCP_ACK);
+    tcp_send_control(f, f->snd_una - 1, TCP_ACK);
     tcp_wait_for(f, what, delay_ms);
 }
 

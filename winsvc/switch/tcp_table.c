@@ -123,6 +123,7 @@ struct tcp_flow *tcp_flow_new(struct tcp_table *t, const struct tcp_key *key)
                             .ssthresh = CWND_FREE,
                             .rto_ms = RTO_FIRST_MS };
     list_init(&f->turn);
+    list_init(&f->later);
     wheel_timer_init(&f->timer);
     f->heard_ms = f->progress_ms = tcp_now(t);
     f->challenge_ms = f->heard_ms - KEEPALIVE_MS;
@@ -241,6 +242,7 @@ void tcp_flow_end(struct tcp_flow *f, bool reset)
     f->flags &= ~(uint32_t)TF_ACK_OWED;
     tcp_host_close(f, reset);
     tcp_deactivate(f);
+    tcp_later_end(f);
     list_remove(&f->turn);
     wheel_remove(&t->wheel, &f->timer);
     ring_free(&f->up, &t->pool);
@@ -298,6 +300,7 @@ static void reset_flow(struct tcp_flow *f)
 static void table_free(struct tcp_table *t)
 {
     timer_stop(&t->timer);
+    timer_stop(&t->later_timer);
     for (unsigned c = 0; c < t->chunk_count; c++)
         free(t->chunks[c]);
     ring_pool_fini(&t->pool);
@@ -324,12 +327,14 @@ static void table_init(struct tcp_table *t, struct switch_ *s)
     t->touched_end = &t->touched;
     list_init(&t->time_wait);
     list_init(&t->half_opened);
+    list_init(&t->later);
     list_init(&t->fresh);
     list_init(&t->bulk);
     list_init(&t->streams);
     ring_pool_init(&t->pool, s->config.limits.total_buffer_bytes);
     wheel_init(&t->wheel, switch_now_ms(s));
     timer_init(&t->timer, s->env.loop, tcp_on_timer, t);
+    timer_init(&t->later_timer, s->env.loop, tcp_on_later, t);
     t->timer_due_ms = UINT64_MAX;
     while (t->own_scale < 14 &&
            (UINT32_C(65535) << t->own_scale) < s->config.limits.flow_buffer_bytes)

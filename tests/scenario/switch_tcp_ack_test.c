@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the switch tells a guest of its own bytes: when an ACK goes alone, and how wide a window is.
+ */
+#include "base/util.h"
+#include "support/cmocka_all.h"
+#include "support/tcp_rig.h"
+#include "switch/tcp_internal.h"
+
+enum { QUESTION_BYTES = 100, ANSWER_BYTES = 50, HABIT = 3, UPLOADS = 8, SHARE_BYTES = 128 * 1024 };
+
+struct dialogue {
+    struct tcp_rig *r;
+    struct net_sim_peer *host;
+    struct tcp_guest *g;
+};
+
+static void ask(const struct dialogue *d, unsigned ms)
+{
+    d->g->to_send += QUESTION_BYTES;
+    tcp_rig_run_ms(d->r, ms);
+    tcp_rig_expect(d->host, d->g, d->g->to_send);
+}
+
+static void answer(const struct dialogue *d)
+{
+    uint64_t want = d->g->received + ANSWER_BYTES;
+
+    tcp_rig_host_sends(d->host, d->g, d->g->received, ANSWER_BYTES);
+    tcp_rig_run_ms(d->r, 3);
+    assert_int_equal(d->g->received, want);
+    assert_int_equal(d->g->acked, d->g->to_send);
+}
+
+/* Segments that an exchange took, towards the guest. */
+static unsigned exchange(const struct dialogue *d)
+{
+    unsigned before = d->r->segments;
+
+    ask(d, 3);
+    answer(d);
+    return d->r->segments - before;
+}
+
+static struct dialogue begin(void)
+{
+    struct dialogue d = { .r = tcp_rig_new(5, NULL) };
+
+    d.g = tcp_rig_open(d.r, 1000, &d.host);
+    return d;
+}
+
+/* One that has the habit of asking and being answered. */
+static struct dialogue begin_with_habit(void)
+{
+    struct dialogue d = begin();
+
+    for (unsigned i = 0; i < HABIT; i++)
+        assert_int_equal(exchange(&d), 2);
+    return d;
+}
+
+static void the_answer_carries_the_ack_once_that_is_a_habit(void **state)
+{
+    struct dialogue d = begin_with_habit();
+
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(exchange(&d), 1);
+    assert_int_equal(d.g->retransmits, 0);
+    tcp_rig_free(d.r);
+}
+
+static void an_ack_does_not_wait_long_for_an_answer(void **state)
+{
+    struct dialogue d = begin_with_habit();
+
+    ask(&d, 5);
+    assert_int_equal(d.g->acked, d.g->to_send - QUESTION_BYTES);
+    tcp_rig_run_ms(d.r, 12);
+    assert_int_equal(d.g->acked, d.g->to_send);
+    answer(&d);
+    for (unsigned i = 0; i < HABIT; i++)
+        assert_int_equal(exchange(&d), 2); /* the habit has to be shown again */
+    assert_int_equal(exchange(&d), 1);
+    tcp_rig_free(d.r);
+}
+
+static void a_second_question_is_acknowledged_at_once_with_the_first(void **state)
+{
+    struct dialogue d = begin_with_habit();
+
+    ask(&d, 2);
+    assert_int_equal(d.g->acked, d.g->to_send - QUESTION_BYTES);
+    ask(&d, 3);
+    assert_int_equal(d.g->acked, d.g->to_send);
+    tcp_rig_free(d.r);
+}
+
+/* Nagle's algorithm holds back a writer's second small segment until the first is acknowledged. */
+static void who_asks_in_two_segments_never_waits_for_an_ack(void **state)
+{
+    struct dialogue d = begin();
+
+    for (unsigned i = 0; i < 10; i++) {
+        ask(&d, 3);
+        assert_int_equal(d.g->acked, d.g->to_send);
+        ask(&d, 3);
+        assert_int_equal(d.g->acked, d.g->to_send);
+        answer(&d);
+    }
+    tcp_rig_free(d.r);
+}
+
+static void a_flow_that_ends_leaves_no_ack_waiting(void **state)
+{
+    struct dialogue d = begin_with_habit();
+
+    ask(&d, 2);
+    tcp_guest_reset(d.g);
+    tcp_rig_run_ms(d.r, 50);
+    assert_int_equal(tcp_rig_census(d.r).tcp_flows, 0);
+    tcp_rig_free(d.r);
+}
+
+static void many_bytes_are_acknowledged_at_once(void **state)
+{
+    struct dialogue d = begin_with_habit();
+
+    d.g->to_send += 40 * 1460;
+    tcp_rig_run_ms(d.r, 3);
+    assert_int_equal(d.g->acked, d.g->to_send);
+    tcp_rig_free(d.r);
+}
+
+/* ---- windows ------------------------------------------------------------------------------- */
+
+static uint32_t window_of(const struct tcp_guest *g)
+{
+    return g->snd_edge - g->snd_una;
+}
+
+static void uploads_share_what_may_be_under_way(void **state)
+{
+    struct tcp_rig *r = tcp_rig_new(5, NULL);
+    struct net_sim_peer *hosts[UPLOADS];
+    struct tcp_guest *g[UPLOADS];
+
+    for (unsigned i = 0; i < UPLOADS; i++)
+        g[i] = tcp_rig_open(r, (uint16_t)(1000 + i), &hosts[i]);
+    g[0]->to_send = 1 << 30;
+    tcp_rig_run_ms(r, 100);
+    assert_in_range(window_of(g[0]), 262144 - 1460, 262144);
+    for (unsigned i = 1; i < UPLOADS; i++)
+        g[i]->to_send = 1 << 30;
+    tcp_rig_run_ms(r, 100);
+    for (unsigned i = 0; i < UPLOADS; i++)
+        assert_in_range(window_of(g[i]), SHARE_BYTES - 1460, SHARE_BYTES);
+    for (unsigned i = 1; i < UPLOADS; i++)
+        g[i]->to_send = (uint64_t)g[i]->snd_nxt - g[i]->iss - 1; /* they end with what is out */
+    tcp_rig_run_ms(r, 100);
+    assert_in_range(window_of(g[0]), 262144 - 1460, 262144);
+    tcp_rig_free(r);
+}
+
+static void flows_that_send_a_little_do_not_narrow_an_upload(void **state)
+{
+    struct tcp_rig *r = tcp_rig_new(5, NULL);
+    struct net_sim_peer *hosts[UPLOADS];
+    struct tcp_guest *g[UPLOADS];
+
+    for (unsigned i = 0; i < UPLOADS; i++)
+        g[i] = tcp_rig_open(r, (uint16_t)(1000 + i), &hosts[i]);
+    g[0]->to_send = 1 << 30;
+    for (unsigned ms = 0; ms < 100; ms++) {
+        for (unsigned i = 1; i < UPLOADS; i++)
+            g[i]->to_send += 500;
+        tcp_rig_run_ms(r, 1);
+    }
+    assert_in_range(window_of(g[0]), 262144 - 1460, 262144);
+    tcp_rig_free(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_answer_carries_the_ack_once_that_is_a_habit),
+        cmocka_unit_test(an_ack_does_not_wait_long_for_an_answer),
+        cmocka_unit_test(a_second_question_is_acknowledged_at_once_with_the_first),
+        cmocka_unit_test(who_asks_in_two_segments_never_waits_for_an_ack),
+        cmocka_unit_test(a_flow_that_ends_leaves_no_ack_waiting),
+        cmocka_unit_test(many_bytes_are_acknowledged_at_once),
+        cmocka_unit_test(uploads_share_what_may_be_under_way),
+        cmocka_unit_test(flows_that_send_a_little_do_not_narrow_an_upload),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
