@@ -201,7 +201,8 @@ int main(int argc, char **argv)
     double ns;
 
     bench.offload = argc > 2 && strcmp(argv[2], "gso") == 0;
-    bench.sw.env = (struct switch_env){ sim_loop(sim), &net, NULL, fixed_random };
+    bench.sw.env =
+        (struct switch_env){ .loop = sim_loop(sim), .net = &net, .random = fixed_random };
     bench.sw.config.mtu = 1500;
     bench.sw.config.limits = (struct switch_limits){ .tcp_flows = 64,
                                                      .tcp_half_open = 8,
