@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the switch tells a guest of its own bytes: when an ACK goes alone, and how wide a window is.
+ * When an ACK goes alone, and how much flows that move much at the same time may have under way.
  */
 #include "base/util.h"
 #include "support/cmocka_all.h"
 #include "support/tcp_rig.h"
 #include "switch/tcp_internal.h"
 
-enum { QUESTION_BYTES = 100, ANSWER_BYTES = 50, HABIT = 3, UPLOADS = 8, SHARE_BYTES = 128 * 1024 };
+enum { QUESTION_BYTES = 100, ANSWER_BYTES = 50, HABIT = 3, FLOWS = 8, SHARE_BYTES = 128 * 1024 };
 
 struct dialogue {
     struct tcp_rig *r;
@@ -131,7 +131,7 @@ static void many_bytes_are_acknowledged_at_once(void **state)
     tcp_rig_free(d.r);
 }
 
-/* ---- windows ------------------------------------------------------------------------------- */
+/* ---- shares -------------------------------------------------------------------------------- */
 
 static uint32_t window_of(const struct tcp_guest *g)
 {
@@ -141,20 +141,20 @@ static uint32_t window_of(const struct tcp_guest *g)
 static void uploads_share_what_may_be_under_way(void **state)
 {
     struct tcp_rig *r = tcp_rig_new(5, NULL);
-    struct net_sim_peer *hosts[UPLOADS];
-    struct tcp_guest *g[UPLOADS];
+    struct net_sim_peer *hosts[FLOWS];
+    struct tcp_guest *g[FLOWS];
 
-    for (unsigned i = 0; i < UPLOADS; i++)
+    for (unsigned i = 0; i < FLOWS; i++)
         g[i] = tcp_rig_open(r, (uint16_t)(1000 + i), &hosts[i]);
     g[0]->to_send = 1 << 30;
     tcp_rig_run_ms(r, 100);
     assert_in_range(window_of(g[0]), 262144 - 1460, 262144);
-    for (unsigned i = 1; i < UPLOADS; i++)
+    for (unsigned i = 1; i < FLOWS; i++)
         g[i]->to_send = 1 << 30;
     tcp_rig_run_ms(r, 100);
-    for (unsigned i = 0; i < UPLOADS; i++)
+    for (unsigned i = 0; i < FLOWS; i++)
         assert_in_range(window_of(g[i]), SHARE_BYTES - 1460, SHARE_BYTES);
-    for (unsigned i = 1; i < UPLOADS; i++)
+    for (unsigned i = 1; i < FLOWS; i++)
         g[i]->to_send = (uint64_t)g[i]->snd_nxt - g[i]->iss - 1; /* they end with what is out */
     tcp_rig_run_ms(r, 100);
     assert_in_range(window_of(g[0]), 262144 - 1460, 262144);
@@ -164,18 +164,41 @@ static void uploads_share_what_may_be_under_way(void **state)
 static void flows_that_send_a_little_do_not_narrow_an_upload(void **state)
 {
     struct tcp_rig *r = tcp_rig_new(5, NULL);
-    struct net_sim_peer *hosts[UPLOADS];
-    struct tcp_guest *g[UPLOADS];
+    struct net_sim_peer *hosts[FLOWS];
+    struct tcp_guest *g[FLOWS];
 
-    for (unsigned i = 0; i < UPLOADS; i++)
+    for (unsigned i = 0; i < FLOWS; i++)
         g[i] = tcp_rig_open(r, (uint16_t)(1000 + i), &hosts[i]);
     g[0]->to_send = 1 << 30;
     for (unsigned ms = 0; ms < 100; ms++) {
-        for (unsigned i = 1; i < UPLOADS; i++)
+        for (unsigned i = 1; i < FLOWS; i++)
             g[i]->to_send += 500;
         tcp_rig_run_ms(r, 1);
     }
     assert_in_range(window_of(g[0]), 262144 - 1460, 262144);
+    tcp_rig_free(r);
+}
+
+static void downloads_share_what_is_read_ahead(void **state)
+{
+    struct tcp_rig *r = tcp_rig_new(5, NULL);
+    struct net_sim_peer *hosts[FLOWS];
+    struct tcp_guest *g[FLOWS];
+
+    r->rate_bytes_ms = 512 * 1024;
+    for (unsigned i = 0; i < FLOWS; i++) {
+        g[i] = tcp_rig_open(r, (uint16_t)(1000 + i), &hosts[i]);
+        tcp_rig_host_sends(hosts[i], g[i], 0, 20000000);
+    }
+    tcp_rig_run_ms(r, 100);
+    for (unsigned ms = 0; ms < 50; ms++) {
+        for (unsigned i = 0; i < FLOWS; i++)
+            assert_in_range(tcp_rig_flow(r, g[i])->down.len_bytes, 0, SHARE_BYTES);
+        tcp_rig_run_ms(r, 1);
+    }
+    tcp_rig_run_ms(r, 500);
+    for (unsigned i = 0; i < FLOWS; i++)
+        assert_int_equal(g[i]->received, 20000000);
     tcp_rig_free(r);
 }
 
@@ -190,6 +213,7 @@ int main(void)
         cmocka_unit_test(many_bytes_are_acknowledged_at_once),
         cmocka_unit_test(uploads_share_what_may_be_under_way),
         cmocka_unit_test(flows_that_send_a_little_do_not_narrow_an_upload),
+        cmocka_unit_test(downloads_share_what_is_read_ahead),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,6 +145,11 @@ void icmp_send_error(struct switch_ *s, const struct packet *p, enum icmp_error 
     current->last_icmp = what;
 }
 
+void switch_turn(struct switch_ *s)
+{
+    switch_want_flush(s);
+}
+
 void switch_want_flush(struct switch_ *s)
 {
     current->want = true;

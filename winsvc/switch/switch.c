@@ -74,6 +74,12 @@ static void produce_and_flush(struct switch_ *s)
     switch_flush(s);
 }
 
+void switch_turn(struct switch_ *s)
+{
+    if (!s->in_batch && !s->in_produce)
+        produce_and_flush(s);
+}
+
 static void flush_turn(void *ctx)
 {
     produce_and_flush(ctx);

@@ -149,6 +149,9 @@ void icmp_send_error(struct switch_ *s, const struct packet *p, enum icmp_error 
 /* Something is to be sent, outside a batch: at the end of this turn of the loop tcp_produce() and
  * then a flush. Called again from within that tcp_produce() it means the next turn. */
 void switch_want_flush(struct switch_ *s);
+/* tcp_produce() and a flush at once, from a socket's callback that brought much: the guest works at
+ * it while the next is read. */
+void switch_turn(struct switch_ *s);
 /* Flushes now, for who knows that its own batch is over. */
 void switch_flush(struct switch_ *s);
 /* Flows in turn (deficit round robin) fill the link as long as it has room; small packets and

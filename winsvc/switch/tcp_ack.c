@@ -18,57 +18,23 @@
  * afresh. A writer that sends two small segments a question (Nagle's algorithm holds back the
  * second until the first is acknowledged) never gets into the habit, nor does a stream of data.
  *
- * How much. The window is what the ring can take, so no accepted byte is dropped. But all of it may
- * be waiting in the guest's queue, and a request waits behind it; so flows that upload at the same
- * time (UPLOAD_BYTES in a tick) share UPLOADS_BYTES of windows: with eight, two super-segments each.
- * Half of it cost a fifth of the rate, twice as much added a millisecond to a request. A promise
- * once made is kept: a share shrinks as its bytes arrive.
+ * How much. The window is what the ring can take, so no accepted byte is dropped, and a share of
+ * what all uploads may have under way (tcp_share.c). A promise once made is kept: a share shrinks
+ * as its bytes arrive.
  */
 #include "switch/tcp_internal.h"
 
 #include "base/util.h"
 
-enum {
-    EXCHANGES = 3,
-    ANSWER_MS = 8,
-    ACK_LATER_MS = 10,
-    UPLOAD_TICK_MS = 16,
-    UPLOAD_BYTES = 32 * 1024,
-    UPLOADS_BYTES = 1024 * 1024,
-    SHARE_MIN_BYTES = 64 * 1024
-};
+enum { EXCHANGES = 3, ANSWER_MS = 8, ACK_LATER_MS = 10 };
 
 /* ---- how much --------------------------------------------------------------------------- */
-
-static void count_upload(struct tcp_flow *f, size_t len_bytes)
-{
-    struct tcp_table *t = f->table;
-    uint32_t tick = tcp_now(t) / UPLOAD_TICK_MS, before;
-
-    if (t->upload_tick != tick) {
-        t->upload_tick = tick;
-        t->uploads_before = t->uploads;
-        t->uploads = 0;
-    }
-    if (f->upload_tick != tick) {
-        f->upload_tick = tick;
-        f->upload_bytes = 0;
-    }
-    before = f->upload_bytes;
-    f->upload_bytes += (uint32_t)len_bytes;
-    if (before < UPLOAD_BYTES && f->upload_bytes >= UPLOAD_BYTES)
-        t->uploads++;
-}
 
 /* What the guest may be given beyond rcv_nxt. */
 static uint32_t window_room(const struct tcp_flow *f)
 {
-    const struct tcp_table *t = f->table;
-    unsigned uploads = MAX(t->uploads, t->uploads_before);
-    size_t max = tcp_up_max(f), share = UPLOADS_BYTES / MAX(uploads, 1);
+    size_t max = tcp_share_of(f, TCP_UP, tcp_up_max(f));
 
-    share = MAX(share, MAX((size_t)SHARE_MIN_BYTES, (size_t)2 * tcp_own_mss(t, true)));
-    max = MIN(max, share);
     return max > f->up.len_bytes ? (uint32_t)(max - f->up.len_bytes) : 0;
 }
 
@@ -112,7 +78,7 @@ void tcp_arrived(struct tcp_flow *f, size_t len_bytes, bool alone)
     struct tcp_table *t = f->table;
     bool is_question = alone && !(f->flags & TF_ASKED) && len_bytes < f->mss;
 
-    count_upload(f, len_bytes);
+    tcp_share_count(f, TCP_UP, len_bytes);
     f->flags |= TF_ASKED;
     if (!is_question)
         f->exchanges = 0;

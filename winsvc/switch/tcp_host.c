@@ -20,14 +20,16 @@
  * storage where they belong, and up to TCP_EARLY_MAX stretches of them are remembered. Beyond that
  * they are lost; the duplicate ACKs make the guest send them again.
  *
- * Down. Reading stops when the ring is full and goes on when the guest has acknowledged a quarter
- * of it. When there is no memory for even the first block, the flow asks again by its timer.
+ * Down. At most READ_MAX_BYTES are read at a time, and as much goes to the link before the next
+ * read, so that the guest is not idle meanwhile. Reading stops when the ring is full (or holds the
+ * flow's share, tcp_share.c) and goes on when the guest has acknowledged a quarter of it. When
+ * there is no memory for even the first block, the flow asks again by its timer.
  */
 #include "switch/tcp_internal.h"
 
 #include "base/util.h"
 
-enum { SHORT_WINDOW_BYTES = 16 * 1024 };
+enum { SHORT_WINDOW_BYTES = 16 * 1024, READ_MAX_BYTES = 128 * 1024 };
 
 size_t tcp_up_max(const struct tcp_flow *f)
 {
@@ -272,11 +274,15 @@ void tcp_host_close(struct tcp_flow *f, bool reset)
         f->table->sw->env.net->ops->tcp_close(conn, reset);
 }
 
+size_t tcp_down_max(const struct tcp_flow *f)
+{
+    return tcp_share_of(f, TCP_DOWN, f->table->sw->config.limits.flow_buffer_bytes);
+}
+
 static size_t on_space(void *ctx, uint8_t **buf)
 {
     struct tcp_flow *f = ctx;
-    struct ring_span room =
-        ring_room(&f->down, &f->table->pool, f->table->sw->config.limits.flow_buffer_bytes);
+    struct ring_span room = ring_room(&f->down, &f->table->pool, tcp_down_max(f));
 
     if (room.len_bytes == 0) {
         f->flags |= TF_STOPPED;
@@ -284,7 +290,7 @@ static size_t on_space(void *ctx, uint8_t **buf)
             tcp_wait_idle(f);
     }
     *buf = room.data;
-    return room.len_bytes;
+    return MIN(room.len_bytes, READ_MAX_BYTES);
 }
 
 static void on_data(void *ctx, size_t len_bytes)
@@ -293,7 +299,10 @@ static void on_data(void *ctx, size_t len_bytes)
 
     ring_commit(&f->down, len_bytes);
     ring_trim(&f->down, &f->table->pool);
+    tcp_share_count(f, TCP_DOWN, len_bytes);
     tcp_activate(f);
+    if (len_bytes == READ_MAX_BYTES)
+        switch_turn(f->table->sw);
 }
 
 static void on_eof(void *ctx)

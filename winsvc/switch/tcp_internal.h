@@ -4,6 +4,7 @@
  *   tcp.c         segments of the guest: the state machine
  *   tcp_host.c    the socket (or service) behind a flow: dial, gather and write, read
  *   tcp_ack.c     what the guest is told of its bytes: ACKs, windows
+ *   tcp_share.c   what flows that move much may have under way
  *   tcp_send.c    segments to the guest: data in turns, retransmission, timers
  *   tcp_table.c   flows: memory, lookup, limits, ends
  *   tcp_serve.c   services of the gateway's own: a flow as a stream
@@ -74,6 +75,16 @@ struct tcp_stretch {
     uint32_t start, end; /* sequence numbers */
 };
 
+/* Who moves much at the same time (tcp_share.c). */
+enum tcp_way { TCP_UP, TCP_DOWN };
+struct tcp_moved {
+    uint32_t tick, bytes; /* in that tick */
+};
+struct tcp_movers {
+    uint32_t tick;
+    unsigned now, before; /* flows: in that tick, in the one before it */
+};
+
 struct tcp_service_stream;
 
 struct tcp_flow {
@@ -115,7 +126,7 @@ struct tcp_flow {
     struct ring up;
     uint32_t rcv_nxt, rcv_edge; /* rcv_edge: up to here the window was given; never goes back */
     uint32_t irs;
-    uint32_t upload_tick, upload_bytes;      /* what came in that tick (tcp_ack.c) */
+    struct tcp_moved moved[2];               /* by enum tcp_way */
     struct list later;                       /* on table->later, ... */
     uint32_t later_ms;                       /* ... since then */
     struct tcp_stretch early[TCP_EARLY_MAX]; /* in order, apart */
@@ -157,8 +168,7 @@ struct tcp_table {
 
     struct list later; /* flows whose ACK waits for an answer, the oldest first */
     struct timer later_timer;
-    uint32_t upload_tick;
-    unsigned uploads, uploads_before; /* flows that upload: in this tick, in the one before it */
+    struct tcp_movers movers[2]; /* by enum tcp_way */
 
     struct list fresh, bulk; /* flows with something to send: the new ones, the others */
     struct ring_pool pool;
@@ -232,6 +242,7 @@ void tcp_host_read(struct tcp_flow *f);
 void tcp_host_close(struct tcp_flow *f, bool reset);
 void tcp_adopt_conn(struct tcp_flow *f, struct net_tcp *conn);
 size_t tcp_up_max(const struct tcp_flow *f);
+size_t tcp_down_max(const struct tcp_flow *f);
 
 /* ---- tcp_ack.c ----------------------------------------------------------------------------- */
 
@@ -251,6 +262,13 @@ void tcp_ack_sent(struct tcp_flow *f, size_t data_bytes);
 void tcp_pay_acks(struct tcp_table *t, bool all);
 /* The window field of the next segment, and the edge that it promises. */
 uint16_t tcp_window_field(const struct tcp_flow *f, uint32_t *edge, bool scaled);
+
+/* ---- tcp_share.c --------------------------------------------------------------------------- */
+
+/* @f moved so many bytes. */
+void tcp_share_count(struct tcp_flow *f, enum tcp_way way, size_t len_bytes);
+/* How many bytes @f may have under way, at most @most. */
+size_t tcp_share_of(const struct tcp_flow *f, enum tcp_way way, size_t most);
 
 /* ---- tcp_send.c ---------------------------------------------------------------------------- */
 

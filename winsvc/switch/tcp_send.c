@@ -41,7 +41,6 @@
 
 enum {
     TURN_BYTES = 128 * 1024,
-    TURN_BYTES_OFFLOAD = 256 * 1024,
     QUANTUM_BYTES = 16 * 1024,
     QUANTUM_BYTES_OFFLOAD = 64 * 1024,
     RTO_MIN_MS = 200,
@@ -317,7 +316,7 @@ static void send_turns(struct tcp_table *t)
 {
     bool offload = frame_link_has_offload(t->sw->link);
     int32_t quantum = offload ? QUANTUM_BYTES_OFFLOAD : QUANTUM_BYTES;
-    int64_t left = offload ? TURN_BYTES_OFFLOAD : TURN_BYTES;
+    int64_t left = TURN_BYTES;
 
     while (left > 0 && frame_link_is_writable(t->sw->link)) {
         struct list *from = list_is_empty(&t->fresh) ? &t->bulk : &t->fresh;
@@ -448,8 +447,7 @@ void tcp_acked(struct tcp_flow *f, uint32_t ack)
     tcp_wait_idle(f);
     if (f->flags & TF_SERVICE)
         tcp_service_acked(f);
-    else if ((f->flags & TF_STOPPED) &&
-             f->down.len_bytes <= f->table->sw->config.limits.flow_buffer_bytes / 4 * 3)
+    else if ((f->flags & TF_STOPPED) && f->down.len_bytes <= tcp_down_max(f) / 4 * 3)
         tcp_host_read(f);
 }
 
