@@ -28,7 +28,13 @@
 #include <unistd.h>
 
 enum { ETH_BYTES = 14, IP4_BYTES = 20, TCP_BYTES = 20, UDP_BYTES = 8, ARP_BYTES = 28 };
-enum { FRAME_MAX = 1514, FRAGMENT_BYTES = 1480, PAYLOAD_BYTES = 64, MS_PER_S = 1000 };
+enum {
+    FRAME_MAX = 1514,
+    FRAGMENT_BYTES = 1480,
+    PAYLOAD_BYTES = 64,
+    MS_PER_S = 1000,
+    US_PER_S = 1000000
+};
 enum { PROTO_TCP = 6, PROTO_UDP = 17, TYPE_IP4 = 0x0800, TYPE_ARP = 0x0806 };
 
 static const uint8_t guest_mac[6] = { 0x5a, 0x94, 0xef, 0xe4, 0x0c, 0xee };
@@ -220,24 +226,32 @@ static int open_interface(void)
     return fd;
 }
 
-/* How many went. A portion that is late is not made up for, so RATE is a bound. */
+static bool send_one(int fd, unsigned kind, const struct target *t)
+{
+    uint8_t frame[FRAME_MAX];
+    size_t n = kinds[kind].put(frame, t);
+
+    if (send(fd, frame, n, 0) == (ssize_t)n)
+        return true;
+    if (errno != ENOBUFS && errno != EAGAIN) {
+        perror("send");
+        exit(1);
+    }
+    return false;
+}
+
+/* How many went. What is late by more than a portion is not made up for. */
 static uint64_t send_all(int fd, unsigned kind, const struct target *t, uint64_t rate,
                          uint64_t seconds)
 {
-    uint64_t began = now_us(), sent = 0, portion = rate / MS_PER_S + 1;
-    uint8_t frame[FRAME_MAX];
+    uint64_t began = now_us(), most = 2 * rate / MS_PER_S + 1, sent = 0, done = 0;
 
-    for (uint64_t at = began; at - began < seconds * 1000000; at = now_us()) {
-        for (uint64_t i = 0; i < portion; i++) {
-            size_t n = kinds[kind].put(frame, t);
+    for (uint64_t us = 0; us < seconds * US_PER_S; us = now_us() - began) {
+        uint64_t due = rate ? rate * us / US_PER_S - done : 1;
 
-            if (send(fd, frame, n, 0) == (ssize_t)n)
-                sent++;
-            else if (errno != ENOBUFS && errno != EAGAIN) {
-                perror("send");
-                exit(1);
-            }
-        }
+        done += due;
+        for (due = due < most ? due : most; due > 0; due--)
+            sent += send_one(fd, kind, t);
         if (rate)
             usleep(1000);
     }
