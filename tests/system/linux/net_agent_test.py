@@ -8,6 +8,7 @@ guest reaches as 192.168.127.254.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -226,6 +227,32 @@ class RancherHostTest(NetAgentCase):
                 self.assertEqual(exchange(s, b"after %d" % number), b"after %d" % number)
         self.assertEqual(self.guest.interfaces()["eth0"]["ifindex"], interface)
         self.assertEqual(self.guest.address_of("eth0"), [ADDRESS])
+
+    def test_bulk_arrives_whole_over_cut_links(self):
+        """The echo of 16 MiB, while the link is cut again and again."""
+        self.link_by("A")
+        data, back = os.urandom(16 << 20), bytearray()
+        with self.guest.connect((HOST, self.echo.port), timeout=60) as s:
+            sender = threading.Thread(target=s.sendall, args=(data,))
+            sender.start()
+            for part in range(1, 5):
+                while len(back) < len(data) * part // 5:
+                    back += s.recv(1 << 18)
+                self.relay.cut()
+            while len(back) < len(data) and (piece := s.recv(1 << 18)):
+                back += piece
+            sender.join()
+        self.assertEqual(hashlib.sha256(back).digest(), hashlib.sha256(data).digest())
+        self.assertGreaterEqual(self.relay.links, 5)
+
+    def test_our_host_takes_the_place_of_ranchers(self):
+        self.link_by("A")
+        host = rdl_link.Host(self.session)
+        self.addCleanup(host.process.stop)
+        self.expect("v2 it is", lambda: "linked by v2" in self.agent.log())
+        self.expect_network()
+        with self.assertRaises(OSError):
+            self.host.connect()  # the ports are free for another distribution
 
     def test_a_host_that_restarts(self):
         self.link_by("B")
