@@ -13,8 +13,9 @@
 
 enum { HELP_MAX = 4096 };
 
-static const struct cli_command *const commands[] = { &cli_status_command, &cli_wait_command,
-                                                      &cli_check_command, &cli_metrics_command };
+static const struct cli_command *const commands[] = { &cli_status_command,  &cli_wait_command,
+                                                      &cli_check_command,   &cli_ports_command,
+                                                      &cli_capture_command, &cli_metrics_command };
 
 struct cli {
     const struct cli_command *command;

@@ -8,6 +8,7 @@
 #define WINSVC_CLI_CLI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct loop;
@@ -28,6 +29,10 @@ struct cli_env {
     struct loop *loop; /* borrowed */
     /* All of @text at once. */
     void (*print)(void *ctx, enum cli_out to, const char *text);
+    /* Bytes for a file that a person named, or "-": one at a time, closed at the end. False: it
+     * cannot be opened, or took no more. */
+    bool (*open_output)(void *ctx, const char *path);
+    bool (*write_output)(void *ctx, const void *data, size_t len_bytes);
     /* A command that returned CLI_PENDING is over; never called before it returned. */
     void (*finish)(void *ctx, int exit_code);
     void *ctx;

@@ -23,7 +23,7 @@ struct cli_command {
 };
 
 extern const struct cli_command cli_status_command, cli_wait_command, cli_check_command,
-    cli_metrics_command;
+    cli_metrics_command, cli_ports_command, cli_capture_command;
 
 /* Where the service is. A command's options begin with CLI_SERVICE_OPTIONS. */
 struct cli_service {

@@ -27,6 +27,7 @@ struct http_client {
     size_t len_bytes, cap_bytes;
     unsigned status; /* 0 before the head */
     bool no_memory;
+    http_client_sink_fn *sink; /* NULL: the body is kept */
     http_client_done_fn *done;
     void *ctx;
 };
@@ -68,12 +69,18 @@ static void on_head(void *ctx, const struct http_head *head)
     struct http_client *c = ctx;
 
     c->status = head->status;
+    if (c->sink)
+        timer_stop(&c->deadline);
 }
 
 static void on_body(void *ctx, const uint8_t *data, size_t len_bytes)
 {
     struct http_client *c = ctx;
 
+    if (c->sink && c->status == 200) {
+        c->sink(c->ctx, data, len_bytes);
+        return;
+    }
     if (c->no_memory)
         return;
     if (c->len_bytes + len_bytes + 1 > c->cap_bytes) {
@@ -144,7 +151,7 @@ static const struct stream_handler stream_handler = {
 static void on_dialled(void *ctx, enum status st, struct stream *s, const struct errmsg *why)
 {
     struct http_client *c = ctx;
-    char head[512];
+    char head[1536];
     size_t len;
 
     c->dial = NULL;
@@ -174,9 +181,9 @@ static void on_deadline(void *ctx)
     finish(c, ST_TIMEOUT, e.text);
 }
 
-enum status http_client_get(struct http_client **out, struct loop *loop, const struct addr *to,
-                            const char *target, uint32_t timeout_ms, http_client_done_fn *done,
-                            void *ctx, struct errmsg *e)
+enum status http_client_stream(struct http_client **out, struct loop *loop, const struct addr *to,
+                               const char *target, uint32_t timeout_ms, http_client_sink_fn *sink,
+                               http_client_done_fn *done, void *ctx, struct errmsg *e)
 {
     struct http_client *c = calloc(1, sizeof *c);
     enum status st = ST_NOMEM;
@@ -186,12 +193,14 @@ enum status http_client_get(struct http_client **out, struct loop *loop, const s
     timer_init(&c->deadline, loop, on_deadline, c);
     c->loop = loop;
     c->timeout_ms = timeout_ms;
+    c->sink = sink;
     c->done = done;
     c->ctx = ctx;
     c->target = strdup(target);
     if (!c->target)
         goto out;
-    st = http_reader_new(&c->reader, HTTP_KIND_RESPONSE, HTTP_CLIENT_BODY_MAX, &http_handler, c);
+    st = http_reader_new(&c->reader, HTTP_KIND_RESPONSE, sink ? 0 : HTTP_CLIENT_BODY_MAX,
+                         &http_handler, c);
     if (st)
         goto out;
     st = dial_start(loop, &c->dial, to, timeout_ms, on_dialled, c, e);
@@ -205,6 +214,13 @@ out:
         errmsg_set(e, "out of memory");
     http_client_free(c);
     return st;
+}
+
+enum status http_client_get(struct http_client **out, struct loop *loop, const struct addr *to,
+                            const char *target, uint32_t timeout_ms, http_client_done_fn *done,
+                            void *ctx, struct errmsg *e)
+{
+    return http_client_stream(out, loop, to, target, timeout_ms, NULL, done, ctx, e);
 }
 
 void http_client_free(struct http_client *c)

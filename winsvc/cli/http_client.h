@@ -34,6 +34,12 @@ typedef void http_client_done_fn(void *ctx, enum status st, const struct http_cl
 enum status http_client_get(struct http_client **out, struct loop *loop, const struct addr *to,
                             const char *target, uint32_t timeout_ms, http_client_done_fn *done,
                             void *ctx, struct errmsg *e);
+/* The same for a body of any length: each piece of a 200's goes to @sink, and @answer has none.
+ * @timeout_ms covers the time up to the head. What another status says is in @answer, bounded. */
+typedef void http_client_sink_fn(void *ctx, const void *data, size_t len_bytes);
+enum status http_client_stream(struct http_client **out, struct loop *loop, const struct addr *to,
+                               const char *target, uint32_t timeout_ms, http_client_sink_fn *sink,
+                               http_client_done_fn *done, void *ctx, struct errmsg *e);
 /* Cancels what is under way. NULL is fine. */
 void http_client_free(struct http_client *c);
 

@@ -19,6 +19,7 @@ struct terminal {
 struct program {
     struct loop *loop;
     struct terminal terminals[2]; /* by enum cli_out */
+    uv_file output;               /* -1 = none; not ours to close when it is standard output */
     int exit_code;
 };
 
@@ -67,6 +68,51 @@ static void print(void *ctx, enum cli_out to, const char *text)
     fflush(file);
 }
 
+/* libuv's files are binary on Windows too. */
+static bool open_output(void *ctx, const char *path)
+{
+    struct program *p = ctx;
+    uv_fs_t req;
+
+    if (!strcmp(path, "-")) {
+        p->output = fd_of(CLI_STDOUT);
+        return true;
+    }
+    p->output =
+        uv_fs_open(NULL, &req, path, UV_FS_O_WRONLY | UV_FS_O_CREAT | UV_FS_O_TRUNC, 0600, NULL);
+    uv_fs_req_cleanup(&req);
+    return p->output >= 0;
+}
+
+static bool write_output(void *ctx, const void *data, size_t len_bytes)
+{
+    struct program *p = ctx;
+    const char *at = data;
+
+    while (len_bytes > 0) {
+        uv_buf_t buf = uv_buf_init((char *)(uintptr_t)at, (unsigned)len_bytes);
+        uv_fs_t req;
+        int n = uv_fs_write(NULL, &req, p->output, &buf, 1, -1, NULL);
+
+        uv_fs_req_cleanup(&req);
+        if (n <= 0)
+            return false;
+        at += n;
+        len_bytes -= (size_t)n;
+    }
+    return true;
+}
+
+static void close_output(struct program *p)
+{
+    uv_fs_t req;
+
+    if (p->output <= fd_of(CLI_STDERR))
+        return;
+    (void)uv_fs_close(NULL, &req, p->output, NULL);
+    uv_fs_req_cleanup(&req);
+}
+
 static void finish(void *ctx, int exit_code)
 {
     struct program *p = ctx;
@@ -84,10 +130,12 @@ static bool wants_color(const struct program *p)
 
 int main(int argc, char **argv)
 {
-    struct program p = { .exit_code = CLI_NOT_RUNNING };
+    struct program p = { .exit_code = CLI_NOT_RUNNING, .output = -1 };
     struct cli_env env = {
         .print = print,
         .finish = finish,
+        .open_output = open_output,
+        .write_output = write_output,
         .ctx = &p,
         .status_address = getenv("RDLINK_STATUS"),
         .default_address = RDLINK_STATUS_DEFAULT,
@@ -112,6 +160,7 @@ int main(int argc, char **argv)
         code = p.exit_code;
     }
     cli_free(cli);
+    close_output(&p);
     terminals_close(&p);
     loop_uv_free(p.loop);
     return code;

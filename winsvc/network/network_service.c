@@ -301,6 +301,7 @@ static void push_control(struct net_worker *w, unsigned *count)
     snprintf(w->control, sizeof w->control, "%s-%s", n->control, w->name + strlen("switch-"));
     if (addr_parse(&at, w->control, NULL) != ST_OK) {
         log_warn(LOG_NET, "worker=%s has no control socket: %s is too long", w->name, w->control);
+        w->control[0] = '\0';
         return;
     }
     push(w, count, control);
@@ -569,7 +570,8 @@ static void remove_worker(struct network_service *n, unsigned i)
     struct net_worker *w = n->workers[i];
 
     n->count--;
-    memmove(&n->workers[i], &n->workers[i + 1], (n->count - i) * sizeof n->workers[0]);
+    for (; i < n->count; i++)
+        n->workers[i] = n->workers[i + 1];
     timer_stop(&w->linger);
     worker_host_free(w->host);
     drop_forwards(w);
@@ -753,6 +755,7 @@ void network_service_fill(const struct network_service *n, struct snapshot *out,
         if (!to)
             continue;
         to->is_network = true;
+        snprintf(to->control, sizeof to->control, "%.*s", ADDR_TEXT_MAX - 1, w->control);
         snapshot_component_health(to, health_of(w));
     }
 }

@@ -55,7 +55,8 @@ struct snapshot_component {
     int64_t since_ms;
     int64_t next_start_ms;
     bool crash_loop;
-    bool is_network; /* a guest's switch: the whole judges it by NetworkReady alone */
+    char control[ADDR_TEXT_MAX]; /* address of its control socket; empty = it has none */
+    bool is_network;             /* a guest's switch: the whole judges it by NetworkReady alone */
     struct worker_exit last_exit;
     struct condition_set conditions;   /* what the worker reported */
     struct snapshot_counters counters; /* likewise */

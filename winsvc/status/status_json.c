@@ -203,6 +203,7 @@ static void put_component(struct out *o, cJSON *to, const struct snapshot_compon
     put_time_or_null(o, to, "since", c->since_ms);
     put_time_or_null(o, to, "nextStart", c->next_start_ms);
     put_bool(o, to, "crashLoop", c->crash_loop);
+    put_text_or_null(o, to, "control", c->control);
     put_last_exit(o, to, &c->last_exit);
     put_conditions(o, to, &c->conditions);
     put_counters(o, to, &c->counters);

@@ -26,6 +26,9 @@ struct fixture {
     struct cli *cli;
     int code;
     char out[16384], err[4096];
+    char output_path[64], output[256]; /* what was written to the file of --output */
+    size_t output_bytes;
+    bool output_is_full;
 };
 
 static void print(void *ctx, enum cli_out to, const char *text)
@@ -51,6 +54,26 @@ static int64_t wall_ms(void)
     return 1795309200000;
 }
 
+static bool open_output(void *ctx, const char *path)
+{
+    struct fixture *f = ctx;
+
+    snprintf(f->output_path, sizeof f->output_path, "%s", path);
+    return path[0] != '!';
+}
+
+static bool write_output(void *ctx, const void *data, size_t len_bytes)
+{
+    struct fixture *f = ctx;
+
+    if (f->output_is_full)
+        return false;
+    assert_true(f->output_bytes + len_bytes <= sizeof f->output);
+    memcpy(f->output + f->output_bytes, data, len_bytes);
+    f->output_bytes += len_bytes;
+    return true;
+}
+
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
@@ -60,6 +83,8 @@ static int setup(void **state)
     f->env = (struct cli_env){ .loop = sim_loop(f->sim),
                                .print = print,
                                .finish = finish,
+                               .open_output = open_output,
+                               .write_output = write_output,
                                .ctx = f,
                                .default_address = "unix:/run/default.sock",
                                .wall_ms = wall_ms };
@@ -338,6 +363,97 @@ static void check_tells_who_may_not_use_the_endpoint(void **state)
     assert_true(has(f->out, "a?[2J/GuestFound"));
 }
 
+/* ---- ports and capture ------------------------------------------------------------------- */
+
+#define SWITCH(name, control) \
+    "{\"name\":\"" name "\",\"control\":\"" control "\",\"conditions\":[]}"
+#define SWITCHES(list) "{\"ready\":true,\"components\":[{\"name\":\"docker\"}," list "]}"
+
+static void ports_are_asked_of_every_switch(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "ports");
+    answer(f, "/v1/status", "200 OK",
+           SWITCHES(SWITCH("switch-a-A", "unix:/a") "," SWITCH("switch-b-v2", "unix:/b")));
+    answer(f, "/services/forwarder/all", "200 OK",
+           "[{\"local\":\"127.0.0.1:80\",\"remote\":\"192.168.127.2:80\",\"protocol\":\"tcp\"}]");
+    answer(f, "/services/forwarder/all", "200 OK",
+           "[{\"local\":\":53\",\"remote\":\"192.168.127.2:53\",\"protocol\":\"udp\\u0007\"}]");
+    sim_run(f->sim);
+    assert_int_equal(f->code, CLI_READY);
+    assert_string_equal(f->out, "tcp   127.0.0.1:80                 192.168.127.2:80             "
+                                "switch-a-A\n"
+                                "udp?  :53                          192.168.127.2:53             "
+                                "switch-b-v2\n");
+}
+
+static void a_switch_that_answers_nonsense_is_named(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "ports");
+    answer(f, "/v1/status", "200 OK", SWITCHES(SWITCH("switch-a-A", "unix:/a")));
+    answer(f, "/services/forwarder/all", "200 OK", "{}");
+    sim_run(f->sim);
+    assert_int_equal(f->code, CLI_DEGRADED);
+    assert_true(has(f->err, "switch-a-A does not say its ports"));
+}
+
+static void a_capture_is_written_as_it_comes(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "capture -o x.pcapng --filter port,80&x --for 60s --bytes 5000");
+    answer(f, "/v1/status", "200 OK", SWITCHES(SWITCH("switch-a-A", "unix:/a")));
+    answer(f, "/capture?seconds=60&bytes=5000&filter=port%2C80%26x", "200 OK", "pcapng");
+    sim_run(f->sim);
+    assert_int_equal(f->code, CLI_READY);
+    assert_string_equal(f->output_path, "x.pcapng");
+    assert_int_equal(f->output_bytes, 6);
+    assert_memory_equal(f->output, "pcapng", 6);
+    assert_true(has(f->err, "6 bytes of switch-a-A\n"));
+    assert_string_equal(f->out, "");
+}
+
+static void a_capture_that_cannot_be_had_says_why(void **state)
+{
+    static const struct {
+        const char *words, *status, *line, *body, *want;
+        bool full;
+    } rows[] = {
+        { "capture", SWITCHES(SWITCH("switch-a-A", "unix:/a")), "400 Bad Request",
+          "filter: what is 'x'?\n", "the switch refuses: filter: what is 'x'?\n", false },
+        { "capture", SWITCHES(SWITCH("switch-a-A", "unix:/a")), "200 OK", "bytes",
+          "cannot write to -", true },
+        { "capture -o !", SWITCHES(SWITCH("switch-a-A", "unix:/a")), NULL, NULL,
+          "cannot write to !", false },
+        { "capture", SWITCHES(SWITCH("switch-a-A", "unix:/a") "," SWITCH("switch-b-A", "unix:/b")),
+          NULL, NULL, "several guests", false },
+        { "capture --switch switch-c-A", SWITCHES(SWITCH("switch-a-A", "unix:/a")), NULL, NULL,
+          "no such switch", false },
+        { "capture", SWITCHES("{\"name\":\"switch-a-A\",\"control\":null}"), NULL, NULL,
+          "--switch-control", false },
+        { "capture", "{\"ready\":true,\"components\":[]}", NULL, NULL, "no guest has a network",
+          false },
+    };
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        f->err[0] = '\0';
+        f->output_is_full = rows[i].full;
+        start(f, rows[i].words);
+        answer(f, "/v1/status", "200 OK", rows[i].status);
+        if (rows[i].line)
+            answer(f, "/capture?seconds=600&bytes=67108864", rows[i].line, rows[i].body);
+        sim_run(f->sim);
+        if (f->code == CLI_PENDING || f->code == CLI_READY || !has(f->err, rows[i].want))
+            fail_msg("row %u: code %d, %s", i, f->code, f->err);
+        cli_free(f->cli);
+        f->cli = NULL;
+    }
+}
+
 #define WITH_SIM(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -353,6 +469,10 @@ int main(void)
         WITH_SIM(metrics_are_printed_as_they_came),
         WITH_SIM(check_goes_all_the_way),
         WITH_SIM(check_says_what_fails_and_what_to_do),
+        WITH_SIM(ports_are_asked_of_every_switch),
+        WITH_SIM(a_switch_that_answers_nonsense_is_named),
+        WITH_SIM(a_capture_is_written_as_it_comes),
+        WITH_SIM(a_capture_that_cannot_be_had_says_why),
         WITH_SIM(check_tells_who_may_not_use_the_endpoint),
     };
 

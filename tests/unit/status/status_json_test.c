@@ -222,6 +222,7 @@ static struct snapshot *full_snapshot(void)
     struct snapshot_endpoint *e;
 
     assert_non_null(v);
+    snprintf(c->control, sizeof c->control, "unix:/run/rdlink/switch-dev-v2");
     condition_update(&c->conditions, "DockerReachable", COND_FALSE, "NoTarget", 5, "none");
     snapshot_counter_set(&c->counters, "accepted", UINT64_C(9007199254740993));
     snprintf(v->vm_id, sizeof v->vm_id, "dev");

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`rdlink ports` and `rdlink capture`: from the status to the control socket of a guest's switch."""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
+import rancher_guest  # noqa: E402
+import rdl  # noqa: E402
+import rdl_link  # noqa: E402
+from rancher_kernel import GATEWAY, KernelGuest  # noqa: E402
+
+class CliSwitchTest(unittest.TestCase):
+    def setUp(self):
+        if os.geteuid() != 0 or not os.path.exists("/dev/net/tun"):
+            raise rdl.Skip("needs root and /dev/net/tun")
+        self.session = rdl.Session()
+        self.addCleanup(self.session.close)
+
+    def start(self, *options):
+        self.host = rdl_link.Host(self.session, options=options)
+        machine = rancher_guest.Machine(self.session.path("vm1.vsock"))
+        self.addCleanup(machine.close)
+        guest = KernelGuest(self.session, machine, "A", "guest")
+        rdl.wait_until(guest.kernel.ready, 20, "the guest's interface is up")
+        rdl.wait_until(lambda: guest.links, 20, "the guest is linked")
+        guest.ask_address()
+        return guest
+
+    def rdlink(self, *words, **options):
+        return subprocess.run([rdl.binary("rdlink"), words[0],
+                               f"--address=unix:{self.host.status_socket}", *words[1:]],
+                              capture_output=True, timeout=30, env=self.session.env(), **options)
+
+    def capture(self, *words):
+        """Runs beside the test; ends by itself after its --for."""
+        return self.session.start("capture", [
+            rdl.binary("rdlink"), "capture", f"--address=unix:{self.host.status_socket}", *words])
+
+    def test_ports_and_capture(self):
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            port = s.getsockname()[1]
+        control = f"unix:{self.session.path('control')}"
+        guest = self.start("--switch-control", control, "--forward",
+                           f"127.0.0.1:{port}=192.168.127.2:80")
+        shown = self.rdlink("ports")
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertRegex(shown.stdout.decode(),
+                         r"tcp +127\.0\.0\.1:\d+ +192\.168\.127\.2:80 +switch-vm1-A\n")
+
+        file = self.session.path("ping.pcapng")
+        capture = self.capture("-o", file, "--filter", "icmp and host 192.168.127.1", "--for", "3s")
+        rdl.wait_until(lambda: os.path.exists(file) and os.path.getsize(file) > 0, 10,
+                       "the capture has begun")
+        self.assertTrue(guest.ping(GATEWAY))
+        self.assertEqual(capture.popen.wait(20), 0, capture.log())
+        self.assertIn("bytes of switch-vm1-A", capture.log())
+        read = subprocess.run([rdl.tool("tcpdump", "tcpdump"), "-nr", file], capture_output=True,
+                              text=True, timeout=20)
+        self.assertEqual(read.returncode, 0, read.stderr)
+        self.assertIn("ICMP echo request", read.stdout)
+        self.assertIn("ICMP echo reply", read.stdout)
+        self.assertNotIn("ARP", read.stdout)
+
+        refused = self.rdlink("capture", "--filter", "host nowhere")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn(b"the switch refuses: ", refused.stderr)
+        closed = self.rdlink("capture", "--output", "/no-such-folder/x")
+        self.assertIn(b"cannot write to /no-such-folder/x", closed.stderr)
+
+    def test_without_control_sockets_it_says_how_to_get_one(self):
+        self.start()
+        shown = self.rdlink("ports")
+        self.assertEqual((shown.returncode, shown.stdout), (1, b""))
+        self.assertIn(b"--switch-control", shown.stderr)
+
+
+if __name__ == "__main__":
+    rdl.main()

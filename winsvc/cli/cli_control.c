@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli_control.h"
+
+#include "cli/http_client.h"
+#include "ipc/peer_text.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct control_list {
+    const struct cli_env *env;         /* borrowed */
+    const struct cli_service *service; /* borrowed */
+    char wanted[64];
+    control_list_fn *fn;
+    void *ctx;
+    struct http_client *client; /* owned */
+    struct control_place places[CONTROL_MAX];
+    unsigned count, switches;
+};
+
+static void take(struct control_list *l, const cJSON *component)
+{
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(component, "name"));
+    const char *at = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(component, "control"));
+    struct control_place *place = &l->places[l->count];
+
+    if (!name || strncmp(name, "switch-", 7) != 0)
+        return;
+    l->switches++;
+    if (!at || l->count == CONTROL_MAX || (l->wanted[0] && strcmp(l->wanted, name) != 0) ||
+        addr_parse(&place->at, at, NULL) != ST_OK)
+        return;
+    peer_text_copy(place->name, sizeof place->name, name);
+    l->count++;
+}
+
+/* Why there is no place. */
+static int explain(const struct control_list *l)
+{
+    if (!l->switches)
+        cli_complain(l->env, "no guest has a network now", "rdlink status");
+    else if (l->wanted[0])
+        cli_complain(l->env, "there is no such switch with a control socket", "rdlink status");
+    else
+        cli_complain(l->env, "the switches have no control sockets",
+                     "start the service with --switch-control ADDR");
+    return CLI_DEGRADED;
+}
+
+static void on_status(void *ctx, enum status st, const struct http_client_answer *answer,
+                      const struct errmsg *why)
+{
+    struct control_list *l = ctx;
+    cJSON *status = st == ST_OK && answer->status == 200
+                        ? cJSON_ParseWithLength(answer->body, answer->len_bytes)
+                        : NULL;
+    const cJSON *component;
+    int code = CLI_PENDING;
+
+    cJSON_ArrayForEach(component, cJSON_GetObjectItemCaseSensitive(status, "components"))
+        take(l, component);
+    if (!status)
+        code = cli_service_failure(l->env, l->service, st ? st : ST_PROTO, why);
+    else if (!l->count)
+        code = explain(l);
+    cJSON_Delete(status);
+    l->fn(l->ctx, l->places, l->count, code);
+}
+
+int control_list_start(struct control_list **out, const struct cli_env *env,
+                       const struct cli_service *service, const char *wanted, control_list_fn *fn,
+                       void *ctx)
+{
+    struct control_list *l = calloc(1, sizeof *l);
+    struct errmsg e = { "" };
+    enum status st = ST_NOMEM;
+
+    if (l) {
+        l->env = env;
+        l->service = service;
+        l->fn = fn;
+        l->ctx = ctx;
+        snprintf(l->wanted, sizeof l->wanted, "%s", wanted);
+        st = http_client_get(&l->client, env->loop, &service->at, "/v1/status", service->timeout_ms,
+                             on_status, l, &e);
+    }
+    if (st != ST_OK) {
+        free(l);
+        return cli_service_failure(env, service, st, &e);
+    }
+    *out = l;
+    return CLI_PENDING;
+}
+
+void control_list_free(struct control_list *l)
+{
+    if (!l)
+        return;
+    http_client_free(l->client);
+    free(l);
+}
