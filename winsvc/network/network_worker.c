@@ -22,7 +22,8 @@
  * Health is looked at when it is reported, every second; in the first ten seconds of a link, while
  * the network is not ready yet, ten times a second, and what changed is told at once: containers
  * wait for it. A thousand forwards that come back are one look, a tenth of a second after the
- * first.
+ * first; and a guest that connects a thousand times a second is told of twenty times (tell()), or
+ * it would keep the controller busy, which has other guests.
  */
 #include "network/network_worker.h"
 
@@ -42,7 +43,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SETTLE_MS = 100, SETTLE_FOR_MS = 10000 };
+enum { SETTLE_MS = 100, SETTLE_FOR_MS = 10000, TELL_MAX_PER_S = 20 };
 
 struct network_worker {
     struct switch_env env;         /* borrows */
@@ -54,6 +55,8 @@ struct network_worker {
     struct condition_set conditions;
     bool guest_has_address;                 /* or had one, on this link */
     char listen_why[CONDITION_MESSAGE_MAX]; /* "" = the link's listener is well */
+    uint64_t telling_since_ms;              /* see tell() */
+    unsigned told;
     struct timer settle; /* a look soon: linked and not ready, forwards changed */
     network_worker_done_fn *done;
     void *ctx;
@@ -121,12 +124,25 @@ static void fill_health(void *ctx, struct health_report *out)
     network_health_fill(out, &w->conditions, &facts);
 }
 
+/* Now; after many of them within a second it waits for that second's own report. */
+static void tell(struct network_worker *w)
+{
+    uint64_t now_ms = loop_now_ms(w->env.loop);
+
+    if (now_ms - w->telling_since_ms >= 1000) {
+        w->telling_since_ms = now_ms;
+        w->told = 0;
+    }
+    if (w->told++ < TELL_MAX_PER_S)
+        worker_link_report(w->link);
+}
+
 static void on_settle(void *ctx)
 {
     struct network_worker *w = ctx;
 
     if (look(w))
-        worker_link_report(w->link);
+        tell(w);
     if (w->watch.is_up && !network_health_is_ready(&w->conditions) &&
         loop_now_ms(w->env.loop) - w->watch.since_ms < SETTLE_FOR_MS)
         timer_start(&w->settle, SETTLE_MS);
@@ -141,8 +157,8 @@ static void on_link(void *ctx)
 
     w->guest_has_address = false;
     link_watch_up(&w->watch, loop_now_ms(w->env.loop), n->rx_frames, n->tx_frames);
-    worker_link_report(w->link);
     timer_start(&w->settle, SETTLE_MS);
+    tell(w);
 }
 
 static void on_link_end(void *ctx, enum status why)
@@ -150,7 +166,7 @@ static void on_link_end(void *ctx, enum status why)
     struct network_worker *w = ctx;
 
     link_watch_down(&w->watch, loop_now_ms(w->env.loop), why);
-    worker_link_report(w->link);
+    tell(w);
 }
 
 static void on_listen(void *ctx, enum status st, const char *why)
@@ -158,14 +174,12 @@ static void on_listen(void *ctx, enum status st, const char *why)
     struct network_worker *w = ctx;
 
     snprintf(w->listen_why, sizeof w->listen_why, "%s", st ? why : "");
-    worker_link_report(w->link);
+    tell(w);
 }
 
 static void on_network_change(void *ctx)
 {
-    struct network_worker *w = ctx;
-
-    worker_link_report(w->link);
+    tell(ctx);
 }
 
 static const struct switch_host_ops host_ops = {

@@ -238,7 +238,8 @@ static void on_end(void *ctx, enum status why)
 {
     struct switch_ *s = ctx;
 
-    log_info(LOG_SWITCH, "link ended: %s; flows are kept for the next one", status_text(why));
+    log_write_limited(&s->link_log, LOG_INFO, LOG_SWITCH,
+                      "link ended: %s; flows are kept for the next one", status_text(why));
     drop_link(s);
     if (s->on_link_end)
         s->on_link_end(s->on_link_end_ctx, why);
@@ -271,7 +272,8 @@ enum status switch_attach(struct switch_ *s, struct stream *stream, int frame_pr
         return st;
     drop_link(s);
     s->link = link;
-    log_info(LOG_SWITCH, "link attached: protocol=%s", frame_protocol_name(config.protocol));
+    log_write_limited(&s->link_log, LOG_INFO, LOG_SWITCH, "link attached: protocol=%s",
+                      frame_protocol_name(config.protocol));
     neigh_link_up(s);
     tcp_link_attached(s);
     switch_want_flush(s);
@@ -336,6 +338,7 @@ enum status switch_new(struct switch_ **out, const struct switch_env *env,
         goto failed;
     s->env = *env;
     s->config = *config;
+    s->link_log.burst = LOG_BURST;
     timer_init(&s->flush, env->loop, flush_turn, s);
     st = switch_config_finish(&s->config, e);
     if (st)

@@ -9,6 +9,7 @@
 #define WINSVC_SWITCH_SWITCH_INTERNAL_H
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "link/frame_link.h"
 #include "port/loop.h"
 #include "port/net.h"
@@ -54,6 +55,7 @@ struct switch_ {
     bool in_batch;                     /* tcp_produce() and a flush are sure to follow */
     bool in_produce;                   /* within tcp_produce(): a flush is sure to follow */
     struct frame_link_stats link_seen; /* of this link, already in count */
+    struct log_limit link_log;         /* a guest may connect as often as it likes */
 };
 
 static inline uint64_t switch_now_ms(struct switch_ *s)

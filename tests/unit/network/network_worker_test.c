@@ -497,6 +497,26 @@ static void a_new_link_takes_the_place_of_the_old_one(void **state)
     stop(&f);
 }
 
+static void a_guest_that_connects_all_the_time_does_not_flood_the_controller(void **state)
+{
+    struct fixture f;
+    unsigned before;
+
+    start(&f, NULL);
+    hear(&f);
+    before = f.reports;
+    for (unsigned i = 0; i < 1000; i++) {
+        guest_connects(&f);
+        sim_peer_reset(f.guest, ST_RESET);
+        sim_advance_ms(f.sim, 1);
+    }
+    sim_advance_ms(f.sim, 1000);
+    assert_condition(&f, "LinkUp", COND_FALSE, "ShortLivedLinks");
+    assert_int_equal(counter(&f, "links"), 1000);
+    assert_in_range(f.reports - before, 20, 45);
+    stop(&f);
+}
+
 static void a_listener_that_fails_is_why_there_is_no_link(void **state)
 {
     struct fixture f;
@@ -719,6 +739,7 @@ int main(void)
         cmocka_unit_test(a_guest_that_fell_silent_long_ago_still_has_its_address),
         cmocka_unit_test(links_that_end_at_once_have_a_name),
         cmocka_unit_test(a_new_link_takes_the_place_of_the_old_one),
+        cmocka_unit_test(a_guest_that_connects_all_the_time_does_not_flood_the_controller),
         cmocka_unit_test(a_listener_that_fails_is_why_there_is_no_link),
         cmocka_unit_test(it_reports_every_second),
         cmocka_unit_test(a_route_over_the_subnet_is_told),
