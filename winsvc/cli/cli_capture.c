@@ -98,6 +98,8 @@ static void on_end(void *ctx, enum status st, const struct http_client_answer *a
     char text[400];
     int code = CLI_READY;
 
+    if (r->is_broken)
+        return; /* on_next() is about to say so */
     if (st != ST_OK) {
         snprintf(text, sizeof text, "the capture ended: %.250s", why->text);
         code = failed(r, text, "what is in the file is good; see rdlink status");
