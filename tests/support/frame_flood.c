@@ -136,7 +136,7 @@ static size_t put_udp(uint8_t *f, uint32_t to, unsigned port)
     return ETH_BYTES + IP4_BYTES + n;
 }
 
-static size_t harmless(uint8_t *f, const struct target *t)
+static size_t put_harmless(uint8_t *f, const struct target *t)
 {
     size_t n = put_udp(f, gateway_ip, 9);
 
@@ -144,12 +144,12 @@ static size_t harmless(uint8_t *f, const struct target *t)
     return n;
 }
 
-static size_t udp(uint8_t *f, const struct target *t)
+static size_t put_scan(uint8_t *f, const struct target *t)
 {
     return put_udp(f, t->first, 1 + (unsigned)(draw() % 65535));
 }
 
-static size_t syn(uint8_t *f, const struct target *t)
+static size_t put_syn(uint8_t *f, const struct target *t)
 {
     uint8_t *ip = f + ETH_BYTES, *tcp = ip + IP4_BYTES;
 
@@ -167,7 +167,7 @@ static size_t syn(uint8_t *f, const struct target *t)
     return ETH_BYTES + IP4_BYTES + TCP_BYTES;
 }
 
-static size_t fragment(uint8_t *f, const struct target *t)
+static size_t put_fragment(uint8_t *f, const struct target *t)
 {
     uint8_t *ip = f + ETH_BYTES;
 
@@ -177,7 +177,7 @@ static size_t fragment(uint8_t *f, const struct target *t)
     return ETH_BYTES + IP4_BYTES + FRAGMENT_BYTES;
 }
 
-static size_t mac(uint8_t *f, const struct target *t)
+static size_t put_mac(uint8_t *f, const struct target *t)
 {
     static const uint8_t everybody[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
     static const uint8_t question[8] = { 0, 1, 8, 0, 6, 4, 0, 1 };
@@ -199,8 +199,8 @@ static const struct {
     const char *name;
     size_t (*put)(uint8_t *frame, const struct target *t);
 } kinds[] = {
-    { "harmless", harmless }, { "syn", syn }, { "mac", mac },
-    { "fragment", fragment }, { "udp", udp },
+    { "harmless", put_harmless }, { "syn", put_syn }, { "mac", put_mac },
+    { "fragment", put_fragment }, { "udp", put_scan },
 };
 
 /* ---- sending ------------------------------------------------------------------------------ */
