@@ -55,6 +55,15 @@ def binary(name, folder=None):
     return str(path)
 
 
+def plain_binaries():
+    """The folder of a build without sanitizers: RDL_BIN, or what ./dev build made; None: neither."""
+    for folder in (pathlib.Path(binary("rdlinkd")).parent, ROOT / "build/bin"):
+        program = folder / "rdlinkd"
+        if program.exists() and b"__asan_init" not in program.read_bytes():
+            return folder
+    return None
+
+
 def tool(name, package):
     """Path of a program of the system, or Skip with the Debian package that has it."""
     # Debian's wine64 keeps its server beside its loader.

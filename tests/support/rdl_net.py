@@ -48,8 +48,8 @@ def helper(name):
 
 def shipped(name):
     """A program as it ships, where its speed is what is looked at; else the one of this build."""
-    path = rdl.ROOT / "build/bin" / name
-    return str(path) if path.exists() else rdl.binary(name)
+    folder = rdl.plain_binaries()
+    return str(folder / name) if folder else rdl.binary(name)
 
 
 def socket_in(pid, *args, timeout=20):

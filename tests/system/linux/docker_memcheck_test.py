@@ -25,18 +25,11 @@ def setUpModule():
     unittest.addModuleCleanup(session.close)
 
 
-def plain_binaries():
-    """A build without sanitizers, which valgrind cannot run: RDL_BIN, or what ./dev build made."""
-    for folder in (pathlib.Path(rdl.binary("rdlinkd")).parent, rdl.ROOT / "build/bin"):
-        program = folder / "rdlinkd"
-        if program.exists() and b"__asan_init" not in program.read_bytes():
-            return folder
-    raise rdl.Skip("valgrind needs programs without sanitizers (./dev build)")
-
-
 class Memcheck(unittest.TestCase):
     def test_a_docker_session_is_clean_in_every_process(self):
-        programs = plain_binaries()
+        programs = rdl.plain_binaries()
+        if not programs:
+            raise rdl.Skip("valgrind needs programs without sanitizers (./dev build)")
         valgrind = [rdl.tool("valgrind", "valgrind"), "--leak-check=full", "--trace-children=yes",
                     "--errors-for-leak-kinds=definite", "--error-exitcode=99",
                     f"--log-file={session.path('memcheck.%p')}"]
