@@ -247,17 +247,19 @@ void rancher_lane_set_unhurried(struct rancher_lane *l, bool unhurried)
 static void listener_is_gone(struct rancher_lane *l)
 {
     enum lane_trouble trouble = lane_link_trouble(&l->link);
+    bool is_linking = l->state == SESSION_HANDSHAKE || l->state == SESSION_WAIT_LINK;
+    bool is_sending = l->handshake.is_ready && !handshake_is_idle(&l->handshake);
 
-    if (l->state == SESSION_HANDSHAKE || l->state == SESSION_WAIT_LINK) {
-        if (l->handshake.is_ready)
-            handshake_cancel(&l->handshake);
+    if (is_sending)
+        handshake_cancel(&l->handshake);
+    if (is_linking) {
         give_up_waiting(l, trouble, l->link.text);
-        if (handshake_is_idle(&l->handshake))
-            schedule_probe(l);
     } else if (lane_trouble_is_of_host(l->trouble)) {
         set_trouble(l, trouble, l->link.text);
         l->ops->on_change(l->ctx);
     }
+    if ((is_sending || is_linking) && handshake_is_idle(&l->handshake))
+        schedule_probe(l);
 }
 
 static void listener_is_there(struct rancher_lane *l)
