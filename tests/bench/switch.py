@@ -7,7 +7,8 @@ THEORY
     iperf3, switch_load -> tap -> relay_tap -unix- SUBJECT -> 10.99.0.1: iperf3, switch_load
 
 Both namespaces are made for the subject and end with it; nothing in them reaches this machine's
-network. The guest is the kernel's own stack behind relay_tap (slirp4netns opens its tap itself).
+network. The guest is the kernel's own stack behind relay_tap, as rdlink-agent behind our agent;
+slirp4netns opens its tap itself.
 taptap and taptap_vnet have a second relay_tap as the subject, without and with virtio-net headers:
 both ends are kernels, so that is what the framing and the relay leave at best.
 
@@ -165,9 +166,23 @@ def on_socket(net, argv, protocol, mtu, path):
 def rdlink(protocol, program=None):
     def start(net, mtu):
         path = net.session.path("link")
-        return on_socket(net, [program or rdl.binary("rdlinkd"), "switch", "--link", f"{protocol}:unix:{path}",
-                               "--mtu", mtu], protocol, mtu, path)
+        return on_socket(net, [program or rdl.binary("rdlinkd"), "switch", "--link",
+                               f"{protocol}:unix:{path}", "--mtu", mtu], protocol, mtu, path)
     return start
+
+
+def rdlink_and_agent(net, mtu):
+    """Both ends are what ships: our guest in the place of relay_tap."""
+    path = net.session.path("link")
+    process = net.session.start("subject", [
+        rdl.binary("rdlinkd"), "switch", "--link", f"v2:unix:{path}", "--mtu", mtu],
+        net_of=net.host.pid)
+    listening(process, path)
+    net.session.start("agent", [
+        rdl.binary("rdlink-agent"), "net", "--link", f"v2:unix:{path}", "--netns", "host",
+        "--no-veth", "--address", f"{GUEST}/24", "--mtu", mtu, "--resolv-conf", "", "--hosts", ""],
+        net_of=net.guest.pid)
+    return process
 
 
 def taptap(protocol):
@@ -212,8 +227,9 @@ def gvproxy(net, mtu):
                      "qemu", mtu, path)
 
 
-SUBJECTS = {"rdlink-v2": rdlink("v2"), "rdlink-qemu": rdlink("qemu"), "passt": passt,
-            "slirp4netns": slirp4netns, "taptap": taptap("qemu"), "taptap_vnet": taptap("v2")}
+SUBJECTS = {"rdlink-agent": rdlink_and_agent, "rdlink-v2": rdlink("v2"),
+            "rdlink-qemu": rdlink("qemu"), "passt": passt, "slirp4netns": slirp4netns,
+            "taptap": taptap("qemu"), "taptap_vnet": taptap("v2")}
 if "GVPROXY" in os.environ:
     SUBJECTS["gvproxy"] = gvproxy
 if "RDL_ALSO" in os.environ:
