@@ -182,11 +182,8 @@ static uint32_t random_number(void)
 
 static void dial_later(struct uplink *u, const char *why)
 {
-    char text[ADDR_TEXT_MAX];
-
-    log_warn_limited(LOG_NET, "link=%s %s: %s; trying again", source_names[u->dialled.source],
-                     addr_format(&u->dialled.at, text, sizeof text), why);
-    snprintf(u->trouble.text, sizeof u->trouble.text, "%.80s: %.160s", text, why);
+    log_warn_limited(LOG_NET, "link=%s %s; trying again", source_names[u->dialled.source], why);
+    snprintf(u->trouble.text, sizeof u->trouble.text, "%s", why);
     timer_start(&u->again, backoff_next_ms(&u->backoff, 0, random_number()));
     u->ops->on_change(u->ctx);
 }

@@ -23,6 +23,17 @@ struct guest_net {
 struct script_guest script_guest;
 static struct script_tap *open_tap; /* there is one at a time */
 
+/* The script is no part of what may run out of memory: once more, and it works (alloc_fail.h). */
+static void *script_alloc(size_t len_bytes)
+{
+    void *p = calloc(1, len_bytes);
+
+    if (!p)
+        p = calloc(1, len_bytes);
+    ASSERT(p);
+    return p;
+}
+
 static void push(struct script_queue *q, const void *frame, size_t len_bytes,
                  const struct frame_offload *off)
 {
@@ -119,9 +130,9 @@ static const struct tap_ops tap_ops = { op_read, op_write, op_set_offload, op_pa
 enum status script_tap_open(struct loop *loop, const struct tap_handler *handler, void *ctx,
                             struct tap **out)
 {
-    struct script_tap *t = calloc(1, sizeof *t);
+    struct script_tap *t = script_alloc(sizeof *t);
 
-    ASSERT(t && !open_tap);
+    ASSERT(!open_tap);
     t->tap.ops = &tap_ops;
     t->handler = handler;
     t->ctx = ctx;
@@ -145,8 +156,7 @@ enum status guest_net_open(struct guest_net **out, struct loop *loop,
         errmsg_set(e, "%s: %s", config->netns, status_text(script_guest.open_fails));
         return script_guest.open_fails;
     }
-    *out = calloc(1, sizeof **out);
-    ASSERT(*out);
+    *out = script_alloc(sizeof **out);
     (*out)->loop = loop;
     script_guest.is_open = true;
     script_guest.owner_restarted = false;

@@ -233,8 +233,8 @@ static void a_lost_link_is_dialled_again_at_once_then_with_patience(void **state
     dials = sim_dial_count(f->sim);
     end_link(f);
     sim_run(f->sim);
-    assert_int_equal(sim_dial_count(f->sim), dials + 1);
-    sim_advance_ms(f->sim, 600 * 1000); /* refused, again and again */
+    assert_in_range(sim_dial_count(f->sim), dials + 1, dials + 4); /* the first jitter may be 0 */
+    sim_advance_ms(f->sim, 600 * 1000);                            /* refused, again and again */
     assert_in_range(sim_dial_count(f->sim) - dials, 120, 500);
     assert_int_equal(uplink_get_state(f->uplink), UPLINK_UNREACHABLE);
     assert_non_null(strstr(summary(f), "cannot reach the host"));
