@@ -31,32 +31,39 @@ struct socket_row {
 
 /* ---- the kernel's table ------------------------------------------------------------------ */
 
-/* "0100007F" or four of those: 32-bit words in the machine's order. */
-static bool parse_address(const char *hex, struct ip_addr *out)
+/* "0100007F" or four of those, 32-bit words in the machine's order, a colon and the port. */
+static bool parse_address(const char *text, struct ip_endpoint *out)
 {
+    size_t digits = strspn(text, "0123456789ABCDEF");
     uint32_t words[4];
-    unsigned count = 0;
+    char word[9] = "";
 
-    for (; count < 4 && sscanf(hex + 8 * count, "%8" SCNx32, &words[count]) == 1; count++) {
-        if (strlen(hex) < 8 * (size_t)(count + 1))
-            return false;
-    }
-    if (count != 1 && count != 4)
+    if ((digits != 8 && digits != 32) || text[digits] != ':')
         return false;
-    *out = count == 1 ? ip_addr_v4(ntohl(words[0])) : ip_addr_of_v6((const uint8_t *)words);
+    for (size_t i = 0; i < digits / 8; i++) {
+        memcpy(word, text + 8 * i, 8);
+        words[i] = (uint32_t)strtoul(word, NULL, 16);
+    }
+    out->addr = digits == 8 ? ip_addr_v4(ntohl(words[0])) : ip_addr_of_v6((const uint8_t *)words);
+    out->port = (uint16_t)strtoul(text + digits + 1, NULL, 16);
     return true;
 }
 
-static bool parse_row(const char *line, struct socket_row *out)
+/* "N: local remote state queues timer retransmits uid timeout inode ..." */
+static bool parse_row(char *line, struct socket_row *out)
 {
-    char address[40];
-    unsigned port;
+    enum { LOCAL = 1, STATE = 3, UID = 7, INODE = 9, FIELDS };
+    char *field[FIELDS], *rest = NULL;
 
-    if (sscanf(line, " %*d: %32[0-9A-F]:%4x %*32[0-9A-F]:%*x %x %*s %*s %*s %u %*d %" SCNu64,
-               address, &port, &out->state, &out->uid, &out->inode) != 5)
-        return false;
-    out->at.port = (uint16_t)port;
-    return parse_address(address, &out->at.addr);
+    for (unsigned i = 0; i < FIELDS; i++) {
+        field[i] = strtok_r(i ? NULL : line, " ", &rest);
+        if (!field[i])
+            return false;
+    }
+    out->state = (unsigned)strtoul(field[STATE], NULL, 16);
+    out->uid = (unsigned)strtoul(field[UID], NULL, 10);
+    out->inode = strtoull(field[INODE], NULL, 10);
+    return parse_address(field[LOCAL], &out->at);
 }
 
 /* A socket at every address of IPv6 may stand in the way of IPv4 as well. */
@@ -135,7 +142,7 @@ static int find_process(uint64_t inode)
         return 0;
     while (!pid && links > 0 && (d = readdir(proc)) != NULL) {
         if (d->d_name[0] >= '1' && d->d_name[0] <= '9' && holds_socket(d->d_name, inode, &links))
-            pid = atoi(d->d_name);
+            pid = (int)strtol(d->d_name, NULL, 10);
     }
     closedir(proc);
     return pid;
@@ -149,7 +156,7 @@ static void read_name(int pid, char name[static COMM_MAX])
     snprintf(path, sizeof path, "/proc/%d/comm", pid);
     f = fopen(path, "re");
     if (!f || !fgets(name, COMM_MAX, f))
-        strcpy(name, "?");
+        snprintf(name, COMM_MAX, "?");
     name[strcspn(name, "\n")] = '\0';
     if (f)
         fclose(f);

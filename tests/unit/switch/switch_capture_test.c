@@ -141,15 +141,15 @@ static void read_statistics(struct file *out, struct bytes *r)
 static struct file read_file(struct sim_peer *p)
 {
     struct file out = { 0 };
+    const char *text = sim_peer_text(p), *end = strstr(text, "\r\n\r\n");
+    const uint8_t *data;
     size_t n, head;
-    const uint8_t *data = sim_peer_data(p, &n);
-    const char *end = strstr(sim_peer_text(p), "\r\n\r\n");
     struct bytes r;
 
-    data = sim_peer_data(p, &n);
     assert_non_null(end);
-    head = (size_t)(strstr((const char *)data, "\r\n\r\n") - (const char *)data) + 4;
-    assert_non_null(strstr(sim_peer_text(p), "application/x-pcapng"));
+    assert_non_null(strstr(text, "application/x-pcapng"));
+    head = (size_t)(end - text) + 4;
+    data = sim_peer_data(p, &n);
     r = bytes_of(data + head, n - head);
     while (r.left) {
         struct bytes begin = r, block;
