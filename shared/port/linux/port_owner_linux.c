@@ -120,6 +120,7 @@ static bool holds_socket(const char *pid, uint64_t inode, unsigned *links)
     if (!fds)
         return false;
     snprintf(want, sizeof want, "socket:[%" PRIu64 "]", inode);
+    /* cppcheck-suppress readdirCalled; each call has a DIR of its own */
     while (!found && *links > 0 && (d = readdir(fds)) != NULL) {
         ssize_t n = readlinkat(dirfd(fds), d->d_name, got, sizeof got - 1);
 
@@ -140,6 +141,7 @@ static int find_process(uint64_t inode)
 
     if (!proc)
         return 0;
+    /* cppcheck-suppress readdirCalled; as above */
     while (!pid && links > 0 && (d = readdir(proc)) != NULL) {
         if (d->d_name[0] >= '1' && d->d_name[0] <= '9' && holds_socket(d->d_name, inode, &links))
             pid = (int)strtol(d->d_name, NULL, 10);
