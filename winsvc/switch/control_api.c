@@ -55,11 +55,14 @@ struct tunnel {
 static void dns_all(struct api_conn *c, const struct api_request *r)
 {
     char *text = switch_dns_zones_json(r->owner);
+    size_t n = text ? strlen(text) : 0;
 
-    if (text)
-        api_respond(c, 200, "application/json", text, strlen(text));
-    else
+    if (text) {
+        text[n] = '\n'; /* in the place of the terminator, as the original ends it */
+        api_respond(c, 200, "application/json", text, n + 1);
+    } else {
         api_respond_text(c, 500, status_text(ST_NOMEM));
+    }
     free(text);
 }
 
