@@ -19,6 +19,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
 import rancher_guest  # noqa: E402
 import rdl  # noqa: E402
+import rdl_http  # noqa: E402
 import rdl_link  # noqa: E402
 from rancher_kernel import ADDRESS, GATEWAY, HOST, KernelGuest  # noqa: E402
 
@@ -87,7 +88,9 @@ class NetworkTest(unittest.TestCase):
             raise rdl.Skip("needs root and /dev/net/tun")
         self.session = rdl.Session()
         self.addCleanup(self.session.close)
-        self.host = rdl_link.Host(self.session)
+        self.control = self.session.path("switch")
+        self.host = rdl_link.Host(self.session,
+                                  options=["--switch-control", f"unix:{self.control}"])
         self.echo = EchoServer(socket.create_server(("127.0.0.1", 0)), b"host")
         self.addCleanup(self.echo.close)
 
@@ -190,6 +193,13 @@ class NetworkTest(unittest.TestCase):
         first, second = self.publish(a, b"of A"), self.publish(b, b"of B")
         self.expect_published(first, b"of A")
         self.expect_published(second, b"of B")
+
+    def test_each_switch_can_be_asked(self):
+        guest = self.start_guest(self.machine(), "A", "a")
+        self.expect_online(guest, "switch-vm1-A")
+        port = self.publish(guest, b"guest")
+        answer = rdl_http.request(f"{self.control}-vm1-A", "GET", "/services/forwarder/all")
+        self.assertEqual([f["local"] for f in answer.json()], [f"127.0.0.1:{port}"])
 
     def test_network_that_is_not_there_yet_is_a_reason(self):
         self.expect("no guest", lambda: self.condition("NetworkReady")["reason"] == "NoGuest")
