@@ -213,7 +213,8 @@ char *switch_dns_zones_json(const struct switch_ *s);
 
 /* Every frame that crosses the link, as it does: @off is what its virtio-net header says (a
  * super-segment is one frame), NULL where there is none. Borrowed for the call; must not call the
- * switch. One watcher at a time, NULL = none, which costs the data path one branch. */
+ * switch. One watcher at a time, NULL = none, which costs the data path one branch; the control
+ * API's captures are it while one runs. */
 typedef void switch_frame_fn(void *ctx, bool to_guest, const uint8_t *frame, size_t len_bytes,
                              const struct frame_offload *off);
 void switch_watch_frames(struct switch_ *s, switch_frame_fn *fn, void *ctx);
