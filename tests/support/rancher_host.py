@@ -3,7 +3,7 @@
 vsock socket, byte for byte, and then somebody at the data port.
 
     Host(path, "A").probe()    connects to the handshake port, reads the signature, hangs up
-    Host(path, "A").ready()    the second connection: READY, nothing read, closed
+    Host(path, "A").ready()    the second connection: READY
     Relay(path, port, switch)  listens at the host's data port and leads each link to the switch's
                                socket; cut() ends the links, as a dying host does
 
@@ -43,19 +43,24 @@ class Host:
 
     def probe(self):
         """True: the guest is one of this generation. Exactly the signature is read."""
-        phrase = PHRASE[self.generation]
         with self.connect() as s:
-            said = b""
-            while len(said) < len(phrase):
-                piece = s.recv(len(phrase) - len(said))
-                if not piece:
-                    return False
-                said += piece
-        return said == phrase
+            return self._read_signature(s) == PHRASE[self.generation]
 
     def ready(self):
+        """The original does not read the signature, but its close is an orderly one; that of a unix
+        socket with something unread would be a reset, which may overtake READY."""
         with self.connect() as s:
             s.sendall(READY)
+            self._read_signature(s)
+
+    def _read_signature(self, s):
+        said = b""
+        while len(said) < len(PHRASE[self.generation]):
+            piece = s.recv(len(PHRASE[self.generation]) - len(said))
+            if not piece:
+                break
+            said += piece
+        return said
 
 
 class Relay:

@@ -26,7 +26,7 @@ MODULES = [
     "drivers/virtio/virtio_ring", "drivers/virtio/virtio", "drivers/virtio/virtio_pci_modern_dev",
     "drivers/virtio/virtio_pci_legacy_dev", "drivers/virtio/virtio_pci", "net/vmw_vsock/vsock",
     "net/vmw_vsock/vmw_vsock_virtio_transport_common", "net/vmw_vsock/vsock_loopback",
-    "net/vmw_vsock/vmw_vsock_virtio_transport",
+    "net/vmw_vsock/vmw_vsock_virtio_transport", "drivers/net/tun",
 ]
 
 INIT = """#!/bin/busybox sh
