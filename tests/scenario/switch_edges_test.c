@@ -56,6 +56,29 @@ static void windows_of_every_scale_are_understood(void **state)
     }
 }
 
+/* Also by the SYN of a connection from the host, which comes before anything is known. A host that
+ * reads nothing shows whether all that was promised can be kept. */
+static void no_window_is_larger_than_the_buffer(void **state)
+{
+    for (unsigned inward = 0; inward < 2; inward++) {
+        struct switch_config c = { .limits = { .flow_buffer_bytes = 32768 } };
+        struct sim_world *w = sim_world_new(1, FRAME_QEMU, &c);
+        struct world_flow *f = inward ? sim_world_dial_in(w, 0) : dial(w, 0);
+
+        f->g.to_send = 200000;
+        net_sim_set_new_room(w->net, 0);
+        if (inward)
+            net_sim_peer_set_room(f->host, 0);
+        else
+            sim_world_connect(w, f);
+        sim_world_run_ms(w, 2000);
+        assert_in_range(f->g.acked, 30000, 32768);
+        assert_int_equal(f->g.snd_una, f->g.snd_edge);
+        assert_int_equal(f->g.retransmits, 0);
+        sim_world_free(w);
+    }
+}
+
 /* What a guest without a stack of its own sees. */
 struct seen {
     struct tcp_header last;
@@ -248,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(windows_of_every_scale_are_understood),
+        cmocka_unit_test(no_window_is_larger_than_the_buffer),
         cmocka_unit_test(the_mss_is_clamped),
         cmocka_unit_test(urgent_data_is_data_like_any_other),
         cmocka_unit_test(a_port_is_used_again_at_once),

@@ -230,7 +230,7 @@ static void syn_sent_input(struct tcp_flow *f, const struct segment *seg)
     if (!(h->flags & TCP_SYN))
         return;
     take_syn_options(f, h);
-    f->rcv_edge = f->rcv_nxt + 65535;
+    f->rcv_edge = f->rcv_nxt + tcp_syn_window(f->table);
     if (!ack_ok) { /* both at once */
         f->state = TCP_SYN_RCVD;
         tcp_send_syn(f);

@@ -273,6 +273,8 @@ size_t tcp_share_of(const struct tcp_flow *f, enum tcp_way way, size_t most);
 /* ---- tcp_send.c ---------------------------------------------------------------------------- */
 
 void tcp_send_syn(struct tcp_flow *f); /* or SYN-ACK, by state */
+/* What a SYN of ours promises: its window is not scaled, and no more than can be kept. */
+uint32_t tcp_syn_window(const struct tcp_table *t);
 void tcp_send_rst(struct tcp_flow *f);
 /* Answers a segment that belongs to no flow. */
 void tcp_refuse(struct switch_ *s, const struct packet *p, const struct tcp_header *h,

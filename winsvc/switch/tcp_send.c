@@ -105,6 +105,11 @@ bool tcp_send_control(struct tcp_flow *f, uint32_t seq, uint8_t flags)
     return emit(f, &h, 0, 0, 0);
 }
 
+uint32_t tcp_syn_window(const struct tcp_table *t)
+{
+    return MIN(t->sw->config.limits.flow_buffer_bytes, UINT16_MAX);
+}
+
 void tcp_send_syn(struct tcp_flow *f)
 {
     bool answer = f->state == TCP_SYN_RCVD;
@@ -116,7 +121,7 @@ void tcp_send_syn(struct tcp_flow *f)
                             .window_scale = f->table->own_scale };
 
     if (!answer)
-        h.window = 65535;
+        h.window = (uint16_t)tcp_syn_window(f->table);
     f->snd_nxt = f->snd_max = f->snd_una + 1;
     f->flags &= ~(uint32_t)TF_ACK_OWED;
     if (!emit(f, &h, 0, 0, 0))
