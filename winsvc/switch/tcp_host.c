@@ -29,7 +29,7 @@
 
 #include "base/util.h"
 
-enum { SHORT_WINDOW_BYTES = 16 * 1024, READ_MAX_BYTES = 128 * 1024 };
+enum { SHORT_WINDOW_BYTES = 16 * 1024, READ_MAX_BYTES = 128 * 1024, READ_MUCH_BYTES = 64 * 1024 };
 
 size_t tcp_up_max(const struct tcp_flow *f)
 {
@@ -279,18 +279,33 @@ size_t tcp_down_max(const struct tcp_flow *f)
     return tcp_share_of(f, TCP_DOWN, f->table->sw->config.limits.flow_buffer_bytes);
 }
 
+/* How much to read into @room so that whole segments come of it: what is left over would go as a
+ * small one by itself. For the same reason a ring that is nearly full is taken for full. */
+static size_t read_size(const struct tcp_flow *f, size_t room)
+{
+    const struct switch_ *s = f->table->sw;
+    size_t segment = tcp_segment_max(f, s->link && frame_link_has_offload(s->link));
+    size_t max = tcp_down_max(f), sent = f->snd_nxt - f->snd_una;
+    size_t unsent = f->down.len_bytes > sent ? f->down.len_bytes - sent : 0;
+
+    if (f->down.len_bytes > 0 && max - f->down.len_bytes < MIN(segment, max / 4))
+        return 0;
+    return MIN(room, READ_MAX_BYTES - READ_MAX_BYTES % segment - unsent % segment);
+}
+
 static size_t on_space(void *ctx, uint8_t **buf)
 {
     struct tcp_flow *f = ctx;
     struct ring_span room = ring_room(&f->down, &f->table->pool, tcp_down_max(f));
+    size_t len_bytes = room.len_bytes > 0 ? read_size(f, room.len_bytes) : 0;
 
-    if (room.len_bytes == 0) {
+    if (len_bytes == 0) {
         f->flags |= TF_STOPPED;
         if (f->down.len_bytes == 0)
             tcp_wait_idle(f);
     }
     *buf = room.data;
-    return MIN(room.len_bytes, READ_MAX_BYTES);
+    return len_bytes;
 }
 
 static void on_data(void *ctx, size_t len_bytes)
@@ -301,7 +316,7 @@ static void on_data(void *ctx, size_t len_bytes)
     ring_trim(&f->down, &f->table->pool);
     tcp_share_count(f, TCP_DOWN, len_bytes);
     tcp_activate(f);
-    if (len_bytes == READ_MAX_BYTES)
+    if (len_bytes >= READ_MUCH_BYTES)
         switch_turn(f->table->sw);
 }
 

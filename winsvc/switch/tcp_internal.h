@@ -280,6 +280,8 @@ void tcp_send_rst(struct tcp_flow *f);
 void tcp_refuse(struct switch_ *s, const struct packet *p, const struct tcp_header *h,
                 uint32_t seg_len);
 bool tcp_send_control(struct tcp_flow *f, uint32_t seq, uint8_t flags);
+/* Payload of the largest segment to the guest; a super-segment with @offload. */
+size_t tcp_segment_max(const struct tcp_flow *f, bool offload);
 /* There may be something to send. */
 void tcp_activate(struct tcp_flow *f);
 void tcp_deactivate(struct tcp_flow *f);

@@ -218,17 +218,21 @@ void tcp_wait_idle(struct tcp_flow *f)
     }
 }
 
+size_t tcp_segment_max(const struct tcp_flow *f, bool offload)
+{
+    size_t most = IP_MAX_BYTES - IP6_HEADER_BYTES - TCP_HEADER_BYTES;
+
+    return offload ? f->mss * MAX(1, most / f->mss) : f->mss;
+}
+
 /* How much of the ring the next segment carries; 0: nothing now. */
 static size_t next_len(const struct tcp_flow *f, uint32_t sent, bool offload)
 {
     size_t avail = f->down.len_bytes > sent ? f->down.len_bytes - sent : 0;
     uint32_t window = MIN(f->snd_wnd, f->cwnd);
     size_t n = MIN(avail, window > sent ? window - sent : 0);
-    size_t max = f->mss;
 
-    if (offload)
-        max *= MAX(1, (IP_MAX_BYTES - IP6_HEADER_BYTES - TCP_HEADER_BYTES) / max);
-    n = MIN(n, max);
+    n = MIN(n, tcp_segment_max(f, offload));
     if (n == avail || n < f->mss)
         return n < avail && sent > 0 && n < f->mss ? 0 : n;
     return n - n % f->mss;
