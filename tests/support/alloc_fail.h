@@ -11,9 +11,9 @@
 
 /* The allocation after the next @count ones fails, once. */
 void alloc_fail_after(unsigned count);
-/* From now on one in @one_in allocations fails, drawn from @seed, but never two in a row: who tries
+/* From now on one in @rate allocations fails, drawn from @seed, but never two in a row: who tries
  * again at once (the sims do) is not in the way. */
-void alloc_fail_randomly(uint64_t seed, unsigned one_in);
+void alloc_fail_randomly(uint64_t seed, unsigned rate);
 /* No further failures; true when one that was ordered has happened. */
 bool alloc_fail_stop(void);
 
