@@ -6,6 +6,7 @@
 #include "base/version.h"
 #include "guestagent/agent.h"
 #include "guestagent/config.h"
+#include "guestagent/main_help.h"
 #include "guestagent/net/net_agent.h"
 #include "guestagent/net/net_config.h"
 #include "port/uv/loop_uv.h"
@@ -13,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 4, HELP_MAX = 8192 };
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 4 };
 
 /* One of the two units: exactly one of these is there. */
 struct program {
@@ -65,12 +66,13 @@ out:
     return st;
 }
 
-static int run(const struct config *bridge, const struct net_config *net)
+static int run(const char *verb, enum log_level level, const struct config *bridge,
+               const struct net_config *net)
 {
     struct errmsg e = { "" };
 
-    log_set_level(bridge ? bridge->level : net->level);
-    log_info(LOG_MAIN, "rdlink-agent %s %s starts", bridge ? "bridge" : "net", rdlink_version());
+    log_set_level(level);
+    log_info(LOG_MAIN, "rdlink-agent %s %s starts", verb, rdlink_version());
     if (serve(bridge, net, &e) != ST_OK) {
         log_error(LOG_MAIN, "%s", e.text);
         return EXIT_FAILED;
@@ -88,7 +90,7 @@ static int bridge(int argc, char **argv)
         fprintf(stderr, "rdlink-agent bridge: %s\n", e.text);
         return EXIT_USAGE;
     }
-    return run(&config, NULL);
+    return run("bridge", config.level, &config, NULL);
 }
 
 static int net(int argc, char **argv)
@@ -100,27 +102,7 @@ static int net(int argc, char **argv)
         fprintf(stderr, "rdlink-agent net: %s\n", e.text);
         return EXIT_USAGE;
     }
-    return run(NULL, &config);
-}
-
-static int help(FILE *to)
-{
-    static char bridge_text[HELP_MAX], net_text[HELP_MAX];
-
-    config_help(bridge_text, sizeof bridge_text);
-    net_config_help(net_text, sizeof net_text);
-    fprintf(to,
-            "rdlink-agent - the guest's end of rdlink\n\n"
-            "  rdlink-agent bridge [options]   carry docker streams from the host to docker.sock\n"
-            "  rdlink-agent net [options]      the guest's network: interface, link, address\n"
-            "  rdlink-agent version\n"
-            "  rdlink-agent help\n\n"
-            "Options of bridge:\n%s\n"
-            "SIGTERM drains, a second one cuts.\n\n"
-            "Options of net:\n%s\n"
-            "Exit codes: 0 stopped, 1 failed, 4 usage.\n",
-            bridge_text, net_text);
-    return to == stdout ? EXIT_OK : EXIT_USAGE;
+    return run("net", config.level, NULL, &config);
 }
 
 int main(int argc, char **argv)
@@ -134,6 +116,7 @@ int main(int argc, char **argv)
     if (!strcmp(verb, "version") || !strcmp(verb, "--version"))
         return printf("rdlink-agent %s\n", rdlink_version()) < 0 ? EXIT_FAILED : EXIT_OK;
     if (!strcmp(verb, "help") || !strcmp(verb, "--help") || !strcmp(verb, "-h"))
-        return help(stdout);
-    return help(stderr);
+        return main_help(argc - 2, (const char *const *)argv + 2);
+    main_help_usage(stderr);
+    return EXIT_USAGE;
 }

@@ -283,8 +283,8 @@ static enum status understand_addresses(struct net_config *c, struct errmsg *e)
 {
     struct guest_lease *l = &c->fixed_lease;
     char text[IP_ADDR_TEXT_MAX];
-    struct ip_addr veth, ip;
-    unsigned bits;
+    struct ip_addr veth = { 0 }, ip;
+    unsigned bits = 24;
 
     c->by_dhcp = strcmp(c->address, "dhcp") == 0;
     if (c->by_dhcp && c->gateway[0]) {
@@ -323,6 +323,12 @@ enum status net_config_load(struct net_config *out, int argc, const char *const 
     mac_parse(&out->mac, out->mac_text);
     log_level_parse(&out->level, out->log_level);
     return ST_OK;
+}
+
+const struct option *net_config_options(size_t *count)
+{
+    *count = ARRAY_SIZE(table);
+    return table;
 }
 
 size_t net_config_help(char *buf, size_t cap)

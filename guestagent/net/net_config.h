@@ -51,5 +51,7 @@ enum status net_config_load(struct net_config *out, int argc, const char *const 
 /* "192.168.127.2/24": address and mask bits. ST_INVAL; pure, for the host's offer as well. */
 enum status net_config_parse_cidr(struct ip_addr *ip, unsigned *prefix_bits, const char *text);
 size_t net_config_help(char *buf, size_t cap);
+/* The table itself, for the manual page. */
+const struct option *net_config_options(size_t *count);
 
 #endif

@@ -17,9 +17,9 @@
  *    closing. Both directions are lost.
  *  - After stream_close() no callback comes, queued bytes are dropped, the pointer is dead. It may
  *    be called from within any callback of that same stream.
- *  - Bytes are a stream, and how they are cut into calls says nothing. The exception is a socket that
- *    keeps the boundaries of messages (unixpacket: of port/addr.h): one on_data() is one message,
- *    one write too, and nothing can be put back (stream_unread() is ST_UNSUPPORTED).
+ *  - Bytes are a stream, and how they are cut into calls says nothing. The exception is a socket
+ *    that keeps the boundaries of messages (unixpacket: of port/addr.h): one on_data() is one
+ *    message, one write too, and nothing can be put back (stream_unread() is ST_UNSUPPORTED).
  *  - A handler may be replaced at any time with stream_set_handler(), e.g. when a connection moves
  *    from a parser to a relay.
  */

@@ -199,7 +199,7 @@ static const struct {
     const char *name;
     size_t (*put)(uint8_t *frame, const struct target *t);
 } kinds[] = {
-    { "harmless", put_harmless }, { "syn", put_syn }, { "mac", put_mac },
+    { "harmless", put_harmless }, { "syn", put_syn },  { "mac", put_mac },
     { "fragment", put_fragment }, { "udp", put_scan },
 };
 

@@ -214,11 +214,20 @@ static void check_status(struct check_run *r, const cJSON *status)
     const cJSON *part, *instances = list_in(status, "instances");
 
     check_program(r, status);
-    cJSON_ArrayForEach(part, list_in(status, "endpoints")) check_endpoint(r, part);
+    cJSON_ArrayForEach(part, list_in(status, "endpoints"))
+    {
+        check_endpoint(r, part);
+    }
     if (!cJSON_GetArraySize(instances))
         row(r, RESULT_FAIL, "virtual machine", "none is running", hint_find("NoVirtualMachine"));
-    cJSON_ArrayForEach(part, instances) check_instance(r, part);
-    cJSON_ArrayForEach(part, list_in(status, "components")) check_component(r, part);
+    cJSON_ArrayForEach(part, instances)
+    {
+        check_instance(r, part);
+    }
+    cJSON_ArrayForEach(part, list_in(status, "components"))
+    {
+        check_component(r, part);
+    }
     check_conditions(r, "", list_in(status, "conditions"));
 }
 

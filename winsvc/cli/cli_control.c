@@ -60,7 +60,9 @@ static void on_status(void *ctx, enum status st, const struct http_client_answer
     int code = CLI_PENDING;
 
     cJSON_ArrayForEach(component, cJSON_GetObjectItemCaseSensitive(status, "components"))
+    {
         take(l, component);
+    }
     if (!status)
         code = cli_service_failure(l->env, l->service, st ? st : ST_PROTO, why);
     else if (!l->count)

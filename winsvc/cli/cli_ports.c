@@ -59,7 +59,10 @@ static int show(const struct ports_run *r)
     char *text;
 
     if (!r->json) {
-        cJSON_ArrayForEach(port, r->ports) print_port(r, port);
+        cJSON_ArrayForEach(port, r->ports)
+        {
+            print_port(r, port);
+        }
         if (!cJSON_GetArraySize(r->ports))
             r->env.print(r->env.ctx, CLI_STDOUT, "no port leads into a guest\n");
         return CLI_READY;

@@ -92,7 +92,7 @@ static void on_next(void *ctx)
     http_client_free(p->client);
     p->client = NULL;
     if (cJSON_IsNumber(generation)) {
-        snprintf(target, sizeof target, "/v1/status?wait=%ums&since=%.0f", POLL_WAIT_MS,
+        snprintf(target, sizeof target, "/v1/status?wait=%dms&since=%.0f", POLL_WAIT_MS,
                  generation->valuedouble);
         timeout_ms += POLL_WAIT_MS;
     }

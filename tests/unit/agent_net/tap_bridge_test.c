@@ -119,7 +119,9 @@ static size_t host_gets(struct fixture *f, const uint8_t **frame)
 {
     size_t len, head = f->protocol == FRAME_V2 ? 16 : f->protocol == FRAME_STDIO ? 2 : 4, n;
     const uint8_t *p = sim_peer_data(f->host, &len);
+    static const uint8_t none[2048];
 
+    *frame = none;
     p += f->taken;
     if (len - f->taken < head)
         return 0;
