@@ -38,5 +38,7 @@ struct config {
 enum status config_load(struct config *out, int argc, const char *const *argv, struct errmsg *e);
 /* Help lines of the table; as options_help(). */
 size_t config_help(char *buf, size_t cap);
+/* The table itself, for the manual page. */
+const struct option *config_options(size_t *count);
 
 #endif

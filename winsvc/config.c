@@ -223,6 +223,12 @@ enum status config_load(struct config *c, int argc, const char *const *argv, str
     return st ? st : finish(c, e);
 }
 
+const struct option *config_options(size_t *count)
+{
+    *count = ARRAY_SIZE(table);
+    return table;
+}
+
 size_t config_help(char *buf, size_t cap)
 {
     return options_help(table, ARRAY_SIZE(table), buf, cap);

@@ -53,5 +53,7 @@ struct config {
 enum status config_load(struct config *c, int argc, const char *const *argv, struct errmsg *e);
 /* Option lines for --help; returns the length as snprintf does. */
 size_t config_help(char *buf, size_t cap);
+/* The table itself, for the manual page. */
+const struct option *config_options(size_t *count);
 
 #endif

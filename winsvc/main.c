@@ -2,6 +2,7 @@
  * rdlinkd: the host side of rdlink. This file only turns the command line into one of a few verbs.
  */
 #include "main_env.h"
+#include "main_help.h"
 #include "main_run.h"
 #include "main_switch.h"
 
@@ -119,32 +120,11 @@ static int verb_worker(int argc, const char *const *argv)
     return EXIT_USAGE;
 }
 
-/* ---- help and version ------------------------------------------------------------------------ */
+/* ---- verbs ----------------------------------------------------------------------------------- */
 
 static int verb_version(int argc, const char *const *argv)
 {
     printf("rdlinkd %s\n", rdlink_version());
-    return EXIT_OK;
-}
-
-static int verb_help(int argc, const char *const *argv)
-{
-    static char text[8192], switch_text[4096];
-
-    config_help(text, sizeof text);
-    main_switch_help(switch_text, sizeof switch_text);
-    printf("Usage: rdlinkd run [OPTIONS]       run on this console until Ctrl-C\n"
-           "       rdlinkd service [OPTIONS]   run under the Windows service manager\n"
-           "       rdlinkd switch --link PROTO:ADDR [OPTIONS]   one host switch, alone\n"
-           "       rdlinkd version | help\n"
-           "\n"
-           "Carries docker clients on this machine to the docker engine in the guest.\n"
-           "`rdlink status` shows how it is doing.\n"
-           "\n"
-           "Options, also as `key = value` lines in --config FILE:\n%s"
-           "\n"
-           "Options of `rdlinkd switch`:\n%s",
-           text, switch_text);
     return EXIT_OK;
 }
 
@@ -154,7 +134,7 @@ static const struct {
 } verbs[] = {
     { "run", verb_run },         { "service", main_service }, { "switch", main_switch },
     { "--worker", verb_worker }, { "version", verb_version }, { "--version", verb_version },
-    { "help", verb_help },       { "--help", verb_help },
+    { "help", main_help },       { "--help", main_help },
 };
 
 int main(int argc, char **argv)

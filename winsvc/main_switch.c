@@ -80,8 +80,3 @@ int main_switch(int argc, const char *const *argv)
     main_env_close(&run.env);
     return st ? EXIT_FAILED : EXIT_OK;
 }
-
-size_t main_switch_help(char *buf, size_t cap)
-{
-    return switch_options_help(buf, cap);
-}

@@ -5,11 +5,7 @@
 #ifndef WINSVC_MAIN_SWITCH_H
 #define WINSVC_MAIN_SWITCH_H
 
-#include <stddef.h>
-
 /* Runs until a stop signal; @argv begins with the first option. Returns the exit code. */
 int main_switch(int argc, const char *const *argv);
-/* The lines about its options, as options_help() gives them. */
-size_t main_switch_help(char *buf, size_t cap);
 
 #endif

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TARGET_MAX = 1024, ARGS_MAX = 32 };
+enum { TARGET_MAX = 1024 };
 
 struct capture_run {
     struct cli_env env;
@@ -191,7 +191,6 @@ static void capture_free(void *run)
 static int capture_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
 {
     struct capture_run *r = calloc(1, sizeof *r);
-    const char *words[ARGS_MAX];
     int code = CLI_NOT_RUNNING;
 
     if (!r) {
@@ -200,10 +199,7 @@ static int capture_start(void **run, const struct cli_env *env, int argc, const 
     }
     r->env = *env;
     timer_init(&r->next, env->loop, on_next, r);
-    argc = MIN(argc, ARGS_MAX);
-    for (int i = 0; i < argc; i++)
-        words[i] = strcmp(argv[i], "-o") ? argv[i] : "--output";
-    code = cli_parse(&cli_capture_command, env, r, &r->service, argc, words);
+    code = cli_parse(&cli_capture_command, env, r, &r->service, argc, argv);
     if (code == CLI_PENDING)
         code = control_list_start(&r->list, &r->env, &r->service, r->wanted, on_places, r);
     if (code == CLI_PENDING)

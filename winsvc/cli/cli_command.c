@@ -1,13 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli_command.h"
 
+#include "base/util.h"
+
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+enum { ARGS_MAX = 32 };
 
 enum status cli_check_address(const char *value, struct errmsg *e)
 {
     struct addr a;
 
     return addr_parse(&a, value, e);
+}
+
+void cli_say(const struct cli_env *env, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    env->print(env->ctx, CLI_STDOUT, text);
 }
 
 void cli_complain(const struct cli_env *env, const char *what, const char *next)
@@ -33,28 +50,92 @@ static enum status choose_address(const struct cli_env *env, struct cli_service 
     return st;
 }
 
+const char *cli_next_word(const char *list, char *word, size_t cap)
+{
+    size_t len = strcspn(list, "|");
+
+    if (!len)
+        return NULL;
+    snprintf(word, cap, "%.*s", (int)len, list);
+    return list + len + (list[len] == '|');
+}
+
+/* A value's name is in capitals or has brackets unless it is the words themselves. */
+const char *cli_option_words(const struct option *o)
+{
+    const char *name = o->value_name;
+
+    if (!name || !strchr(name, '|') || strspn(name, "abcdefghijklmnopqrstuvwxyz-|") != strlen(name))
+        return NULL;
+    return name;
+}
+
+char cli_option_letter(const struct option *o)
+{
+    return strcmp(o->key, "output") == 0 ? 'o' : '\0';
+}
+
+static bool is_one_of(const char *list, const char *word)
+{
+    char one[64];
+
+    while (list && (list = cli_next_word(list, one, sizeof one)))
+        if (!strcmp(one, word))
+            return true;
+    return false;
+}
+
+static const char *long_name(const struct cli_command *command, const char *arg)
+{
+    if (strcmp(arg, "-o") != 0)
+        return arg;
+    for (size_t i = 0; i < command->option_count; i++)
+        if (cli_option_letter(&command->options[i]) == 'o')
+            return "--output";
+    return arg;
+}
+
+static int wrong_usage(const struct cli_command *command, const struct cli_env *env,
+                       const struct errmsg *e)
+{
+    char next[64];
+
+    snprintf(next, sizeof next, "rdlink help %s", command->name);
+    cli_complain(env, e->text, next);
+    return CLI_USAGE;
+}
+
+int cli_parse_options(const struct cli_command *command, const struct cli_env *env, void *options,
+                      const char **word, int argc, const char *const *argv)
+{
+    const char *args[ARGS_MAX];
+    struct errmsg e = { .text = "" };
+    int used = 0;
+
+    argc = MIN(argc, ARGS_MAX);
+    for (int i = 0; i < argc; i++)
+        args[i] = long_name(command, argv[i]);
+    options_defaults(command->options, command->option_count, options);
+    if (options_parse_argv(command->options, command->option_count, options, argc, args, &used, &e))
+        return wrong_usage(command, env, &e);
+    if (word)
+        *word = used < argc ? argv[used++] : NULL;
+    if (used < argc)
+        errmsg_set(&e, "%s takes no argument '%.100s'", command->name, argv[used]);
+    else if (word && *word && !is_one_of(command->words, *word))
+        errmsg_set(&e, "%s: '%.60s' is none of %.150s", command->name, *word, command->words);
+    return e.text[0] ? wrong_usage(command, env, &e) : CLI_PENDING;
+}
+
 int cli_parse(const struct cli_command *command, const struct cli_env *env, void *options,
               struct cli_service *service, int argc, const char *const *argv)
 {
+    int code = cli_parse_options(command, env, options, NULL, argc, argv);
     struct errmsg e = { .text = "" };
-    char next[64];
-    enum status st;
-    int used = 0;
 
-    options_defaults(command->options, command->option_count, options);
-    st =
-        options_parse_argv(command->options, command->option_count, options, argc, argv, &used, &e);
-    if (st == ST_OK && used < argc) {
-        errmsg_set(&e, "%s takes no argument '%.100s'", command->name, argv[used]);
-        st = ST_INVAL;
-    }
-    if (st == ST_OK)
-        st = choose_address(env, service, &e);
-    if (st == ST_OK)
-        return CLI_PENDING;
-    snprintf(next, sizeof next, "rdlink help %s", command->name);
-    cli_complain(env, e.text, next);
-    return CLI_USAGE;
+    if (code != CLI_PENDING || choose_address(env, service, &e) == ST_OK)
+        return code;
+    return wrong_usage(command, env, &e);
 }
 
 int cli_service_failure(const struct cli_env *env, const struct cli_service *service,

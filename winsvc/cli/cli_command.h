@@ -11,19 +11,41 @@
 #include "cli/cli.h"
 #include "port/addr.h"
 
+/* Of the status that this program understands (docs/status.md). */
+#define CLI_API_VERSION "rdlink.v1"
+
 struct cli_command {
     const char *name;
     const char *usage;   /* what may follow the name, for the overview */
     const char *summary; /* one line */
     const struct option *options;
     size_t option_count;
+    /* The words that may follow the name, as "bash|zsh|fish"; NULL: none. */
+    const char *words;
     /* @argv: what follows the name. An exit code, or CLI_PENDING with *run set. */
     int (*start)(void **run, const struct cli_env *env, int argc, const char *const *argv);
-    void (*free)(void *run); /* NULL is fine */
+    /* NULL is fine. No function: the command never returns CLI_PENDING. */
+    void (*free)(void *run);
 };
 
 extern const struct cli_command cli_status_command, cli_wait_command, cli_check_command,
-    cli_metrics_command, cli_ports_command, cli_capture_command;
+    cli_metrics_command, cli_ports_command, cli_capture_command, cli_completion_command,
+    cli_version_command, cli_help_command;
+
+/* The table of commands, in the order in which they are shown. */
+extern const struct cli_command *const cli_commands[];
+extern const unsigned cli_command_count;
+/* NULL: there is none of that name. */
+const struct cli_command *cli_find_command(const char *name);
+
+/* The words that an option's value, or a command, is one of are written "warn|off|deny". Takes the
+ * first of @list into @word and returns what is left, NULL at the end: for (l = ...; (l =
+ * cli_next_word(l, w, sizeof w));). */
+const char *cli_next_word(const char *list, char *word, size_t cap);
+/* The list of words for @o's value, or NULL when it is free text. */
+const char *cli_option_words(const struct option *o);
+/* 'o' for --output, where a person may say -o; 0: none. */
+char cli_option_letter(const struct option *o);
 
 /* Where the service is. A command's options begin with CLI_SERVICE_OPTIONS. */
 struct cli_service {
@@ -47,8 +69,15 @@ enum status cli_check_address(const char *value, struct errmsg *e);
     }
 /* clang-format on */
 
+/* At most 1 KiB to standard output. */
+void cli_say(const struct cli_env *env, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Two lines on standard error: what, and what to do next. */
 void cli_complain(const struct cli_env *env, const char *what, const char *next);
+/* Options of @command from @argv into @options, and the word after them into *@word (NULL: none;
+ * one that is none of the command's words is wrong usage). A command without words takes @word
+ * NULL. CLI_PENDING, or CLI_USAGE, which was explained. */
+int cli_parse_options(const struct cli_command *command, const struct cli_env *env, void *options,
+                      const char **word, int argc, const char *const *argv);
 /* Options of @command from @argv into @options, and where the service is: --address, then
  * RDLINK_STATUS, then the system's default. CLI_PENDING, or CLI_USAGE, which was explained. */
 int cli_parse(const struct cli_command *command, const struct cli_env *env, void *options,

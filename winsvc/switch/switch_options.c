@@ -226,6 +226,12 @@ enum status switch_options_config(const struct switch_options *o, struct switch_
     return switch_config_finish(out, e) ? ST_INVAL : check_guests(o, out, e);
 }
 
+const struct option *switch_options_table(size_t *count)
+{
+    *count = ARRAY_SIZE(table) - WORKER_ONLY;
+    return table;
+}
+
 size_t switch_options_help(char *buf, size_t cap)
 {
     return options_help(table, ARRAY_SIZE(table) - WORKER_ONLY, buf, cap);

@@ -45,5 +45,7 @@ enum status switch_options_config(const struct switch_options *o, struct switch_
 option_check_fn switch_options_check_rebind;
 /* As options_help(). */
 size_t switch_options_help(char *buf, size_t cap);
+/* The table itself, less what only a controller says, for the manual page. */
+const struct option *switch_options_table(size_t *count);
 
 #endif

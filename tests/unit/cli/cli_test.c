@@ -4,6 +4,7 @@
 #include "base/util.h"
 #include "base/version.h"
 #include "cli/cli.h"
+#include "cli/cli_command.h"
 #include "port/addr.h"
 #include "port/sim/stream_sim.h"
 
@@ -19,7 +20,7 @@ struct fixture {
     struct cli_env env;
     struct cli *cli;
     int code; /* CLI_PENDING until it is over */
-    char out[8192], err[4096];
+    char out[32768], err[4096];
 };
 
 static void print(void *ctx, enum cli_out to, const char *text)
@@ -334,8 +335,9 @@ static void wrong_usage_is_4_and_says_where_help_is(void **state)
 static void help_fits_80_columns(void **state)
 {
     static const char *const rows[] = {
-        "help",          "help status", "help address", "help exit-codes", "--help",
-        "status --help", "help wait",   "help check",   "help metrics"
+        "help",          "help status",     "help address", "help exit-codes", "--help",
+        "status --help", "help completion", "help version", "help capture",    "help help",
+        "help ports",    "help wait",       "help check",   "help metrics"
     };
     struct fixture *f = *state;
 
@@ -361,6 +363,74 @@ static void version_is_the_programs(void **state)
     snprintf(want, sizeof want, "rdlink %s\n", rdlink_version());
     assert_int_equal(f->code, CLI_READY);
     assert_string_equal(f->out, want);
+    start(f, "version --json");
+    snprintf(want, sizeof want, "\"version\":\"%s\"", rdlink_version());
+    assert_int_equal(f->code, CLI_READY);
+    assert_non_null(strstr(f->out, want));
+    start(f, "version --jason");
+    assert_int_equal(f->code, CLI_USAGE);
+}
+
+static void every_completion_has_every_command_option_and_word(void **state)
+{
+    static const char *const shells[] = { "bash", "zsh", "fish", "powershell" };
+    struct fixture *f = *state;
+    char words[64];
+
+    for (unsigned i = 0; i < ARRAY_SIZE(shells); i++) {
+        snprintf(words, sizeof words, "completion %s", shells[i]);
+        start(f, words);
+        assert_int_equal(f->code, CLI_READY);
+        for (unsigned c = 0; c < cli_command_count; c++) {
+            const struct cli_command *command = cli_commands[c];
+
+            if (!strstr(f->out, command->name))
+                fail_msg("%s: no %s", shells[i], command->name);
+            for (size_t o = 0; o < command->option_count; o++)
+                if (!strstr(f->out, command->options[o].key))
+                    fail_msg("%s: no --%s", shells[i], command->options[o].key);
+        }
+        assert_non_null(strstr(f->out, "powershell"));
+        assert_non_null(strstr(f->out, "exit-codes"));
+    }
+}
+
+static void completion_of_no_known_shell_says_which_there_are(void **state)
+{
+    static const char *const rows[] = { "completion", "completion tcsh", "completion bash zsh" };
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        start(f, rows[i]);
+        assert_int_equal(f->code, CLI_USAGE);
+        assert_string_equal(f->out, "");
+        assert_non_null(strstr(f->err, "rdlink help completion"));
+    }
+    start(f, rows[1]);
+    assert_non_null(strstr(f->err, "bash|zsh|fish|powershell"));
+}
+
+static void words_are_lists_only_where_a_value_is_nothing_else(void **state)
+{
+    static const struct {
+        const char *name, *words;
+    } rows[] = {
+        { "warn|off|deny", "warn|off|deny" },
+        { "FILE|-", NULL },
+        { "[PART/]CONDITION[=VALUE]", NULL },
+        { "file", NULL },
+        { NULL, NULL },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct option o = { .key = "x", .value_name = rows[i].name };
+        const char *words = cli_option_words(&o);
+
+        if (rows[i].words)
+            assert_string_equal(words, rows[i].words);
+        else
+            assert_null(words);
+    }
 }
 
 #define WITH_SIM(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -382,6 +452,9 @@ int main(void)
         WITH_SIM(wrong_usage_is_4_and_says_where_help_is),
         WITH_SIM(help_fits_80_columns),
         WITH_SIM(version_is_the_programs),
+        WITH_SIM(every_completion_has_every_command_option_and_word),
+        WITH_SIM(completion_of_no_known_shell_says_which_there_are),
+        cmocka_unit_test(words_are_lists_only_where_a_value_is_nothing_else),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
