@@ -73,6 +73,7 @@ static void pool_give(struct ring_pool *p, uint8_t *block, unsigned size)
 {
     p->used_bytes -= size_bytes(size);
     if (p->kept_bytes + size_bytes(size) > KEEP_BYTES) {
+        p->freed_bytes += size_bytes(size);
         free(block);
         return;
     }

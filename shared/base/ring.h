@@ -19,6 +19,7 @@ struct ring_pool {
     uint64_t limit_bytes;
     uint64_t used_bytes;     /* lent to rings */
     uint64_t kept_bytes;     /* given back, kept for the next one */
+    uint64_t freed_bytes;    /* in all: given back to the allocator */
     void *spare[RING_SIZES]; /* owned; each block starts with the pointer to the next */
 };
 

@@ -17,7 +17,18 @@ int64_t sys_wall_us(void); /* the same clock in microseconds */
 /* Monotonic milliseconds, for places without a loop (logging). */
 uint64_t sys_monotonic_ms(void);
 int64_t sys_pid(void);
+/* Memory that was freed goes back to the system, as far as the allocator can. Milliseconds: for
+ * quiet moments after much was in use. */
+void sys_trim_memory(void);
 /* Absolute path of the running program, UTF-8. */
 enum status sys_self_path(char *buf, size_t cap);
+
+/* What a report says of the computer. Nothing that names it or its owner. */
+struct sys_facts {
+    char system[64], release[64], version[128], machine[64]; /* as uname says; "" = unknown */
+    unsigned cpus;
+    uint64_t memory_bytes, uptime_s;
+};
+void sys_describe(struct sys_facts *out);
 
 #endif

@@ -16,11 +16,18 @@
 #include "port/listener.h"
 #include "port/loop.h"
 #include "port/stream.h"
+#include "port/sys.h"
 #include "switch/switch_options.h"
 
 #include <stdlib.h>
 
-enum { REDIAL_MS = 500, DIAL_TIMEOUT_MS = 5000 };
+enum {
+    REDIAL_MS = 500,
+    DIAL_TIMEOUT_MS = 5000,
+    TRIM_LOOK_MS = 5000,
+    TRIM_FREED_BYTES = 4 << 20, /* worth a trim, */
+    TRIM_QUIET_BYTES = 1 << 20  /* which bulk does not wait for */
+};
 
 struct switch_host {
     struct switch_env env; /* borrows */
@@ -33,6 +40,8 @@ struct switch_host {
     struct listener *listener; /* owned; one of these two */
     struct dial *dial;         /* borrowed from the loop while it lasts */
     struct timer redial;
+    struct timer trim;
+    uint64_t trimmed_bytes; /* of census.freed_bytes, at the last trim */
     struct subnet_watch subnet;
     const struct switch_host_ops *ops;
     void *ctx;
@@ -163,6 +172,25 @@ static enum status open_control(struct switch_host *h, const struct switch_host_
     return ST_OK;
 }
 
+/* ---- memory ------------------------------------------------------------------------------------
+ */
+
+/* Ten thousand flows that all had a word under way leave the allocator a page each, which it keeps
+ * because small blocks lie between. */
+static void on_trim_look(void *ctx)
+{
+    struct switch_host *h = ctx;
+    struct switch_census census;
+
+    switch_get_census(h->sw, &census);
+    if (census.freed_bytes - h->trimmed_bytes >= TRIM_FREED_BYTES &&
+        census.buffer_bytes < TRIM_QUIET_BYTES) {
+        h->trimmed_bytes = census.freed_bytes;
+        sys_trim_memory();
+    }
+    timer_start(&h->trim, TRIM_LOOK_MS);
+}
+
 /* ---- the host's own network -------------------------------------------------------------------
  */
 
@@ -248,6 +276,8 @@ enum status switch_host_new(struct switch_host **out, const struct switch_env *e
     h->ops = ops;
     h->ctx = ctx;
     timer_init(&h->redial, env->loop, on_redial, h);
+    timer_init(&h->trim, env->loop, on_trim_look, h);
+    timer_start(&h->trim, TRIM_LOOK_MS);
     st = open_all(h, config, e);
     if (st) {
         switch_host_free(h);
@@ -273,6 +303,7 @@ void switch_host_free(struct switch_host *h)
         return;
     subnet_watch_stop(&h->subnet);
     timer_stop(&h->redial);
+    timer_stop(&h->trim);
     dial_cancel(h->env.loop, h->dial);
     listener_close(h->control);
     listener_close(h->listener);

@@ -368,4 +368,5 @@ void tcp_census(const struct switch_ *s, struct switch_census *out)
     out->tcp_flows = s->tcp->flow_count;
     out->tcp_half_open = s->tcp->half_open;
     out->buffer_bytes = s->tcp->pool.used_bytes;
+    out->freed_bytes = s->tcp->pool.freed_bytes;
 }

@@ -3,6 +3,8 @@
 
 #include "port/uv/uv_status.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <uv.h>
 
 enum status sys_random(void *buf, size_t len_bytes)
@@ -46,4 +48,22 @@ enum status sys_self_path(char *buf, size_t cap)
         return uv_status(err);
     /* libuv cuts silently. */
     return len + 1 < cap ? ST_OK : ST_FULL;
+}
+
+void sys_describe(struct sys_facts *out)
+{
+    uv_utsname_t name;
+    double uptime_s;
+
+    memset(out, 0, sizeof *out);
+    if (!uv_os_uname(&name)) {
+        snprintf(out->system, sizeof out->system, "%s", name.sysname);
+        snprintf(out->release, sizeof out->release, "%s", name.release);
+        snprintf(out->version, sizeof out->version, "%s", name.version);
+        snprintf(out->machine, sizeof out->machine, "%s", name.machine);
+    }
+    if (!uv_uptime(&uptime_s))
+        out->uptime_s = (uint64_t)uptime_s;
+    out->cpus = uv_available_parallelism();
+    out->memory_bytes = uv_get_total_memory();
 }

@@ -47,6 +47,23 @@ static void an_empty_ring_has_no_memory(void **state)
     ring_pool_fini(&p);
 }
 
+/* Four MiB of spare blocks are kept; what comes back beyond is the allocator's, and counted. */
+static void what_is_not_kept_is_counted_as_freed(void **state)
+{
+    enum { RINGS = 300 };
+    static struct ring rings[RINGS];
+    struct ring_pool p;
+
+    ring_pool_init(&p, 64 << 20);
+    for (unsigned i = 0; i < RINGS; i++)
+        assert_int_equal(append(&rings[i], &p, 0, 1, 1), 1);
+    for (unsigned i = 0; i < RINGS; i++)
+        ring_free(&rings[i], &p);
+    assert_int_equal(p.kept_bytes, 4 << 20);
+    assert_int_equal(p.freed_bytes, (uint64_t)RINGS * RING_MIN_BYTES - (4 << 20));
+    ring_pool_fini(&p);
+}
+
 static void a_full_ring_takes_what_fits(void **state)
 {
     struct ring_pool p;
@@ -168,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_ring_has_no_memory),
+        cmocka_unit_test(what_is_not_kept_is_counted_as_freed),
         cmocka_unit_test(a_full_ring_takes_what_fits),
         cmocka_unit_test(the_pool_bounds_all_rings_together),
         cmocka_unit_test(the_size_that_was_needed_is_remembered_and_forgotten),
