@@ -127,6 +127,9 @@ static const struct option table[] = {
       "the bound of a table of each guest's switch, as `limit` of `rdlinkd switch`" },
     { "deny-lan", OPTION_FLAG, AT(network.deny_lan), NULL, 0, 0, NULL, NULL,
       "what a guest publishes may listen at loopback addresses only" },
+    { "api-token-file", OPTION_STRING, AT(network.api_token_file), "", 0, 0, NULL, "FILE",
+      "its line is the bearer token without which nothing is exposed through a gateway's API; "
+      "without one any container may" },
     { "dns-rebind", OPTION_STRING, AT(network.dns_rebind), "warn", 0, 0,
       switch_options_check_rebind, "warn|off|deny",
       "when a public name has a private address: say so, nothing, or answer without it" },

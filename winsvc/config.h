@@ -45,7 +45,7 @@ struct config {
     struct addr status;
     uint32_t max_connections, dial_timeout_ms, drain_ms, probe_interval_ms;
     bool no_network;               /* guests get no switch; otherwise each gets one of ... */
-    struct switch_options network; /* ... subnet to dns_rebind; its other options are unused */
+    struct switch_options network; /* ... subnet to api_token_file; its other options are unused */
 };
 
 /* Defaults, then --config's file, then the command line. @argv starts after the verb. ST_INVAL, or

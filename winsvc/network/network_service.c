@@ -51,7 +51,7 @@ enum {
     SLOTS_MAX = VM_SNAPSHOT_MAX * GUEST_GENERATION_COUNT,
     FORWARD_TEXT_MAX = 64,
     NAME_MAX_BYTES = 40, /* of a worker: supervisor.h */
-    ARGV_MAX = 24 + 4 * OPTION_LIST_MAX
+    ARGV_MAX = 32 + 4 * OPTION_LIST_MAX
 };
 
 struct memo { /* of a forward */
@@ -317,7 +317,8 @@ static void build_argv(struct net_worker *w)
     static char worker[] = "--worker", kind[] = "switch", instance[] = "--instance",
                 link[] = "--link", cid[] = "--peer-cid", subnet[] = "--subnet", mtu[] = "--mtu",
                 no_ip6[] = "--no-ip6", deny_lan[] = "--deny-lan", dns_rebind[] = "--dns-rebind",
-                forward[] = "--forward", limit[] = "--limit", level[] = "--log-level";
+                token_file[] = "--api-token-file", forward[] = "--forward", limit[] = "--limit",
+                level[] = "--log-level";
     struct network_service *n = w->service;
     struct switch_options *o = &n->options;
     unsigned count = 0;
@@ -345,6 +346,10 @@ static void build_argv(struct net_worker *w)
         push(w, &count, deny_lan);
     push(w, &count, dns_rebind);
     push(w, &count, o->dns_rebind);
+    if (o->api_token_file[0]) {
+        push(w, &count, token_file);
+        push(w, &count, o->api_token_file);
+    }
     push(w, &count, level);
     push(w, &count, n->log_level);
     push_control(w, &count);

@@ -3,6 +3,7 @@
 
 #include "switch/forward_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,9 @@ static const struct option table[] = {
     { "dns-rebind", OPTION_STRING, AT(dns_rebind), "warn", 0, 0, switch_options_check_rebind,
       "warn|off|deny",
       "when a public name has a private address: say so, nothing, or answer without it" },
+    { "api-token-file", OPTION_STRING, AT(api_token_file), "", 0, 0, NULL, "FILE",
+      "its line is the bearer token without which nothing is exposed through the gateway's API; "
+      "without one any container may" },
     { "peer-cid", OPTION_UINT, AT(peer_cid), "0", 0, 0, NULL, "N",
       "vsock: close links of any other guest; 0 takes all" },
     { "control", OPTION_STRING, AT(control), "", 0, 0, check_addr, "ADDR",
@@ -116,6 +120,44 @@ static const struct option table[] = {
     { "instance", OPTION_STRING, AT(instance), "", 0, 0, NULL, "NAME",
       "which guest this switch is for" },
 };
+
+/* ---- the token --------------------------------------------------------------------------- */
+
+/* One line of printable characters, without spaces, at its end a newline or none. */
+static bool take_token(char *token, size_t cap, const char *line)
+{
+    size_t len = strcspn(line, "\r\n");
+
+    if (!len || len >= cap || line[len + strspn(line + len, "\r\n")])
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (line[i] <= ' ' || line[i] > '~')
+            return false;
+    memcpy(token, line, len);
+    token[len] = '\0';
+    return true;
+}
+
+/* It is not given on the command line, where anybody on the machine could read it. */
+static enum status read_token(char *token, size_t cap, const char *path, struct errmsg *e)
+{
+    char line[256];
+    FILE *f = fopen(path, "rb");
+    size_t len;
+
+    if (!f) {
+        errmsg_set(e, "api-token-file %.150s cannot be read", path);
+        return ST_INVAL;
+    }
+    len = fread(line, 1, sizeof line - 1, f);
+    fclose(f);
+    line[len] = '\0';
+    if (strlen(line) == len && take_token(token, cap, line))
+        return ST_OK;
+    errmsg_set(e, "api-token-file %.100s: one line of 1 to %zu printable characters is wanted",
+               path, cap - 1);
+    return ST_INVAL;
+}
 
 /* ---- values ------------------------------------------------------------------------------ */
 
@@ -221,6 +263,9 @@ enum status switch_options_config(const struct switch_options *o, struct switch_
         if (st)
             return st;
     }
+    if (o->api_token_file[0] &&
+        read_token(out->api_token, sizeof out->api_token, o->api_token_file, e) != ST_OK)
+        return ST_INVAL;
     if (parse_subnet(o->subnet, &out->net, &out->prefix_bits) != ST_OK)
         return check_subnet(o->subnet, e);
     return switch_config_finish(out, e) ? ST_INVAL : check_guests(o, out, e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * switch_options.h - the options of `rdlinkd switch` and of the switch worker, as text and as a
- * switch_config. Pure.
+ * switch_config. Pure but for the token's file.
  */
 #ifndef WINSVC_SWITCH_SWITCH_OPTIONS_H
 #define WINSVC_SWITCH_SWITCH_OPTIONS_H
@@ -23,6 +23,7 @@ struct switch_options {
     bool no_ip6;
     bool deny_lan;
     char dns_rebind[OPTION_VALUE_MAX];
+    char api_token_file[OPTION_VALUE_MAX];
     bool dial;
     struct option_list forwards;
     struct option_list limits;
@@ -37,7 +38,7 @@ enum status switch_options_parse_worker(struct switch_options *out, int argc,
 /* "qemu:unix:/run/vm.sock": protocol and address. ST_INVAL. */
 enum status switch_options_link(const char *text, enum frame_protocol *protocol, struct addr *at,
                                 struct errmsg *e);
-/* @out is finished (switch_config_finish()). ST_INVAL. */
+/* @out is finished (switch_config_finish()), the token read from its file. ST_INVAL. */
 enum status switch_options_config(const struct switch_options *o, struct switch_config *out,
                                   struct errmsg *e);
 /* For the table of another program that has --dns-rebind too; everything else is checked by

@@ -4,6 +4,7 @@
 #include "base/util.h"
 #include "support/cmocka_all.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { WORDS_MAX = 8 };
@@ -113,6 +114,47 @@ static void what_is_wrong_is_named(void **state)
     }
 }
 
+#define TOKEN_FILE "switch_options_test.tmp"
+
+static enum status with_token(const char *contents, struct switch_config *c, struct errmsg *e)
+{
+    static const char *const words[] = { "--link=qemu:unix:/x", "--api-token-file=" TOKEN_FILE,
+                                         NULL };
+    static struct switch_options o;
+    FILE *f = contents ? fopen(TOKEN_FILE, "wb") : NULL;
+    enum status st;
+
+    if (f) {
+        fputs(contents, f);
+        fclose(f);
+    }
+    assert_int_equal(parse(&o, words, e), ST_OK);
+    st = switch_options_config(&o, c, e);
+    remove(TOKEN_FILE);
+    return st;
+}
+
+static void the_token_is_one_line_of_a_file(void **state)
+{
+    static const char *const wrong[] = { "", "\n", "two words\n", "two\nlines\n", "tab\t", NULL };
+    static struct switch_config c;
+    struct errmsg e = { "" };
+    char longest[130];
+
+    assert_int_equal(with_token("s3cret~\r\n", &c, &e), ST_OK);
+    assert_string_equal(c.api_token, "s3cret~");
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    assert_int_equal(with_token(longest, &c, &e), ST_INVAL);
+    longest[sizeof longest - 2] = '\0';
+    assert_int_equal(with_token(longest, &c, &e), ST_OK);
+    assert_string_equal(c.api_token, longest);
+    for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
+        assert_int_equal(with_token(wrong[i], &c, &e), ST_INVAL);
+        assert_non_null(strstr(e.text, TOKEN_FILE));
+    }
+}
+
 static void network_without_room_is_refused(void **state)
 {
     static const char *const words[] = { "--link=qemu:unix:/x", "--subnet=10.0.0.0/30", NULL };
@@ -167,6 +209,7 @@ int main(void)
         cmocka_unit_test(what_is_left_out_has_its_default),
         cmocka_unit_test(what_is_given_counts),
         cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(the_token_is_one_line_of_a_file),
         cmocka_unit_test(network_without_room_is_refused),
         cmocka_unit_test(policies_are_open_unless_said),
         cmocka_unit_test(only_a_worker_has_an_instance),
