@@ -109,6 +109,7 @@ static void on_pulse(void *ctx)
 static const struct switch_options options = {
     .subnet = "10.1.2.0/24",
     .dns_rebind = "warn",
+    .api_token_file = "/etc/token",
     .mtu = 1400,
     .no_ip6 = true,
     .deny_lan = true,
@@ -225,8 +226,8 @@ static void guest_gets_a_worker_with_the_configuration(void **state)
     assert_int_equal(c.status, COND_FALSE);
     assert_string_equal(c.message,
                         "--link stdio:unix:/vms/good.vsock_6656 --subnet 10.1.2.0/24 --mtu 1400 "
-                        "--no-ip6 --deny-lan --dns-rebind warn --log-level error --forward "
-                        "127.0.0.1:80=10.1.2.2:80 --limit udp_flows=9");
+                        "--no-ip6 --deny-lan --dns-rebind warn --api-token-file /etc/token "
+                        "--log-level error --forward 127.0.0.1:80=10.1.2.2:80 --limit udp_flows=9");
     assert_true(component(f, "switch-good-A")->is_network);
     assert_int_equal(t->starts, 0);
 }
