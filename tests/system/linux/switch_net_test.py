@@ -252,6 +252,18 @@ class Netcat(Case):
         self.assertEqual(server.communicate(timeout=10)[0], "late answer")
 
 
+class Keepalive(Case):
+    def test_an_idle_connection_is_asked_after_a_minute(self):
+        """What the kernel says of the switch's own socket to the server."""
+        server = self.server(lambda conn: conn.recv(1))
+        with guest.connect((HOST, server.port)):
+            def timer():
+                shown = host.run([rdl.tool("ss", "iproute2"), "-tnoH", f"dport = :{server.port}"])
+                return re.search(r"timer:\(keepalive,(\d+)sec", shown.stdout)
+            seconds = int(rdl.wait_until(timer, 10, "the keepalive timer runs").group(1))
+        self.assertTrue(50 <= seconds <= 60, seconds)
+
+
 class Scan(Case):
     """The guest's view of its two neighbours."""
 
