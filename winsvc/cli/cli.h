@@ -7,11 +7,14 @@
 #ifndef WINSVC_CLI_CLI_H
 #define WINSVC_CLI_CLI_H
 
+#include "base/status.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct loop;
+struct sys_facts;
 
 /* Exit codes; the documentation of the program promises them. */
 enum {
@@ -33,6 +36,10 @@ struct cli_env {
      * cannot be opened, or took no more. */
     bool (*open_output)(void *ctx, const char *path);
     bool (*write_output)(void *ctx, const void *data, size_t len_bytes);
+    /* The same for a file that must not be there yet and is its owner's alone: ST_EXISTS, and other
+     * statuses of the system. discard_output() removes what was begun of it. */
+    enum status (*create_output)(void *ctx, const char *path);
+    void (*discard_output)(void *ctx);
     /* A command that returned CLI_PENDING is over; never called before it returned. */
     void (*finish)(void *ctx, int exit_code);
     void *ctx;
@@ -41,6 +48,8 @@ struct cli_env {
     bool terminal; /* standard output is one */
     bool color;    /* ... and NO_COLOR is not set */
     int64_t (*wall_ms)(void);
+    void (*describe)(struct sys_facts *out); /* sys_describe() */
+    const char *home, *users[2];             /* of who runs this; NULL = unknown */
 };
 
 struct cli; /* a command that is under way */

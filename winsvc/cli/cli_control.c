@@ -20,20 +20,35 @@ struct control_list {
     unsigned count, switches;
 };
 
-static void take(struct control_list *l, const cJSON *component)
+static bool take(struct control_place *place, const cJSON *component, const char *wanted,
+                 unsigned *switches)
 {
     const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(component, "name"));
     const char *at = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(component, "control"));
-    struct control_place *place = &l->places[l->count];
 
     if (!name || strncmp(name, "switch-", 7) != 0)
-        return;
-    l->switches++;
-    if (!at || l->count == CONTROL_MAX || (l->wanted[0] && strcmp(l->wanted, name) != 0) ||
+        return false;
+    ++*switches;
+    if (!at || (wanted[0] && strcmp(wanted, name) != 0) ||
         addr_parse(&place->at, at, NULL) != ST_OK)
-        return;
+        return false;
     peer_text_copy(place->name, sizeof place->name, name);
-    l->count++;
+    return true;
+}
+
+unsigned control_places(const cJSON *status, const char *wanted,
+                        struct control_place places[static CONTROL_MAX], unsigned *switches)
+{
+    const cJSON *component;
+    unsigned count = 0;
+
+    *switches = 0;
+    cJSON_ArrayForEach(component, cJSON_GetObjectItemCaseSensitive(status, "components"))
+    {
+        if (count < CONTROL_MAX && take(&places[count], component, wanted, switches))
+            count++;
+    }
+    return count;
 }
 
 /* Why there is no place. */
@@ -56,13 +71,9 @@ static void on_status(void *ctx, enum status st, const struct http_client_answer
     cJSON *status = st == ST_OK && answer->status == 200
                         ? cJSON_ParseWithLength(answer->body, answer->len_bytes)
                         : NULL;
-    const cJSON *component;
     int code = CLI_PENDING;
 
-    cJSON_ArrayForEach(component, cJSON_GetObjectItemCaseSensitive(status, "components"))
-    {
-        take(l, component);
-    }
+    l->count = control_places(status, l->wanted, l->places, &l->switches);
     if (!status)
         code = cli_service_failure(l->env, l->service, st ? st : ST_PROTO, why);
     else if (!l->count)

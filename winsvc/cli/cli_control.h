@@ -7,8 +7,8 @@
 
 #include "cli/cli_command.h"
 
+struct cJSON;
 struct control_list;
-struct http_client_answer;
 
 enum { CONTROL_MAX = 32 };
 
@@ -16,6 +16,11 @@ struct control_place {
     char name[64]; /* of the component: "switch-vm1-v2" */
     struct addr at;
 };
+
+/* Of the switches in @status those that have a control socket, only that named @wanted unless it is
+ * ""; returns how many. *@switches: how many there are at all. */
+unsigned control_places(const struct cJSON *status, const char *wanted,
+                        struct control_place places[static CONTROL_MAX], unsigned *switches);
 
 /* The list is there (at least one place), or an exit code that was explained. */
 typedef void control_list_fn(void *ctx, const struct control_place *places, unsigned count,

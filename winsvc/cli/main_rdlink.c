@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "port/sys.h"
 #include "port/uv/loop_uv.h"
+#include "port/uv/uv_status.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ struct program {
     struct loop *loop;
     struct terminal terminals[2]; /* by enum cli_out */
     uv_file output;               /* -1 = none; not ours to close when it is standard output */
+    const char *created;          /* path of @output when discard_output() may remove it */
     int exit_code;
 };
 
@@ -69,19 +71,36 @@ static void print(void *ctx, enum cli_out to, const char *text)
 }
 
 /* libuv's files are binary on Windows too. */
-static bool open_output(void *ctx, const char *path)
+static enum status open_file(struct program *p, const char *path, int flags)
 {
-    struct program *p = ctx;
     uv_fs_t req;
+    int err;
 
     if (!strcmp(path, "-")) {
         p->output = fd_of(CLI_STDOUT);
-        return true;
+        return ST_OK;
     }
-    p->output =
-        uv_fs_open(NULL, &req, path, UV_FS_O_WRONLY | UV_FS_O_CREAT | UV_FS_O_TRUNC, 0600, NULL);
+    err = uv_fs_open(NULL, &req, path, UV_FS_O_WRONLY | UV_FS_O_CREAT | flags, 0600, NULL);
     uv_fs_req_cleanup(&req);
-    return p->output >= 0;
+    if (err < 0)
+        return uv_status(err);
+    p->output = err;
+    return ST_OK;
+}
+
+static bool open_output(void *ctx, const char *path)
+{
+    return open_file(ctx, path, UV_FS_O_TRUNC) == ST_OK;
+}
+
+static enum status create_output(void *ctx, const char *path)
+{
+    struct program *p = ctx;
+    enum status st = open_file(p, path, UV_FS_O_EXCL);
+
+    if (st == ST_OK && p->output > fd_of(CLI_STDERR))
+        p->created = path;
+    return st;
 }
 
 static bool write_output(void *ctx, const void *data, size_t len_bytes)
@@ -111,6 +130,27 @@ static void close_output(struct program *p)
         return;
     (void)uv_fs_close(NULL, &req, p->output, NULL);
     uv_fs_req_cleanup(&req);
+    p->output = -1;
+}
+
+static void discard_output(void *ctx)
+{
+    struct program *p = ctx;
+    uv_fs_t req;
+
+    close_output(p);
+    if (!p->created)
+        return;
+    (void)uv_fs_unlink(NULL, &req, p->created, NULL);
+    uv_fs_req_cleanup(&req);
+    p->created = NULL;
+}
+
+static const char *either(const char *name, const char *other)
+{
+    const char *value = getenv(name);
+
+    return value ? value : getenv(other);
 }
 
 static void finish(void *ctx, int exit_code)
@@ -136,10 +176,15 @@ int main(int argc, char **argv)
         .finish = finish,
         .open_output = open_output,
         .write_output = write_output,
+        .create_output = create_output,
+        .discard_output = discard_output,
         .ctx = &p,
         .status_address = getenv("RDLINK_STATUS"),
         .default_address = RDLINK_STATUS_DEFAULT,
         .wall_ms = sys_wall_ms,
+        .describe = sys_describe,
+        .home = either("HOME", "USERPROFILE"),
+        .users = { either("USER", "USERNAME"), getenv("SUDO_USER") },
     };
     struct cli *cli = NULL;
     struct errmsg e;

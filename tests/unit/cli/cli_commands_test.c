@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * wait, check, metrics and status --watch, against a service that says what the test lets it say.
  */
-#include "support/cmocka_all.h"
+#include "cli_fixture.h"
 
-#include "base/util.h"
 #include "base/version.h"
-#include "cli/cli.h"
-#include "port/addr.h"
-#include "port/sim/stream_sim.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,140 +15,6 @@
 #define STATUS(ready, generation, conditions)                                   \
     "{\"generation\":" generation ",\"ready\":" ready ",\"phase\":\"Waiting\"," \
     "\"conditions\":[" conditions "]}"
-
-struct fixture {
-    struct sim *sim;
-    struct cli_env env;
-    struct cli *cli;
-    int code;
-    char out[16384], err[4096];
-    char output_path[64], output[256]; /* what was written to the file of --output */
-    size_t output_bytes;
-    bool output_is_full;
-};
-
-static void print(void *ctx, enum cli_out to, const char *text)
-{
-    struct fixture *f = ctx;
-    char *buf = to == CLI_STDOUT ? f->out : f->err;
-    size_t cap = to == CLI_STDOUT ? sizeof f->out : sizeof f->err, len = strlen(buf);
-
-    assert_true(len + strlen(text) < cap);
-    snprintf(buf + len, cap - len, "%s", text);
-}
-
-static void finish(void *ctx, int exit_code)
-{
-    struct fixture *f = ctx;
-
-    assert_int_equal(f->code, CLI_PENDING);
-    f->code = exit_code;
-}
-
-static int64_t wall_ms(void)
-{
-    return 1795309200000;
-}
-
-static bool open_output(void *ctx, const char *path)
-{
-    struct fixture *f = ctx;
-
-    snprintf(f->output_path, sizeof f->output_path, "%s", path);
-    return path[0] != '!';
-}
-
-static bool write_output(void *ctx, const void *data, size_t len_bytes)
-{
-    struct fixture *f = ctx;
-
-    if (f->output_is_full)
-        return false;
-    assert_true(f->output_bytes + len_bytes <= sizeof f->output);
-    memcpy(f->output + f->output_bytes, data, len_bytes);
-    f->output_bytes += len_bytes;
-    return true;
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->sim = sim_new();
-    f->env = (struct cli_env){ .loop = sim_loop(f->sim),
-                               .print = print,
-                               .finish = finish,
-                               .open_output = open_output,
-                               .write_output = write_output,
-                               .ctx = f,
-                               .default_address = "unix:/run/default.sock",
-                               .wall_ms = wall_ms };
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    cli_free(f->cli);
-    sim_free(f->sim);
-    free(f);
-    return 0;
-}
-
-/* Its first dial ends with @dial. */
-static void start_with(struct fixture *f, const char *words, enum status dial)
-{
-    static char copy[512];
-    const char *argv[16];
-    int argc = 0;
-
-    snprintf(copy, sizeof copy, "rdlink %s", words);
-    for (char *w = strtok(copy, " "); w; w = strtok(NULL, " "))
-        argv[argc++] = w;
-    sim_next_dial(f->sim, dial, 0);
-    f->code = CLI_PENDING;
-    f->code = cli_start(&f->cli, &f->env, argc, argv);
-    assert_int_equal(f->code, CLI_PENDING);
-}
-
-static void start(struct fixture *f, const char *words)
-{
-    start_with(f, words, ST_OK);
-}
-
-/* The command's next request must be for @target; it is answered with @line and @body. The
- * dial after it ends with @then. */
-static void answer_then(struct fixture *f, const char *target, const char *line, const char *body,
-                        enum status then)
-{
-    char want[128], head[256];
-    struct sim_peer *service;
-
-    sim_run(f->sim);
-    service = sim_take_dialled(f->sim);
-    assert_non_null(service);
-    snprintf(want, sizeof want, "GET %s HTTP/1.1\r\n", target);
-    if (!strstr(sim_peer_text(service), want))
-        fail_msg("'%s' is not asked, but: %s", want, sim_peer_text(service));
-    snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n", line, strlen(body));
-    sim_peer_send_text(service, head);
-    sim_peer_send_text(service, body);
-    sim_peer_end(service);
-    sim_next_dial(f->sim, then, 0);
-}
-
-static void answer(struct fixture *f, const char *target, const char *line, const char *body)
-{
-    answer_then(f, target, line, body, ST_OK);
-}
-
-static bool has(const char *text, const char *what)
-{
-    return strstr(text, what) != NULL;
-}
 
 /* ---- wait -------------------------------------------------------------------------------- */
 
@@ -454,7 +316,8 @@ static void a_capture_that_cannot_be_had_says_why(void **state)
     }
 }
 
-#define WITH_SIM(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_SIM(test) \
+    cmocka_unit_test_setup_teardown(test, cli_fixture_setup, cli_fixture_teardown)
 
 int main(void)
 {

@@ -337,7 +337,7 @@ static void help_fits_80_columns(void **state)
     static const char *const rows[] = {
         "help",          "help status",     "help address", "help exit-codes", "--help",
         "status --help", "help completion", "help version", "help capture",    "help help",
-        "help ports",    "help wait",       "help check",   "help metrics"
+        "help ports",    "help bugreport",  "help wait",    "help check",      "help metrics"
     };
     struct fixture *f = *state;
 
