@@ -1,95 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/cmocka_all.h"
 
-#include "base/log.h"
 #include "http/http_message.h"
-#include "port/addr.h"
-#include "port/sim/stream_sim.h"
-#include "status/snapshot.h"
-#include "status/status_server.h"
+#include "unit/status/status_case.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define GET "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n"
 
-struct fixture {
-    struct sim *sim;
-    struct addr at;
-    struct status_server *server;
-    struct status_server_stats stats;
-    enum snapshot_phase phase; /* what the owner shows */
-};
-
-static void fill(void *ctx, struct snapshot *out)
-{
-    struct fixture *f = ctx;
-
-    snapshot_init(out, "rdlinkd", "0.1.0", 255, 4096);
-    out->phase = f->phase;
-}
-
-static const struct status_server_ops ops = { .fill = fill };
-
-static void ignore_log(void *ctx, enum log_level level, enum log_component from, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    (void)from;
-    (void)line;
-}
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    struct status_server_config config = { .max_connections = 3 };
-    struct errmsg e;
-
-    assert_non_null(f);
-    log_set_sink(ignore_log, NULL);
-    f->sim = sim_new();
-    assert_int_equal(addr_parse(&f->at, "unix:/run/status.sock", &e), ST_OK);
-    assert_int_equal(status_server_new(&f->server, sim_loop(f->sim), &f->at, &config, &ops, f, &e),
-                     ST_OK);
-    *state = f;
-    return 0;
-}
-
-/* sim_free() aborts when anything was left open. */
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    status_server_free(f->server);
-    sim_free(f->sim);
-    log_set_sink(NULL, NULL);
-    free(f);
-    return 0;
-}
-
-static struct sim_peer *client(struct fixture *f)
-{
-    struct sim_peer *p = sim_connect(f->sim, &f->at, &sim_local_peer);
-
-    assert_non_null(p);
-    sim_run(f->sim);
-    return p;
-}
-
-static struct status_server_stats *stats(struct fixture *f)
-{
-    status_server_stats(f->server, &f->stats);
-    return &f->stats;
-}
-
-/* What came back since the last look. */
-static const char *ask(struct fixture *f, struct sim_peer *p, const char *request)
-{
-    sim_peer_drop_received(p);
-    sim_peer_send_text(p, request);
-    sim_run(f->sim);
-    return sim_peer_text(p);
+    return status_case_setup(state, 3);
 }
 
 static bool starts_with(const char *text, const char *start)
@@ -119,8 +41,8 @@ static void etag_of(const char *answer, char *buf, size_t cap)
 
 static void get_answers_the_status_with_a_tag(void **state)
 {
-    struct fixture *f = *state;
-    const char *text = ask(f, client(f), GET);
+    struct status_case *f = *state;
+    const char *text = status_case_ask(f, status_case_client(f), GET);
     const char *body = strstr(text, "\r\n\r\n");
     char length[64];
 
@@ -136,8 +58,9 @@ static void get_answers_the_status_with_a_tag(void **state)
 
 static void head_answers_the_same_without_a_body(void **state)
 {
-    struct fixture *f = *state;
-    const char *text = ask(f, client(f), "HEAD /v1/status HTTP/1.1\r\nHost: x\r\n\r\n");
+    struct status_case *f = *state;
+    const char *text =
+        status_case_ask(f, status_case_client(f), "HEAD /v1/status HTTP/1.1\r\nHost: x\r\n\r\n");
 
     assert_true(starts_with(text, "HTTP/1.1 200 OK\r\n"));
     assert_non_null(strstr(text, "ETag: "));
@@ -147,25 +70,25 @@ static void head_answers_the_same_without_a_body(void **state)
 
 static void known_tag_is_answered_with_304_until_something_changes(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
     char etag[64], request[256];
 
-    etag_of(ask(f, p, GET), etag, sizeof etag);
+    etag_of(status_case_ask(f, p, GET), etag, sizeof etag);
     snprintf(request, sizeof request,
              "GET /v1/status HTTP/1.1\r\nHost: x\r\nif-none-match: %s\r\n\r\n", etag);
     for (unsigned i = 0; i < 3; i++) {
-        const char *text = ask(f, p, request);
+        const char *text = status_case_ask(f, p, request);
 
         assert_true(starts_with(text, "HTTP/1.1 304 Not Modified\r\n"));
         assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n");
         assert_non_null(strstr(text, etag));
     }
-    assert_int_equal(stats(f)->renders, 1);
-    assert_int_equal(stats(f)->not_modified, 3);
+    assert_int_equal(status_case_stats(f)->renders, 1);
+    assert_int_equal(status_case_stats(f)->not_modified, 3);
     f->phase = PHASE_STOPPING;
     status_server_changed(f->server);
-    assert_true(starts_with(ask(f, p, request), "HTTP/1.1 200 OK\r\n"));
+    assert_true(starts_with(status_case_ask(f, p, request), "HTTP/1.1 200 OK\r\n"));
 }
 
 static void wrong_requests_are_told_what_is_wrong(void **state)
@@ -193,11 +116,11 @@ static void wrong_requests_are_told_what_is_wrong(void **state)
         { "GET /v1/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HTTP/1.1 200 ",
           false },
     };
-    struct fixture *f = *state;
+    struct status_case *f = *state;
 
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct sim_peer *p = client(f);
-        const char *text = ask(f, p, rows[i].request);
+        struct sim_peer *p = status_case_client(f);
+        const char *text = status_case_ask(f, p, rows[i].request);
 
         if (!starts_with(text, rows[i].want))
             fail_msg("row %u: %s", i, text);
@@ -212,34 +135,35 @@ static void wrong_requests_are_told_what_is_wrong(void **state)
 
 static void method_not_allowed_names_the_allowed_ones(void **state)
 {
-    struct fixture *f = *state;
+    struct status_case *f = *state;
 
-    assert_non_null(strstr(ask(f, client(f), "DELETE /v1/status HTTP/1.1\r\nHost: x\r\n\r\n"),
+    assert_non_null(strstr(status_case_ask(f, status_case_client(f),
+                                           "DELETE /v1/status HTTP/1.1\r\nHost: x\r\n\r\n"),
                            "Allow: GET, HEAD\r\n"));
 }
 
 static void too_large_a_body_is_refused_with_413(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
     char body[5001];
 
     memset(body, 'x', sizeof body - 1);
     body[sizeof body - 1] = '\0';
-    ask(f, p, "POST /v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
+    status_case_ask(f, p, "POST /v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
     sim_peer_send_text(p, body);
     sim_run(f->sim);
     assert_true(starts_with(sim_peer_text(p), "HTTP/1.1 413 "));
     assert_true(sim_peer_saw_end(p));
     sim_peer_end(p);
     sim_run(f->sim);
-    assert_int_equal(stats(f)->rejected, 1);
+    assert_int_equal(status_case_stats(f)->rejected, 1);
 }
 
 static void too_large_a_head_is_refused_with_431(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
     sim_peer_send_text(p, "GET /v1/status HTTP/1.1\r\nX: ");
     for (unsigned i = 0; i <= HTTP_HEAD_MAX / 64; i++)
@@ -255,29 +179,29 @@ static void too_large_a_head_is_refused_with_431(void **state)
 
 static void one_byte_at_a_time_is_the_same(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
     sim_peer_set_piece(p, 1);
-    assert_true(starts_with(ask(f, p, GET), "HTTP/1.1 200 "));
-    assert_true(starts_with(ask(f, p, GET), "HTTP/1.1 200 "));
-    assert_int_equal(stats(f)->requests, 2);
+    assert_true(starts_with(status_case_ask(f, p, GET), "HTTP/1.1 200 "));
+    assert_true(starts_with(status_case_ask(f, p, GET), "HTTP/1.1 200 "));
+    assert_int_equal(status_case_stats(f)->requests, 2);
 }
 
 static void pipelined_requests_are_answered_in_order(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
     const char *text =
-        ask(f, p,
-            GET "GET /x HTTP/1.1\r\nHost: x\r\n\r\n" GET "HEAD /v1/status HTTP/1.1\r\n"
-                "Host: x\r\nConnection: close\r\n\r\n" GET);
+        status_case_ask(f, p,
+                        GET "GET /x HTTP/1.1\r\nHost: x\r\n\r\n" GET "HEAD /v1/status HTTP/1.1\r\n"
+                            "Host: x\r\nConnection: close\r\n\r\n" GET);
 
     assert_int_equal(count_of(text, "HTTP/1.1 200 "), 3);
     assert_int_equal(count_of(text, "HTTP/1.1 404 "), 1);
     assert_true(strstr(text, "HTTP/1.1 404 ") > strstr(text, "HTTP/1.1 200 "));
     assert_true(sim_peer_saw_end(p));
-    assert_int_equal(stats(f)->requests, 4); /* what follows "close" is not answered */
+    assert_int_equal(status_case_stats(f)->requests, 4); /* what follows "close" is not answered */
     sim_peer_end(p);
     sim_run(f->sim);
     assert_true(sim_peer_is_closed(p));
@@ -285,26 +209,26 @@ static void pipelined_requests_are_answered_in_order(void **state)
 
 static void a_slow_reader_costs_one_answer_however_much_it_asks(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
     sim_peer_set_room(p, 10);
     for (unsigned i = 0; i < 100; i++)
         sim_peer_send_text(p, GET);
     sim_run(f->sim);
-    assert_int_equal(stats(f)->requests, 1);
+    assert_int_equal(status_case_stats(f)->requests, 1);
     assert_false(sim_peer_is_read(p));
     sim_peer_set_room(p, SIZE_MAX);
     sim_run(f->sim);
-    assert_int_equal(stats(f)->requests, 100);
+    assert_int_equal(status_case_stats(f)->requests, 100);
     assert_int_equal(count_of(sim_peer_text(p), "HTTP/1.1 200 OK"), 100);
     assert_true(sim_peer_is_read(p));
 }
 
 static void a_reader_that_never_reads_is_cut(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
     sim_peer_set_room(p, 0);
     sim_peer_send_text(p, GET);
@@ -312,13 +236,13 @@ static void a_reader_that_never_reads_is_cut(void **state)
     assert_false(sim_peer_is_closed(p));
     sim_advance_ms(f->sim, 2);
     assert_true(sim_peer_is_closed(p));
-    assert_int_equal(stats(f)->timed_out, 1);
+    assert_int_equal(status_case_stats(f)->timed_out, 1);
 }
 
 static void a_client_that_ends_its_direction_still_gets_the_answer(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
     sim_peer_set_room(p, 10);
     sim_peer_send_text(p, GET);
@@ -332,33 +256,33 @@ static void a_client_that_ends_its_direction_still_gets_the_answer(void **state)
 
 static void a_reset_frees_the_connection(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
     sim_peer_send_text(p, "GET /v1/sta");
     sim_run(f->sim);
     sim_peer_reset(p, ST_RESET);
     sim_run(f->sim);
     assert_true(sim_peer_is_closed(p));
-    assert_int_equal(stats(f)->active, 0);
+    assert_int_equal(status_case_stats(f)->active, 0);
 }
 
 static void a_failed_write_frees_the_connection(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
     sim_peer_next_write_fails(p, ST_NOMEM);
     sim_peer_send_text(p, GET GET);
     sim_run(f->sim);
     assert_true(sim_peer_is_closed(p));
-    assert_int_equal(stats(f)->active, 0);
+    assert_int_equal(status_case_stats(f)->active, 0);
 }
 
 static void pipelined_requests_that_cannot_wait_end_the_connection(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
     sim_peer_set_room(p, 10);
     sim_peer_next_unread_fails(p, ST_NOMEM);
@@ -371,8 +295,8 @@ static void pipelined_requests_that_cannot_wait_end_the_connection(void **state)
 
 static void a_client_that_says_nothing_is_cut_after_5_s(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
     sim_advance_ms(f->sim, 4999);
     assert_false(sim_peer_is_closed(p));
@@ -382,27 +306,27 @@ static void a_client_that_says_nothing_is_cut_after_5_s(void **state)
 
 static void a_head_in_drops_is_cut_5_s_after_its_first_byte(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
     const char *request = GET;
     unsigned sent = 0;
 
-    ask(f, p, GET); /* past the first request: the idle deadline is 60 s now */
+    status_case_ask(f, p, GET); /* past the first request: the idle deadline is 60 s now */
     for (; !sim_peer_is_closed(p) && sent < 20; sent++) {
         sim_peer_send(p, request + sent, 1);
         sim_advance_ms(f->sim, 1000);
     }
     assert_in_range(sent, 5, 6);
-    assert_int_equal(stats(f)->timed_out, 1);
+    assert_int_equal(status_case_stats(f)->timed_out, 1);
 }
 
 static void an_idle_connection_is_kept_for_60_s_after_each_request(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
     for (unsigned i = 0; i < 3; i++) {
-        assert_true(starts_with(ask(f, p, GET), "HTTP/1.1 200 "));
+        assert_true(starts_with(status_case_ask(f, p, GET), "HTTP/1.1 200 "));
         sim_advance_ms(f->sim, 59999);
         assert_false(sim_peer_is_closed(p));
     }
@@ -412,10 +336,10 @@ static void an_idle_connection_is_kept_for_60_s_after_each_request(void **state)
 
 static void a_client_that_keeps_sending_after_the_end_is_cut_after_1_s(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
-    ask(f, p, "nonsense\r\n\r\n");
+    status_case_ask(f, p, "nonsense\r\n\r\n");
     for (unsigned i = 0; i < 9; i++) {
         sim_peer_send_text(p, "more nonsense");
         sim_advance_ms(f->sim, 100);
@@ -430,40 +354,42 @@ static void a_client_that_keeps_sending_after_the_end_is_cut_after_1_s(void **st
 
 static void at_the_cap_the_longest_idle_reader_makes_room(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *first = client(f), *second = client(f), *third = client(f), *fourth;
+    struct status_case *f = *state;
+    struct sim_peer *first = status_case_client(f), *second = status_case_client(f),
+                    *third = status_case_client(f), *fourth;
 
-    ask(f, first, GET); /* second is the longest idle one now */
-    fourth = client(f);
+    status_case_ask(f, first, GET); /* second is the longest idle one now */
+    fourth = status_case_client(f);
     assert_true(sim_peer_is_closed(second));
     assert_false(sim_peer_is_closed(first));
     assert_false(sim_peer_is_closed(third));
-    assert_true(starts_with(ask(f, fourth, GET), "HTTP/1.1 200 "));
-    assert_int_equal(stats(f)->evicted, 1);
-    assert_int_equal(stats(f)->active, 3);
+    assert_true(starts_with(status_case_ask(f, fourth, GET), "HTTP/1.1 200 "));
+    assert_int_equal(status_case_stats(f)->evicted, 1);
+    assert_int_equal(status_case_stats(f)->active, 3);
 }
 
 static void clients_that_only_hold_connections_lock_nobody_out(void **state)
 {
-    struct fixture *f = *state;
+    struct status_case *f = *state;
 
     for (unsigned i = 0; i < 1000; i++) {
-        sim_peer_send_text(client(f), "GET /v1/st");
+        sim_peer_send_text(status_case_client(f), "GET /v1/st");
         if (i % 100 == 99)
-            assert_true(starts_with(ask(f, client(f), GET), "HTTP/1.1 200 "));
+            assert_true(
+                starts_with(status_case_ask(f, status_case_client(f), GET), "HTTP/1.1 200 "));
     }
-    assert_int_equal(stats(f)->active, 3);
+    assert_int_equal(status_case_stats(f)->active, 3);
 }
 
 static void free_closes_everything_at_any_moment(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *slow = client(f), *half = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *slow = status_case_client(f), *half = status_case_client(f);
 
     sim_peer_set_room(slow, 5);
     sim_peer_send_text(slow, GET GET);
     sim_peer_send_text(half, "GET /v1/st");
-    client(f);
+    status_case_client(f);
     sim_run(f->sim);
     status_server_free(f->server);
     f->server = NULL;
@@ -473,27 +399,28 @@ static void free_closes_everything_at_any_moment(void **state)
 
 static void an_address_that_is_taken_is_reported(void **state)
 {
-    struct fixture *f = *state;
+    struct status_case *f = *state;
     struct status_server *second = NULL;
     struct errmsg e = { .text = "" };
 
     sim_next_listen_fails(f->sim, ST_EXISTS);
-    assert_int_equal(status_server_new(&second, sim_loop(f->sim), &f->at, NULL, &ops, f, &e),
+    assert_int_equal(status_server_new(&second, sim_loop(f->sim), &f->at, NULL, &status_case_ops, f,
+                                       &e),
                      ST_EXISTS);
     assert_null(second);
 }
 
 static void listener_trouble_does_not_end_the_server(void **state)
 {
-    struct fixture *f = *state;
+    struct status_case *f = *state;
 
     sim_listener_report(f->sim, &f->at, ST_NOFILES, "out of descriptors");
     sim_listener_report(f->sim, &f->at, ST_OK, "");
     sim_run(f->sim);
-    assert_true(starts_with(ask(f, client(f), GET), "HTTP/1.1 200 "));
+    assert_true(starts_with(status_case_ask(f, status_case_client(f), GET), "HTTP/1.1 200 "));
 }
 
-#define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, status_case_teardown)
 
 int main(void)
 {

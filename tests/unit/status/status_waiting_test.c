@@ -3,86 +3,18 @@
  */
 #include "support/cmocka_all.h"
 
-#include "base/log.h"
-#include "port/addr.h"
-#include "port/sim/stream_sim.h"
-#include "status/snapshot.h"
-#include "status/status_server.h"
+#include "unit/status/status_case.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define GET(target) "GET " target " HTTP/1.1\r\nHost: x\r\n\r\n"
 
-struct fixture {
-    struct sim *sim;
-    struct addr at;
-    struct status_server *server;
-    enum snapshot_phase phase;
-    uint64_t restarts; /* a counter */
-};
-
-static void fill(void *ctx, struct snapshot *out)
-{
-    struct fixture *f = ctx;
-
-    snapshot_init(out, "rdlinkd", "0.1.0", 255, 4096);
-    out->phase = f->phase;
-    out->ready = f->phase == PHASE_READY;
-    out->left_out = (unsigned)f->restarts;
-}
-
-static const struct status_server_ops ops = { .fill = fill };
-
-static void ignore_log(void *ctx, enum log_level level, enum log_component from, const char *line)
-{
-}
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    struct status_server_config config = { .max_connections = 8 };
-    struct errmsg e;
-
-    assert_non_null(f);
-    log_set_sink(ignore_log, NULL);
-    f->sim = sim_new();
-    assert_int_equal(addr_parse(&f->at, "unix:/run/status.sock", &e), ST_OK);
-    assert_int_equal(status_server_new(&f->server, sim_loop(f->sim), &f->at, &config, &ops, f, &e),
-                     ST_OK);
-    *state = f;
-    return 0;
+    return status_case_setup(state, 8);
 }
 
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    status_server_free(f->server);
-    sim_free(f->sim);
-    log_set_sink(NULL, NULL);
-    free(f);
-    return 0;
-}
-
-static struct sim_peer *client(struct fixture *f)
-{
-    struct sim_peer *p = sim_connect(f->sim, &f->at, &sim_local_peer);
-
-    assert_non_null(p);
-    sim_run(f->sim);
-    return p;
-}
-
-static const char *ask(struct fixture *f, struct sim_peer *p, const char *request)
-{
-    sim_peer_drop_received(p);
-    sim_peer_send_text(p, request);
-    sim_run(f->sim);
-    return sim_peer_text(p);
-}
-
-static void change(struct fixture *f, enum snapshot_phase to)
+static void change(struct status_case *f, enum snapshot_phase to)
 {
     f->phase = to;
     status_server_changed(f->server);
@@ -94,23 +26,20 @@ static bool has(const char *text, const char *what)
     return strstr(text, what) != NULL;
 }
 
-static unsigned waiting(struct fixture *f)
+static unsigned waiting(struct status_case *f)
 {
-    struct status_server_stats stats;
-
-    status_server_stats(f->server, &stats);
-    return stats.waiting;
+    return status_case_stats(f)->waiting;
 }
 
 /* ---- long poll --------------------------------------------------------------------------- */
 
 static void a_long_poll_is_answered_when_something_changes(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
-    assert_true(has(ask(f, p, GET("/v1/status")), "\"generation\":1,"));
-    assert_string_equal(ask(f, p, GET("/v1/status?wait=25s&since=1")), "");
+    assert_true(has(status_case_ask(f, p, GET("/v1/status")), "\"generation\":1,"));
+    assert_string_equal(status_case_ask(f, p, GET("/v1/status?wait=25s&since=1")), "");
     sim_advance_ms(f->sim, 20000);
     assert_string_equal(sim_peer_text(p), "");
     assert_int_equal(waiting(f), 1);
@@ -119,18 +48,19 @@ static void a_long_poll_is_answered_when_something_changes(void **state)
     assert_true(has(sim_peer_text(p), "HTTP/1.1 200 OK"));
     assert_true(has(sim_peer_text(p), "\"generation\":2,"));
     assert_int_equal(waiting(f), 0);
-    assert_true(has(ask(f, p, GET("/v1/status")), "HTTP/1.1 200 OK")); /* the connection goes on */
+    assert_true(has(status_case_ask(f, p, GET("/v1/status")),
+                    "HTTP/1.1 200 OK")); /* the connection goes on */
 }
 
 static void a_long_poll_with_the_tag_is_the_same(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
-    ask(f, p, GET("/v1/status"));
-    assert_string_equal(ask(f, p,
-                            "GET /v1/status?wait=25s HTTP/1.1\r\nHost: x\r\n"
-                            "If-None-Match: \"1000-ff-1\"\r\n\r\n"),
+    status_case_ask(f, p, GET("/v1/status"));
+    assert_string_equal(status_case_ask(f, p,
+                                        "GET /v1/status?wait=25s HTTP/1.1\r\nHost: x\r\n"
+                                        "If-None-Match: \"1000-ff-1\"\r\n\r\n"),
                         "");
     change(f, PHASE_DEGRADED);
     assert_true(has(sim_peer_text(p), "HTTP/1.1 200 OK"));
@@ -138,11 +68,11 @@ static void a_long_poll_with_the_tag_is_the_same(void **state)
 
 static void nothing_new_in_time_is_304(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
-    ask(f, p, GET("/v1/status"));
-    ask(f, p, GET("/v1/status?wait=25s&since=1"));
+    status_case_ask(f, p, GET("/v1/status"));
+    status_case_ask(f, p, GET("/v1/status?wait=25s&since=1"));
     sim_advance_ms(f->sim, 24999);
     assert_string_equal(sim_peer_text(p), "");
     sim_advance_ms(f->sim, 1);
@@ -154,23 +84,23 @@ static void nothing_new_in_time_is_304(void **state)
 
 static void who_is_behind_is_answered_at_once(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
-    ask(f, p, GET("/v1/status"));
-    assert_true(has(ask(f, p, GET("/v1/status?wait=25s&since=0")), "HTTP/1.1 200 OK"));
-    assert_true(has(ask(f, p, GET("/v1/status?wait=25s&since=9")), "HTTP/1.1 200 OK"));
-    assert_true(has(ask(f, p, GET("/v1/status?wait=25s")), "HTTP/1.1 200 OK"));
+    status_case_ask(f, p, GET("/v1/status"));
+    assert_true(has(status_case_ask(f, p, GET("/v1/status?wait=25s&since=0")), "HTTP/1.1 200 OK"));
+    assert_true(has(status_case_ask(f, p, GET("/v1/status?wait=25s&since=9")), "HTTP/1.1 200 OK"));
+    assert_true(has(status_case_ask(f, p, GET("/v1/status?wait=25s")), "HTTP/1.1 200 OK"));
 }
 
 static void counters_alone_are_news_every_5_s(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
-    ask(f, p, GET("/v1/status"));
-    ask(f, p, GET("/v1/status?wait=25s&since=1"));
-    f->restarts++;
+    status_case_ask(f, p, GET("/v1/status"));
+    status_case_ask(f, p, GET("/v1/status?wait=25s&since=1"));
+    f->counter++;
     sim_advance_ms(f->sim, 4900);
     assert_string_equal(sim_peer_text(p), "");
     sim_advance_ms(f->sim, 200);
@@ -179,11 +109,11 @@ static void counters_alone_are_news_every_5_s(void **state)
 
 static void a_client_that_leaves_while_it_waits_is_forgotten(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
-    ask(f, p, GET("/v1/status"));
-    ask(f, p, GET("/v1/status?wait=25s&since=1"));
+    status_case_ask(f, p, GET("/v1/status"));
+    status_case_ask(f, p, GET("/v1/status?wait=25s&since=1"));
     sim_peer_end(p);
     sim_run(f->sim);
     assert_true(sim_peer_is_closed(p));
@@ -192,11 +122,12 @@ static void a_client_that_leaves_while_it_waits_is_forgotten(void **state)
 
 static void a_request_behind_a_long_poll_waits_for_its_answer(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
-    ask(f, p, GET("/v1/status"));
-    assert_string_equal(ask(f, p, GET("/v1/status?wait=25s&since=1") GET("/healthz")), "");
+    status_case_ask(f, p, GET("/v1/status"));
+    assert_string_equal(status_case_ask(f, p, GET("/v1/status?wait=25s&since=1") GET("/healthz")),
+                        "");
     change(f, PHASE_DEGRADED);
     assert_true(has(sim_peer_text(p), "\"generation\":2,"));
     assert_true(has(sim_peer_text(p), "\r\n\r\nok\n"));
@@ -206,9 +137,9 @@ static void a_request_behind_a_long_poll_waits_for_its_answer(void **state)
 
 static void an_event_stream_has_the_present_state_and_each_change(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
-    const char *text = ask(f, p, GET("/v1/events"));
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
+    const char *text = status_case_ask(f, p, GET("/v1/events"));
 
     assert_true(has(text, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"));
     assert_true(has(text, "\r\n\r\nretry: 1000\n\nevent: status\nid: 1000-ff-1\n"
@@ -226,31 +157,31 @@ static void an_event_stream_has_the_present_state_and_each_change(void **state)
 
 static void a_resumed_stream_begins_with_what_is_new(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f), *again;
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f), *again;
 
-    ask(f, p, GET("/v1/events"));
-    again = client(f);
-    assert_false(has(ask(f, again,
-                         "GET /v1/events HTTP/1.1\r\nHost: x\r\n"
-                         "Last-Event-ID: 1000-ff-1\r\n\r\n"),
+    status_case_ask(f, p, GET("/v1/events"));
+    again = status_case_client(f);
+    assert_false(has(status_case_ask(f, again,
+                                     "GET /v1/events HTTP/1.1\r\nHost: x\r\n"
+                                     "Last-Event-ID: 1000-ff-1\r\n\r\n"),
                      "data:"));
     change(f, PHASE_READY);
     sim_advance_ms(f->sim, 100);
     assert_true(has(sim_peer_text(again), "id: 1000-ff-2\n"));
-    again = client(f);
-    assert_true(has(ask(f, again,
-                        "GET /v1/events HTTP/1.1\r\nHost: x\r\n"
-                        "Last-Event-ID: 1000-ff-1\r\n\r\n"),
+    again = status_case_client(f);
+    assert_true(has(status_case_ask(f, again,
+                                    "GET /v1/events HTTP/1.1\r\nHost: x\r\n"
+                                    "Last-Event-ID: 1000-ff-1\r\n\r\n"),
                     "id: 1000-ff-2\n"));
 }
 
 static void a_quiet_stream_has_a_heartbeat(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
-    ask(f, p, GET("/v1/events"));
+    status_case_ask(f, p, GET("/v1/events"));
     sim_peer_drop_received(p);
     sim_advance_ms(f->sim, 15001);
     assert_string_equal(sim_peer_text(p), ":\n\n");
@@ -258,10 +189,10 @@ static void a_quiet_stream_has_a_heartbeat(void **state)
 
 static void a_slow_reader_of_events_gets_the_latest_state_only(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
-    ask(f, p, GET("/v1/events"));
+    status_case_ask(f, p, GET("/v1/events"));
     sim_peer_drop_received(p);
     sim_peer_set_room(p, 10);
     for (unsigned i = 0; i < 20; i++) {
@@ -277,10 +208,10 @@ static void a_slow_reader_of_events_gets_the_latest_state_only(void **state)
 
 static void a_reader_that_takes_no_event_is_cut_after_10_s(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
-    ask(f, p, GET("/v1/events"));
+    status_case_ask(f, p, GET("/v1/events"));
     sim_peer_set_room(p, 0);
     change(f, PHASE_READY);
     sim_advance_ms(f->sim, 9000);
@@ -291,23 +222,24 @@ static void a_reader_that_takes_no_event_is_cut_after_10_s(void **state)
 
 static void at_most_half_of_all_may_wait(void **state)
 {
-    struct fixture *f = *state;
+    struct status_case *f = *state;
 
     for (unsigned i = 0; i < 4; i++)
-        assert_true(has(ask(f, client(f), GET("/v1/events")), "200 OK"));
-    assert_true(has(ask(f, client(f), GET("/v1/events")), "HTTP/1.1 503 "));
-    assert_true(has(ask(f, client(f), GET("/v1/status?wait=9s&since=1")), "HTTP/1.1 200 OK"));
+        assert_true(has(status_case_ask(f, status_case_client(f), GET("/v1/events")), "200 OK"));
+    assert_true(has(status_case_ask(f, status_case_client(f), GET("/v1/events")), "HTTP/1.1 503 "));
+    assert_true(has(status_case_ask(f, status_case_client(f), GET("/v1/status?wait=9s&since=1")),
+                    "HTTP/1.1 200 OK"));
     for (unsigned i = 0; i < 20; i++) /* the others evict each other, not those that wait */
-        client(f);
+        status_case_client(f);
     assert_int_equal(waiting(f), 4);
 }
 
 static void head_of_events_is_a_head(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
-    ask(f, p, "HEAD /v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+    status_case_ask(f, p, "HEAD /v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_true(has(sim_peer_text(p), "text/event-stream"));
     assert_false(has(sim_peer_text(p), "retry"));
     assert_true(sim_peer_saw_end(p));
@@ -319,25 +251,25 @@ static void head_of_events_is_a_head(void **state)
 
 static void readyz_says_whether_and_why_not(void **state)
 {
-    struct fixture *f = *state;
-    struct sim_peer *p = client(f);
+    struct status_case *f = *state;
+    struct sim_peer *p = status_case_client(f);
 
-    assert_true(has(ask(f, p, GET("/readyz")), "HTTP/1.1 503 "));
-    assert_true(has(ask(f, p, GET("/healthz")), "HTTP/1.1 200 "));
+    assert_true(has(status_case_ask(f, p, GET("/readyz")), "HTTP/1.1 503 "));
+    assert_true(has(status_case_ask(f, p, GET("/healthz")), "HTTP/1.1 200 "));
     change(f, PHASE_READY);
-    assert_true(has(ask(f, p, GET("/readyz")), "HTTP/1.1 200 "));
+    assert_true(has(status_case_ask(f, p, GET("/readyz")), "HTTP/1.1 200 "));
 }
 
 static void metrics_are_openmetrics(void **state)
 {
-    struct fixture *f = *state;
-    const char *text = ask(f, client(f), GET("/metrics"));
+    struct status_case *f = *state;
+    const char *text = status_case_ask(f, status_case_client(f), GET("/metrics"));
 
     assert_true(has(text, "Content-Type: application/openmetrics-text; version=1.0.0"));
     assert_true(has(text, "# EOF\n"));
 }
 
-#define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, status_case_teardown)
 
 int main(void)
 {
