@@ -282,7 +282,7 @@ static void on_answer(void *ctx, enum status st, const struct http_client_answer
                       const struct errmsg *why)
 {
     struct bugreport_run *r = ctx;
-    bool is_good = st == ST_OK && answer->status == 200;
+    bool is_good = answer && answer->status == 200;
     struct errmsg e;
 
     if (is_good) {
@@ -290,7 +290,7 @@ static void on_answer(void *ctx, enum status st, const struct http_client_answer
         if (r->stage == STAGE_STATUS)
             take_status(r, answer);
     } else {
-        if (st == ST_OK)
+        if (answer)
             errmsg_set(&e, "answer %u: %.200s", answer->status, answer->body);
         else
             errmsg_set(&e, "%s", why && why->text[0] ? why->text : status_text(st));
@@ -460,7 +460,7 @@ static int bugreport_start(void **run, const struct cli_env *env, int argc, cons
 
 const struct cli_command cli_bugreport_command = {
     .name = "bugreport",
-    .usage = "[-o FILE] [--config FILE] [--status-file FILE] [--log FILE] ...",
+    .usage = "[-o FILE] [--config FILE] [--log FILE] [--status-file FILE]",
     .summary = "what is needed to find a fault, in a tar of your own",
     .options = options,
     .option_count = ARRAY_SIZE(options),
