@@ -62,7 +62,7 @@ struct bugreport_run {
     struct http_client *client; /* owned */
     char asked[128];            /* the file that @client's answer becomes */
     struct timer next;
-    bool is_down;               /* the status could not be had */
+    bool is_down; /* the status could not be had */
     struct cli_env check_env;
     void *check;            /* owned: a run of cli_check_command */
     struct printed said[2]; /* by @check, by enum cli_out */
@@ -205,9 +205,8 @@ static char *contents_of(const struct bugreport_run *r, const char *list)
         "Secrets, names of users and home directories were taken out, as far as a program can\n"
         "know them: read it before you send it.\n\n"
         "%s%s";
-    const char *down = r->is_down
-                           ? "The service did not answer: status.json.missing.txt says why.\n\n"
-                           : "";
+    const char *down =
+        r->is_down ? "The service did not answer: status.json.missing.txt says why.\n\n" : "";
     size_t cap = sizeof format + 64 + strlen(down) + strlen(list);
     char *text = malloc(cap);
 

@@ -163,7 +163,7 @@ struct switch_census {
     unsigned tcp_flows, tcp_half_open, udp_flows, pings, fragments, neighbours, forwards;
     uint64_t buffer_bytes;
     uint64_t freed_bytes; /* of buffers, given back to the allocator so far */
-    uint64_t last_rx_ms; /* monotonic; 0 = nothing yet */
+    uint64_t last_rx_ms;  /* monotonic; 0 = nothing yet */
     bool guest_has_address;
 };
 void switch_get_census(const struct switch_ *s, struct switch_census *out);

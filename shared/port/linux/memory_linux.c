@@ -3,7 +3,7 @@
 
 /* Of the GNU C library; another one gives pages back by itself. */
 #ifdef __GLIBC__
-#include <malloc.h>
+#    include <malloc.h>
 
 void sys_trim_memory(void)
 {
