@@ -123,8 +123,10 @@ static bool is_secret_key(const char *key, size_t len)
     char word[KEY_MAX] = "", before[KEY_MAX] = "";
     size_t n = 0;
 
-    if (len >= KEY_MAX)
-        return false;
+    if (len >= KEY_MAX) {
+        key += len - (KEY_MAX - 1);
+        len = KEY_MAX - 1;
+    }
     for (size_t i = 0; i <= len; i++) {
         bool is_end = i == len || key[i] == '-' || key[i] == '_';
         bool is_hump = i > 0 && i < len && is_upper(key[i]) && is_lower(key[i - 1]);
@@ -184,8 +186,13 @@ static const char *skip_bare(const struct redactor *r, const char *at, bool in_q
             break;
         if (is_argument && is_blank(*at))
             break;
-        if (r->is_json && (*at == '"' || *at == '\\'))
+        if (r->is_json && *at == '"')
             break;
+        if (r->is_json && *at == '\\' && at + 1 < r->end) {
+            if (strchr("nr\"", at[1])) /* the end of a line, or of a string, within the string */
+                break;
+            at++;
+        }
         at++;
     }
     return at;
@@ -281,6 +288,12 @@ static const char *rule_url(struct redactor *r, const char *at)
 
 /* ---- persons ----------------------------------------------------------------------------- */
 
+/* So that a run is looked at once, however long it is. */
+static bool is_within_run(const struct redactor *r, const char *at)
+{
+    return is_separator(*at) && at > r->text && is_separator(at[-1]);
+}
+
 static const char *skip_separators(const char *at, const char *end)
 {
     while (at < end && is_separator(*at))
@@ -309,10 +322,11 @@ static const char *skip_person(const char *at, const char *end)
 static const char *rule_home_of_somebody(struct redactor *r, const char *at)
 {
     static const char *const folders[] = { "home", "users", "documents and settings" };
-    const char *name = skip_separators(at, r->end), *person, *to;
+    const char *name, *person, *to;
 
-    if (!is_separator(*at))
+    if (!is_separator(*at) || is_within_run(r, at))
         return NULL;
+    name = skip_separators(at, r->end);
     for (unsigned i = 0; i < ARRAY_SIZE(folders); i++) {
         if (!starts_with(name, r->end, folders[i]))
             continue;
@@ -350,7 +364,7 @@ static const char *rule_own_home(struct redactor *r, const char *at)
 {
     const char *home = r->names->home, *to;
 
-    if (!home || strlen(home) < 3 || (at > r->text && is_key_char(at[-1])))
+    if (!home || strlen(home) < 3 || is_within_run(r, at) || (at > r->text && is_key_char(at[-1])))
         return NULL;
     to = match_path(at, r->end, home);
     if (to)

@@ -50,6 +50,8 @@ static void secrets_of_files_and_logs_are_taken_out(void **state)
         { "capitals", "API_TOKEN=abc", "API_TOKEN=[redacted]" },
         { "humps", "apiToken: abc", "apiToken: [redacted]" },
         { "key", "ssh-key=abc", "ssh-key=[redacted]" },
+        { "a long name", "the_name_of_this_key_is_much_longer_than_anybody_would_type_it_token=x",
+          "the_name_of_this_key_is_much_longer_than_anybody_would_type_it_token=[redacted]" },
         { "account", "endpoint-grant = CORP\\anna", "endpoint-grant = [redacted]" },
         { "argument", "rdlinkd --api-token abc --mtu 1", "rdlinkd --api-token [redacted] --mtu 1" },
         { "argument with =", "--password=abc", "--password=[redacted]" },
@@ -81,6 +83,8 @@ static void secrets_of_json_are_taken_out_and_it_stays_json(void **state)
           "{\"message\":\"token=[redacted]\",\"mtu\":1}" },
         { "json in json", "{\"m\":\"{\\\"token\\\":\\\"abc\\\",\\\"x\\\":1}\"}",
           "{\"m\":\"{\\\"token\\\":\\\"[redacted]\\\",\\\"x\\\":1}\"}" },
+        { "a backslash in it", "{\"m\":\"token=a\\\\b\\nmtu=1\"}",
+          "{\"m\":\"token=[redacted]\\nmtu=1\"}" },
         { "bearer", "{\"m\":\"Bearer abc\"}", "{\"m\":\"Bearer [redacted]\"}" },
         { "counters", "{\"keys\":1,\"result\":\"PASS\",\"state\":\"SERVING\"}", NULL },
     };
@@ -116,6 +120,7 @@ static void ones_own_home_and_name_are_known(void **state)
         { "home", "/home/anna/x", "~/x" },
         { "home alone", "HOME=/home/anna\n", "HOME=~\n" },
         { "longer name", "/home/annabel/x", "/home/[user]/x" },
+        { "slashes", "///home//anna/x", "~/x" },
         { "not at its start", "/srv/home/anna/x", "/srv/home/[user]/x" },
         { "elsewhere", "/srv/anna/x", "/srv/[user]/x" },
         { "in a domain", "CORP\\Anna may not", "CORP\\[user] may not" },
@@ -138,6 +143,27 @@ static void root_and_short_homes_are_nobody(void **state)
     static const struct row rows[] = { { "paths", "/root/x /x/y /", NULL } };
 
     check(rows, ARRAY_SIZE(rows), &root, false);
+}
+
+/* Each run of one letter once: a quadratic rule would take hours. */
+static void a_long_text_of_one_letter_takes_no_longer(void **state)
+{
+    enum { LEN = 1024 * 1024 };
+    static const char letters[] = "/\\-a\" :=[";
+    char *text = malloc(LEN);
+
+    assert_non_null(text);
+    for (const char *c = letters; *c; c++) {
+        size_t len;
+        char *out;
+
+        memset(text, *c, LEN);
+        out = redact(text, LEN, &anna, c - letters > 4, &len);
+        assert_non_null(out);
+        assert_int_equal(len, LEN);
+        free(out);
+    }
+    free(text);
 }
 
 /* Bytes of any kind, among them every prefix of what the rules look for. */
@@ -169,6 +195,7 @@ int main(void)
         cmocka_unit_test(homes_are_without_their_persons),
         cmocka_unit_test(ones_own_home_and_name_are_known),
         cmocka_unit_test(root_and_short_homes_are_nobody),
+        cmocka_unit_test(a_long_text_of_one_letter_takes_no_longer),
         cmocka_unit_test(any_bytes_end_and_pass_no_bounds),
     };
 
