@@ -29,7 +29,7 @@ enum completion_value completion_value_of(const struct option *o)
     return o->value_name && !strncmp(o->value_name, "FILE", 4) ? COMPLETION_FILE : COMPLETION_FREE;
 }
 
-/* Help is there on each command too. */
+/* Each command is also a topic of help. */
 const char *completion_words_after(const struct cli_command *c, char *buf, size_t cap)
 {
     size_t len = (size_t)snprintf(buf, cap, "%s", c->words ? c->words : "");

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rdlink.exe: a bug report over the pipe, by tar as everybody has it, and the words for PowerShell."""
+
+import io
+import json
+import sys
+import tarfile
+import unittest
+
+sys.path.insert(0, __file__.rpartition("/")[0])
+import wine_support
+from wine_support import rdl
+import rdl_script
+
+
+class CommandLine(unittest.TestCase):
+    def setUp(self):
+        self.session = self.enterContext(rdl.Session())
+        self.wine = wine_support.Wine(self.session)
+
+    def rdlink(self, *words):
+        return self.wine.run(wine_support.windows_program("rdlink"), *words, check=False)
+
+    def files_of(self, path):
+        with open(path, "rb") as f, tarfile.open(fileobj=io.BytesIO(f.read())) as tar:
+            return {m.name.split("/", 1)[1]: tar.extractfile(m).read().decode() for m in tar}
+
+    def test_a_bug_report_with_the_service_and_without(self):
+        path = self.session.path("docker.sock")
+        self.enterContext(rdl_script.Server(path, wine_support.echo_after_end))
+        agent = wine_support.Agent(self.session, path)
+        host = wine_support.Host(self.wine, "--vm", f"vm1={agent.address}")
+        host.wait_for(lambda status: status["ready"], "it is ready")
+        output = self.session.path("x.tar")
+        text, code = self.rdlink("bugreport", "--address", f"npipe:{host.status_pipe}", "-o",
+                                 wine_path(output))
+        self.assertEqual(code, 0, text)
+        files = self.files_of(output)
+        self.assertTrue(json.loads(files["status.json"])["ready"])
+        self.assertTrue(files["metrics.txt"].endswith("# EOF\n"))
+        self.assertTrue(json.loads(files["check.json"]))
+        self.assertIn("Windows", files["about.json"])
+
+        text, code = self.rdlink("bugreport", "--address", f"npipe:{host.status_pipe}", "-o",
+                                 wine_path(output))
+        self.assertEqual(code, 1)
+        self.assertIn("is there already", text)
+
+        other = self.session.path("y.tar")
+        text, code = self.rdlink("bugreport", "--address", f"npipe:{host.status_pipe}-none", "-o",
+                                 wine_path(other))
+        self.assertEqual(code, 0, text)
+        self.assertIn("status.json.missing.txt", self.files_of(other))
+
+    def test_powershell_gets_its_script(self):
+        text, code = self.rdlink("completion", "powershell")
+        self.assertEqual(code, 0)
+        self.assertIn("Register-ArgumentCompleter -Native -CommandName rdlink", text)
+
+
+def wine_path(path):
+    """Wine shows the root as drive Z."""
+    return "Z:" + str(path).replace("/", "\\")
+
+
+if __name__ == "__main__":
+    rdl.main()
