@@ -48,7 +48,7 @@ struct switch_limits {
     unsigned dns_queries;        /* 64 forwarded at a time: SERVFAIL */
     uint32_t tcp_dial_ms;        /* 10,000 */
     uint32_t udp_idle_ms;        /* 60,000; DNS and NTP 10,000 */
-    uint32_t flow_buffer_bytes;  /* 262,144 per flow and direction */
+    uint32_t flow_buffer_bytes;  /* 524,288 per flow and direction */
     uint64_t total_buffer_bytes; /* 192 MiB: windows close */
 };
 

@@ -40,7 +40,7 @@ static const struct limit {
     { "dns_queries", AT(dns_queries), 64, 1024 },
     { "tcp_dial_ms", AT(tcp_dial_ms), 10000, 600000 },
     { "udp_idle_ms", AT(udp_idle_ms), 60000, 86400000 },
-    { "flow_buffer_bytes", AT(flow_buffer_bytes), 262144, 16777216 },
+    { "flow_buffer_bytes", AT(flow_buffer_bytes), 524288, 16777216 },
 };
 static const char total_name[] = "total_buffer_bytes"; /* the one with 64 bits */
 

@@ -20,16 +20,22 @@
  * storage where they belong, and up to TCP_EARLY_MAX stretches of them are remembered. Beyond that
  * they are lost; the duplicate ACKs make the guest send them again.
  *
- * Down. At most READ_MAX_BYTES are read at a time, and as much goes to the link before the next
- * read, so that the guest is not idle meanwhile. Reading stops when the ring is full (or holds the
- * flow's share, tcp_share.c) and goes on when the guest has acknowledged a quarter of it. When
- * there is no memory for even the first block, the flow asks again by its timer.
+ * Down. At most half of what a ring holds is read at a time (READ_MAX_BYTES, less in small frames),
+ * and as much goes to the link before the next read, so that the guest is not idle meanwhile.
+ * Reading stops when the ring is full (or holds the flow's share, tcp_share.c) and goes on when the
+ * guest has acknowledged a quarter of it. When there is no memory for even the first block, the
+ * flow asks again by its timer.
  */
 #include "switch/tcp_internal.h"
 
 #include "base/util.h"
 
-enum { SHORT_WINDOW_BYTES = 16 * 1024, READ_MAX_BYTES = 128 * 1024, READ_MUCH_BYTES = 64 * 1024 };
+enum {
+    SHORT_WINDOW_BYTES = 16 * 1024,
+    READ_MAX_BYTES = 128 * 1024,
+    READ_MAX_BYTES_OFFLOAD = 256 * 1024,
+    READ_MUCH_BYTES = 64 * 1024
+};
 
 size_t tcp_up_max(const struct tcp_flow *f)
 {
@@ -284,13 +290,15 @@ size_t tcp_down_max(const struct tcp_flow *f)
 static size_t read_size(const struct tcp_flow *f, size_t room)
 {
     const struct switch_ *s = f->table->sw;
-    size_t segment = tcp_segment_max(f, s->link && frame_link_has_offload(s->link));
+    bool offload = s->link && frame_link_has_offload(s->link);
+    size_t most = offload ? READ_MAX_BYTES_OFFLOAD : READ_MAX_BYTES;
+    size_t segment = tcp_segment_max(f, offload);
     size_t max = tcp_down_max(f), sent = f->snd_nxt - f->snd_una;
     size_t unsent = f->down.len_bytes > sent ? f->down.len_bytes - sent : 0;
 
     if (f->down.len_bytes > 0 && max - f->down.len_bytes < MIN(segment, max / 4))
         return 0;
-    return MIN(room, READ_MAX_BYTES - READ_MAX_BYTES % segment - unsent % segment);
+    return MIN(room, most - most % segment - unsent % segment);
 }
 
 static size_t on_space(void *ctx, uint8_t **buf)

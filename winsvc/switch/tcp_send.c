@@ -8,11 +8,12 @@
  *         |--in flight----|---to be sent-------|FIN
  *
  * Turns. The link is one queue for all, and whatever was put into it waits for everything before
- * it. So only TURN_BYTES of data go in at a time, and flows share them by deficit round robin in
- * two lists, as fq_codel does: a flow that has nothing under way enters `fresh` and goes first;
- * once it has used up a quantum it is `bulk` and takes turns. A request's answer beside eight bulk
- * streams is such a fresh flow each time. One that runs dry while fresh passes through the end of
- * bulk, so that it cannot go first for ever by sending a little at a time.
+ * it. So only TURN_BYTES of data go in at a time (twice that in super-segments, which are gone in
+ * less time), and flows share them by deficit round robin in two lists, as fq_codel does: a flow
+ * that has nothing under way enters `fresh` and goes first; once it has used up a quantum it is
+ * `bulk` and takes turns. A request's answer beside eight bulk streams is such a fresh flow each
+ * time. One that runs dry while fresh passes through the end of bulk, so that it cannot go first
+ * for ever by sending a little at a time.
  *
  * Bare ACKs (tcp_ack.c) and an RST have the sequence number behind everything that was ever sent:
  * snd_nxt may have gone back, and below its window the guest would look at neither.
@@ -41,6 +42,7 @@
 
 enum {
     TURN_BYTES = 128 * 1024,
+    TURN_BYTES_OFFLOAD = 256 * 1024,
     QUANTUM_BYTES = 16 * 1024,
     QUANTUM_BYTES_OFFLOAD = 64 * 1024,
     RTO_MIN_MS = 200,
@@ -325,7 +327,7 @@ static void send_turns(struct tcp_table *t)
 {
     bool offload = frame_link_has_offload(t->sw->link);
     int32_t quantum = offload ? QUANTUM_BYTES_OFFLOAD : QUANTUM_BYTES;
-    int64_t left = TURN_BYTES;
+    int64_t left = offload ? TURN_BYTES_OFFLOAD : TURN_BYTES;
 
     while (left > 0 && frame_link_is_writable(t->sw->link)) {
         struct list *from = list_is_empty(&t->fresh) ? &t->bulk : &t->fresh;
