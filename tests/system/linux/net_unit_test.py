@@ -4,6 +4,7 @@
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import unittest
@@ -40,7 +41,7 @@ Environment=ASAN_OPTIONS=detect_leaks=0
 StandardOutput=append:/run/agent.log
 StandardError=append:/run/agent.log
 ExecStart=
-ExecStart={agent} net --link v2:unix:/run/host/link.sock
+ExecStart=/run/host/rdlink-agent net --link v2:unix:/run/host/link.sock
 """
 
 
@@ -54,12 +55,14 @@ class NetUnitTest(unittest.TestCase):
         rdl.tool("ping", "iputils-ping")
         rdl.tool("ip", "iproute2")
         link = self.session.path("link.sock")
+        # A copy where nothing is hidden from the unit, as /home, /root and /tmp are.
+        shutil.copy(rdl.binary("rdlink-agent"), self.session.dir)
         self.session.start("switch", [rdl.binary("rdlinkd"), "switch", "--link", f"v2:unix:{link}"])
         rdl.wait_until(lambda: pathlib.Path(link).exists(), 10, "the switch listens")
         self.systemd = rdl_systemd.Systemd(self.session, {
             NAMESPACE: NAMESPACE_UNIT,
             UNIT: (DIST / UNIT).read_text(),
-            f"{UNIT}.d/test.conf": DROP_IN.format(agent=rdl.binary("rdlink-agent")),
+            f"{UNIT}.d/test.conf": DROP_IN,
             "modprobe@.service": "[Service]\nType=oneshot\nExecStart=/bin/true\n",
             "network-setup.service": "[Service]\nExecStart=/bin/sleep infinity\n",
             "docker.service": DOCKER_UNIT,
