@@ -82,16 +82,17 @@ def _report(data):
 
 
 class Controller:
-    """Starts `rdlinkd --worker KIND OPTIONS`; `start` are the options of Session.start()."""
+    """Starts `rdlinkd --worker KIND OPTIONS`; `start` are the options of Session.start(). `programs`
+    is another folder than RDL_BIN."""
 
-    def __init__(self, session, kind, *options, **start):
+    def __init__(self, session, kind, *options, programs=None, **start):
         self._ours, theirs = socket.socketpair()
         self._kind = kind
         self.health = {}
         self.said = []  # "ready", ("forward", protocol, local, remote, removed), ("exit", reason)
         with theirs:
             self.worker = session.start(
-                f"{kind}-worker", [rdl.binary("rdlinkd"), "--worker", kind, *options],
+                f"{kind}-worker", [rdl.binary("rdlinkd", programs), "--worker", kind, *options],
                 stdin=theirs, **start)
         session.at_end(self.die)
         self._send(_HELLO, message((1, 1), (2, 1), (3, _ROLE_CONTROLLER)))
