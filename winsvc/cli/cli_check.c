@@ -16,6 +16,7 @@
 #include "base/version.h"
 #include "cli/hints.h"
 #include "cli/http_client.h"
+#include "cli/status_fields.h"
 #include "ipc/peer_text.h"
 #include "port/loop.h"
 
@@ -99,13 +100,6 @@ static void row(struct check_run *r, enum result result, const char *name, const
     cJSON_AddItemToArray(r->rows, object);
 }
 
-static const char *text_in(const cJSON *object, const char *name)
-{
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-
-    return text ? text : "";
-}
-
 static const cJSON *list_in(const cJSON *object, const char *name)
 {
     return cJSON_GetObjectItemCaseSensitive(object, name);
@@ -130,15 +124,15 @@ static void check_conditions(struct check_run *r, const char *of, const cJSON *l
 
     cJSON_ArrayForEach(c, list)
     {
-        const char *type = text_in(c, "type"), *status = text_in(c, "status");
-        const char *reason = text_in(c, "reason"), *hint = hint_find(reason);
+        const char *type = status_text_in(c, "type"), *status = status_text_in(c, "status");
+        const char *reason = status_text_in(c, "reason"), *hint = hint_find(reason);
         char name[NAME_MAX_BYTES], message[TEXT_MAX_BYTES];
         bool holds = !strcmp(status, "True");
 
         if (!holds && strcmp(status, "False") != 0)
             continue;
         snprintf(name, sizeof name, "%.50s%s%.40s", of, of[0] ? "/" : "", type);
-        snprintf(message, sizeof message, "%.60s: %.300s", reason, text_in(c, "message"));
+        snprintf(message, sizeof message, "%.60s: %.300s", reason, status_text_in(c, "message"));
         if (holds)
             row(r, RESULT_PASS, name, message, NULL);
         else
@@ -150,11 +144,11 @@ static void check_conditions(struct check_run *r, const char *of, const cJSON *l
 static void check_program(struct check_run *r, const cJSON *status)
 {
     const cJSON *program = list_in(status, "program");
-    const char *version = text_in(program, "version");
+    const char *version = status_text_in(program, "version");
     char message[TEXT_MAX_BYTES];
 
-    snprintf(message, sizeof message, "%.40s %.40s answers at %.200s", text_in(program, "name"),
-             version, r->service.address);
+    snprintf(message, sizeof message, "%.40s %.40s answers at %.200s",
+             status_text_in(program, "name"), version, r->service.address);
     row(r, RESULT_PASS, "service", message, NULL);
     if (!strcmp(version, rdlink_version()))
         return;
@@ -165,18 +159,20 @@ static void check_program(struct check_run *r, const cJSON *status)
 
 static void check_endpoint(struct check_run *r, const cJSON *endpoint)
 {
-    const char *state = text_in(endpoint, "state"), *address = text_in(endpoint, "address");
+    const char *state = status_text_in(endpoint, "state"),
+               *address = status_text_in(endpoint, "address");
     const cJSON *owner = list_in(endpoint, "owner");
     char name[NAME_MAX_BYTES], message[TEXT_MAX_BYTES];
     enum result result = !strcmp(state, "listening")  ? RESULT_PASS
                          : !strcmp(state, "fallback") ? RESULT_WARN
                                                       : RESULT_FAIL;
 
-    snprintf(name, sizeof name, "endpoint/%.40s", text_in(endpoint, "name"));
+    snprintf(name, sizeof name, "endpoint/%.40s", status_text_in(endpoint, "name"));
     snprintf(message, sizeof message, "%.20s %.120s%s%.120s%s%.120s", state,
-             address[0] ? address : text_in(endpoint, "requested"),
-             text_in(endpoint, "message")[0] ? ": " : "", text_in(endpoint, "message"),
-             text_in(owner, "image")[0] ? ", held by " : "", text_in(owner, "image"));
+             address[0] ? address : status_text_in(endpoint, "requested"),
+             status_text_in(endpoint, "message")[0] ? ": " : "",
+             status_text_in(endpoint, "message"),
+             status_text_in(owner, "image")[0] ? ", held by " : "", status_text_in(owner, "image"));
     row(r, result, name, message,
         result == RESULT_PASS ? NULL : "end the program that holds the name, or use another name");
     if (address[0] && r->endpoint_count < ENDPOINTS_MAX)
@@ -185,7 +181,7 @@ static void check_endpoint(struct check_run *r, const cJSON *endpoint)
 
 static void check_instance(struct check_run *r, const cJSON *instance)
 {
-    const char *vm = text_in(instance, "vm");
+    const char *vm = status_text_in(instance, "vm");
 
     check_conditions(r, vm, list_in(instance, "conditions"));
     check_conditions(r, vm, list_in(list_in(instance, "agent"), "conditions"));
@@ -194,13 +190,14 @@ static void check_instance(struct check_run *r, const cJSON *instance)
 
 static void check_component(struct check_run *r, const cJSON *component)
 {
-    const char *name = text_in(component, "name");
+    const char *name = status_text_in(component, "name");
     const cJSON *restarts = list_in(component, "restarts");
-    bool serves = !strcmp(text_in(component, "state"), "SERVING");
+    bool serves = !strcmp(status_text_in(component, "state"), "SERVING");
     char message[TEXT_MAX_BYTES];
 
     snprintf(message, sizeof message, "%.40s, started again %.0f times",
-             text_in(component, "state"), cJSON_IsNumber(restarts) ? restarts->valuedouble : 0.0);
+             status_text_in(component, "state"),
+             cJSON_IsNumber(restarts) ? restarts->valuedouble : 0.0);
     if (cJSON_IsTrue(list_in(component, "crashLoop")))
         row(r, RESULT_FAIL, name, message, hint_find("ComponentCrashLoop"));
     else

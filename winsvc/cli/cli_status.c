@@ -7,6 +7,7 @@
 #include "base/util.h"
 #include "cli/http_client.h"
 #include "cli/render.h"
+#include "cli/status_fields.h"
 #include "cli/status_poll.h"
 #include "port/loop.h"
 
@@ -46,28 +47,16 @@ static const struct option options[] = {
 
 /* ---- showing ----------------------------------------------------------------------------- */
 
-static const char *text_in(const cJSON *object, const char *name)
-{
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-
-    return text ? text : "";
-}
-
 static void show_short(const struct cli_env *env, const cJSON *status)
 {
-    const cJSON *c, *ready = NULL;
+    const cJSON *ready = status_find(status, "conditions", "type", "Ready");
     char line[512];
 
-    cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(status, "conditions"))
-    {
-        if (!strcmp(text_in(c, "type"), "Ready"))
-            ready = c;
-    }
     if (!ready || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(status, "ready")))
-        snprintf(line, sizeof line, "%.100s\n", text_in(status, "phase"));
+        snprintf(line, sizeof line, "%.100s\n", status_text_in(status, "phase"));
     else
-        snprintf(line, sizeof line, "%.100s: %.60s: %.300s\n", text_in(status, "phase"),
-                 text_in(ready, "reason"), text_in(ready, "message"));
+        snprintf(line, sizeof line, "%.100s: %.60s: %.300s\n", status_text_in(status, "phase"),
+                 status_text_in(ready, "reason"), status_text_in(ready, "message"));
     env->print(env->ctx, CLI_STDOUT, line);
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/util.h"
 #include "cli/hints.h"
+#include "cli/status_fields.h"
 #include "cli/status_poll.h"
 #include "port/loop.h"
 
@@ -79,35 +80,16 @@ static void split(struct wait_run *r)
 
 /* ---- looking ----------------------------------------------------------------------------- */
 
-static const char *text_in(const cJSON *object, const char *name)
-{
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-
-    return text ? text : "";
-}
-
-static const cJSON *find(const cJSON *list, const char *key, const char *value)
-{
-    const cJSON *item;
-
-    cJSON_ArrayForEach(item, list)
-    {
-        if (!strcmp(text_in(item, key), value))
-            return item;
-    }
-    return NULL;
-}
-
 static const cJSON *find_condition(const struct wait_run *r, const cJSON *status)
 {
     const cJSON *part = status;
 
     if (r->part[0]) {
-        part = find(cJSON_GetObjectItemCaseSensitive(status, "components"), "name", r->part);
+        part = status_find(status, "components", "name", r->part);
         if (!part)
-            part = find(cJSON_GetObjectItemCaseSensitive(status, "instances"), "vm", r->part);
+            part = status_find(status, "instances", "vm", r->part);
     }
-    return find(cJSON_GetObjectItemCaseSensitive(part, "conditions"), "type", r->type);
+    return status_find(part, "conditions", "type", r->type);
 }
 
 static void finish(struct wait_run *r, int code)
@@ -132,14 +114,14 @@ static void on_status(void *ctx, enum status st, const cJSON *status, const stru
         return;
     }
     c = find_condition(r, status);
-    snprintf(r->reason, sizeof r->reason, "%s", text_in(c, "reason"));
+    snprintf(r->reason, sizeof r->reason, "%s", status_text_in(c, "reason"));
     if (!c) {
         snprintf(r->found, sizeof r->found, "there is no such condition now");
         return;
     }
-    snprintf(r->found, sizeof r->found, "%.20s, %.60s: %.300s", text_in(c, "status"), r->reason,
-             text_in(c, "message"));
-    if (!strcmp(text_in(c, "status"), r->value) || !strcmp(r->reason, r->value))
+    snprintf(r->found, sizeof r->found, "%.20s, %.60s: %.300s", status_text_in(c, "status"),
+             r->reason, status_text_in(c, "message"));
+    if (!strcmp(status_text_in(c, "status"), r->value) || !strcmp(r->reason, r->value))
         finish(r, CLI_READY);
 }
 

@@ -17,7 +17,7 @@ struct fixture {
     struct cli_env env;
     struct cli *cli;
     int code;
-    char out[16384], err[4096];
+    char out[32768], err[4096];
     char output_path[128]; /* what was written to the file of --output */
     unsigned char output[2 * 1024 * 1024];
     size_t output_bytes;

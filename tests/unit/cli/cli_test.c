@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support/cmocka_all.h"
+#include "cli_fixture.h"
 
 #include "base/util.h"
 #include "base/version.h"
@@ -15,65 +15,8 @@
 #define READY_JSON   "{\"ready\":true,\"phase\":\"Ready\",\"later\":[{\"field\":1.50}]}"
 #define WAITING_JSON "{\"ready\":false,\"phase\":\"Waiting\"}"
 
-struct fixture {
-    struct sim *sim;
-    struct cli_env env;
-    struct cli *cli;
-    int code; /* CLI_PENDING until it is over */
-    char out[32768], err[4096];
-};
-
-static void print(void *ctx, enum cli_out to, const char *text)
-{
-    struct fixture *f = ctx;
-    char *buf = to == CLI_STDOUT ? f->out : f->err;
-    size_t cap = to == CLI_STDOUT ? sizeof f->out : sizeof f->err, len = strlen(buf);
-
-    assert_true(len + strlen(text) < cap);
-    snprintf(buf + len, cap - len, "%s", text);
-}
-
-static void finish(void *ctx, int exit_code)
-{
-    struct fixture *f = ctx;
-
-    assert_int_equal(f->code, CLI_PENDING);
-    f->code = exit_code;
-}
-
-static int64_t wall_ms(void)
-{
-    return 1795309200000;
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->sim = sim_new();
-    f->env = (struct cli_env){ .loop = sim_loop(f->sim),
-                               .print = print,
-                               .finish = finish,
-                               .ctx = f,
-                               .default_address = "unix:/run/default.sock",
-                               .wall_ms = wall_ms };
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    cli_free(f->cli);
-    sim_free(f->sim);
-    free(f);
-    return 0;
-}
-
-/* Starts "rdlink WORDS...": words are separated by one space. */
-static void start(struct fixture *f, const char *words)
+/* Whatever ran before is over. Starts "rdlink WORDS...": words are separated by one space. */
+static void start_anew(struct fixture *f, const char *words)
 {
     static char copy[512];
     const char *argv[16];
@@ -95,7 +38,7 @@ static int run(struct fixture *f, const char *words, const char *answer)
     struct sim_peer *service;
 
     sim_next_dial(f->sim, ST_OK, 0);
-    start(f, words);
+    start_anew(f, words);
     sim_run(f->sim);
     service = sim_take_dialled(f->sim);
     assert_non_null(service);
@@ -178,7 +121,7 @@ static void an_answer_in_pieces_is_the_same(void **state)
     struct sim_peer *service;
 
     sim_next_dial(f->sim, ST_OK, 0);
-    start(f, "status --json");
+    start_anew(f, "status --json");
     sim_run(f->sim);
     service = sim_take_dialled(f->sim);
     sim_peer_set_piece(service, 1);
@@ -212,7 +155,7 @@ static void failed_dials_are_explained(void **state)
             sim_next_dial(f->sim, st, 1);
         else
             sim_next_dial_start_fails(f->sim, st);
-        start(f, "status");
+        start_anew(f, "status");
         sim_advance_ms(f->sim, 2);
         assert_int_equal(f->code, rows[i / 2].want);
         assert_non_null(strstr(f->err, rows[i / 2].text));
@@ -227,7 +170,7 @@ static void a_service_that_never_answers_is_given_up(void **state)
     struct sim_peer *service;
 
     sim_next_dial(f->sim, ST_OK, 0);
-    start(f, "status --timeout 2s");
+    start_anew(f, "status --timeout 2s");
     sim_run(f->sim);
     service = sim_take_dialled(f->sim);
     sim_peer_send_text(service, "HTTP/1.1 200 OK\r\n");
@@ -244,7 +187,7 @@ static void a_reset_is_reported(void **state)
     struct fixture *f = *state;
 
     sim_next_dial(f->sim, ST_OK, 0);
-    start(f, "status");
+    start_anew(f, "status");
     sim_run(f->sim);
     sim_peer_reset(sim_take_dialled(f->sim), ST_RESET);
     sim_run(f->sim);
@@ -256,12 +199,12 @@ static void freed_while_it_waits_nothing_is_left(void **state)
     struct fixture *f = *state;
 
     sim_next_dial(f->sim, ST_OK, SIM_NEVER);
-    start(f, "status");
+    start_anew(f, "status");
     cli_free(f->cli);
     f->cli = NULL;
     assert_int_equal(sim_dials_pending(f->sim), 0);
     sim_next_dial(f->sim, ST_OK, 0);
-    start(f, "status");
+    start_anew(f, "status");
     sim_run(f->sim);
     cli_free(f->cli);
     f->cli = NULL;
@@ -291,7 +234,7 @@ static void address_is_chosen_option_first_then_environment(void **state)
         assert_int_equal(addr_parse(&want, rows[i].want, NULL), ST_OK);
         f->env.status_address = rows[i].env;
         sim_next_dial(f->sim, ST_OK, 0);
-        start(f, rows[i].words);
+        start_anew(f, rows[i].words);
         sim_run(f->sim);
         service = sim_take_dialled_to(f->sim, &want);
         if (!service)
@@ -304,7 +247,7 @@ static void a_bad_environment_is_a_usage_error_that_names_it(void **state)
     struct fixture *f = *state;
 
     f->env.status_address = "nonsense";
-    start(f, "status");
+    start_anew(f, "status");
     assert_int_equal(f->code, CLI_USAGE);
     assert_non_null(strstr(f->err, "RDLINK_STATUS"));
 }
@@ -323,7 +266,7 @@ static void wrong_usage_is_4_and_says_where_help_is(void **state)
     struct fixture *f = *state;
 
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        start(f, rows[i]);
+        start_anew(f, rows[i]);
         if (f->code != CLI_USAGE)
             fail_msg("row %u: exit code %d", i, f->code);
         assert_non_null(strstr(f->err, "rdlink help"));
@@ -344,7 +287,7 @@ static void help_fits_80_columns(void **state)
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         const char *line;
 
-        start(f, rows[i]);
+        start_anew(f, rows[i]);
         assert_int_equal(f->code, CLI_READY);
         assert_string_equal(f->err, "");
         for (line = f->out; *line; line += strcspn(line, "\n") + 1)
@@ -359,15 +302,15 @@ static void version_is_the_programs(void **state)
     struct fixture *f = *state;
     char want[64];
 
-    start(f, "version");
+    start_anew(f, "version");
     snprintf(want, sizeof want, "rdlink %s\n", rdlink_version());
     assert_int_equal(f->code, CLI_READY);
     assert_string_equal(f->out, want);
-    start(f, "version --json");
+    start_anew(f, "version --json");
     snprintf(want, sizeof want, "\"version\":\"%s\"", rdlink_version());
     assert_int_equal(f->code, CLI_READY);
     assert_non_null(strstr(f->out, want));
-    start(f, "version --jason");
+    start_anew(f, "version --jason");
     assert_int_equal(f->code, CLI_USAGE);
 }
 
@@ -379,7 +322,7 @@ static void every_completion_has_every_command_option_and_word(void **state)
 
     for (unsigned i = 0; i < ARRAY_SIZE(shells); i++) {
         snprintf(words, sizeof words, "completion %s", shells[i]);
-        start(f, words);
+        start_anew(f, words);
         assert_int_equal(f->code, CLI_READY);
         for (unsigned c = 0; c < cli_command_count; c++) {
             const struct cli_command *command = cli_commands[c];
@@ -401,12 +344,12 @@ static void completion_of_no_known_shell_says_which_there_are(void **state)
     struct fixture *f = *state;
 
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        start(f, rows[i]);
+        start_anew(f, rows[i]);
         assert_int_equal(f->code, CLI_USAGE);
         assert_string_equal(f->out, "");
         assert_non_null(strstr(f->err, "rdlink help completion"));
     }
-    start(f, rows[1]);
+    start_anew(f, rows[1]);
     assert_non_null(strstr(f->err, "bash|zsh|fish|powershell"));
 }
 
@@ -433,7 +376,8 @@ static void words_are_lists_only_where_a_value_is_nothing_else(void **state)
     }
 }
 
-#define WITH_SIM(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_SIM(test) \
+    cmocka_unit_test_setup_teardown(test, cli_fixture_setup, cli_fixture_teardown)
 
 int main(void)
 {
