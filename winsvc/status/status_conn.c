@@ -221,6 +221,18 @@ static bool begin_wait(struct conn *c, const struct status_body_view *view)
     return true;
 }
 
+/* What a stream_write() of events came to. False when the connection is gone. */
+static bool event_written(struct conn *c, enum status st)
+{
+    if (st != ST_OK && st != ST_QUEUED) {
+        conn_close(c);
+        return false;
+    }
+    c->has_unsent = st == ST_QUEUED;
+    timer_start(&c->deadline, c->has_unsent ? c->server->config.write_timeout_ms : HEARTBEAT_MS);
+    return true;
+}
+
 /* The same text as the status, as one event. Its id is the tag without quotes. */
 static bool send_event(struct conn *c, const struct status_body_view *view)
 {
@@ -239,13 +251,7 @@ static bool send_event(struct conn *c, const struct status_body_view *view)
         st = stream_write(c->stream, view->text, len);
     if (st == ST_OK || st == ST_QUEUED)
         st = stream_write(c->stream, "\n\n", 2);
-    if (st != ST_OK && st != ST_QUEUED) {
-        conn_close(c);
-        return false;
-    }
-    c->has_unsent = st == ST_QUEUED;
-    timer_start(&c->deadline, c->has_unsent ? c->server->config.write_timeout_ms : HEARTBEAT_MS);
-    return true;
+    return event_written(c, st);
 }
 
 /* Reads on while events go out, to see the client's end. */
@@ -277,6 +283,14 @@ static bool begin_events(struct conn *c, const struct status_body_view *view)
     return has_it || send_event(c, view);
 }
 
+/* The long poll has its answer; the next request may come. */
+static void answer_wait(struct conn *c, const struct status_body_view *view)
+{
+    if (send_status(c, view, view->generation == c->seen) && c->state != CONN_WRITING &&
+        answered(c))
+        stream_read_start(c->stream);
+}
+
 void conn_wake(struct conn *c, const struct status_body_view *view)
 {
     if (c->seen == view->generation)
@@ -286,21 +300,13 @@ void conn_wake(struct conn *c, const struct status_body_view *view)
             send_event(c, view);
         return;
     }
-    if (send_status(c, view, false) && c->state != CONN_WRITING && answered(c))
-        stream_read_start(c->stream);
+    answer_wait(c, view);
 }
 
 /* A comment shows a dead client, and keeps what is between alive. */
 static void send_heartbeat(struct conn *c)
 {
-    enum status st = stream_write(c->stream, ":\n\n", 3);
-
-    if (st != ST_OK && st != ST_QUEUED) {
-        conn_close(c);
-        return;
-    }
-    c->has_unsent = st == ST_QUEUED;
-    timer_start(&c->deadline, c->has_unsent ? c->server->config.write_timeout_ms : HEARTBEAT_MS);
+    (void)event_written(c, stream_write(c->stream, ":\n\n", 3));
 }
 
 static void end_wait(struct conn *c)
@@ -313,9 +319,7 @@ static void end_wait(struct conn *c)
         conn_close(c);
         return;
     }
-    if (send_status(c, &view, view.generation == c->seen) && c->state != CONN_WRITING &&
-        answered(c))
-        stream_read_start(c->stream);
+    answer_wait(c, &view);
 }
 
 static void on_deadline(void *ctx)
