@@ -24,6 +24,7 @@
 #include "port/sys.h"
 #include "status/snapshot.h"
 #include "status/status_file.h"
+#include "status/status_page.h"
 #include "status/status_server.h"
 #include "vm/vm_manager.h"
 
@@ -56,6 +57,7 @@ struct app {
     unsigned endpoint_count;
     struct status_server *status;    /* owned */
     struct status_file *status_file; /* owned; NULL: none is kept */
+    struct status_page *page;        /* owned; NULL: none is wanted */
     struct snapshot *snapshot;       /* owned; scratch of refresh() */
     struct condition_set conditions;
     struct snapshot_clock clock;
@@ -235,6 +237,21 @@ static void fill_network(struct app *a, struct snapshot *out)
         set_network(a, COND_UNKNOWN, "NoGuest", "no guest has answered");
 }
 
+static void fill_page(const struct app *a, struct snapshot *out)
+{
+    struct snapshot_page *to = &out->page;
+    struct status_page_view view;
+
+    if (!a->page)
+        return;
+    view = status_page_view(a->page);
+    to->is_wanted = true;
+    to->is_served = view.is_served;
+    snprintf(to->url, sizeof to->url, "%s", view.url);
+    snprintf(to->token_file, sizeof to->token_file, "%s", view.token_file);
+    snprintf(to->message, sizeof to->message, "%s", view.why);
+}
+
 static void fill(void *ctx, struct snapshot *out)
 {
     struct app *a = ctx;
@@ -250,6 +267,7 @@ static void fill(void *ctx, struct snapshot *out)
     if (a->network)
         network_service_fill(a->network, out, &a->clock);
     fill_network(a, out);
+    fill_page(a, out);
     if (snapshot_conclude(out, &a->conditions, sys_wall_ms())) {
         const struct condition *c = condition_find(&a->conditions, "Ready");
 
@@ -269,6 +287,8 @@ static void on_refresh(void *ctx)
         status_server_changed(a->status);
     if (a->status_file)
         status_file_changed(a->status_file);
+    if (a->page)
+        status_page_changed(a->page);
 }
 
 static const struct status_server_ops status_ops = { .fill = fill };
@@ -480,6 +500,28 @@ static enum status start_status(struct app *a, struct errmsg *e)
     return st;
 }
 
+static void on_page_change(void *ctx)
+{
+    changed(ctx);
+}
+
+static enum status start_page(struct app *a, struct errmsg *e)
+{
+    const struct status_page_config config = { .at = a->config->page,
+                                               .token_file = a->config->text.page_token_file,
+                                               .ops = &status_ops,
+                                               .on_change = on_page_change,
+                                               .ctx = a };
+    enum status st;
+
+    if (config.at.kind == ADDR_NONE)
+        return ST_OK;
+    st = status_page_new(&a->page, a->loop, &config);
+    if (st)
+        errmsg_set(e, "status page: %s", status_text(st));
+    return st;
+}
+
 static enum status start_parts(struct app *a, struct errmsg *e)
 {
     const struct config *c = a->config;
@@ -506,6 +548,8 @@ static enum status start_parts(struct app *a, struct errmsg *e)
     /* The status comes before the source, so that a reader can watch the rest come up. */
     if (st == ST_OK)
         st = start_status(a, e);
+    if (st == ST_OK)
+        st = start_page(a, e);
     return st ? st : start_source(a, e);
 }
 
@@ -573,6 +617,7 @@ void app_free(struct app *a)
         return;
     timer_stop(&a->refresh);
     status_file_free(a->status_file);
+    status_page_free(a->page);
     status_server_free(a->status);
     vm_source_close(a->source);
     for (unsigned i = 0; i < a->endpoint_count; i++)

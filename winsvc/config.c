@@ -82,6 +82,20 @@ static enum status check_endpoint(const char *value, struct errmsg *e)
     return parse_endpoint(&endpoint, value, e);
 }
 
+/* A browser of this computer, and nobody else. */
+static enum status check_page(const char *value, struct errmsg *e)
+{
+    struct addr at;
+
+    if (addr_parse(&at, value, e) != ST_OK)
+        return ST_INVAL;
+    if (at.kind == ADDR_TCP && (!strcmp(at.path, "127.0.0.1") || !strcmp(at.path, "::1")))
+        return ST_OK;
+    errmsg_set(e, "'%.80s': the page is served at tcp:127.0.0.1:PORT or tcp:[::1]:PORT only",
+               value);
+    return ST_INVAL;
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 #define TEXT(field) offsetof(struct config, text.field)
@@ -103,6 +117,12 @@ static const struct option table[] = {
       "npipe:rdlink_status" },
     { "status-file", OPTION_STRING, TEXT(status_file), "", 0, 0, NULL, "FILE",
       "the status is kept there too, for reading when the service is gone; none by default" },
+    { "page", OPTION_STRING, TEXT(page), NULL, 0, 0, check_page, "ADDR",
+      "the status page is served there, at tcp:127.0.0.1:PORT or tcp:[::1]:PORT and nowhere else; "
+      "`rdlink page` prints what to open. None by default" },
+    { "page-token-file", OPTION_STRING, TEXT(page_token_file), "", 0, 0, NULL, "FILE",
+      "what the status page asks for is written there, anew at each start and for its owner alone. "
+      "Default: page-token beside the status file" },
     { "vm", OPTION_LIST, TEXT(vm), NULL, 0, 0, check_vm, "NAME=ADDR",
       "a virtual machine, instead of looking for them" },
     { "vm-folder", OPTION_STRING, TEXT(vm_folder), NULL, 0, 0, NULL, "DIR",
@@ -204,6 +224,33 @@ static enum status check_network(const struct config *c, struct errmsg *e)
     return switch_options_config(&c->network, &unused, e);
 }
 
+/* "/var/lib/rdlink/status.json" -> "/var/lib/rdlink/page-token" */
+static void beside(char field[OPTION_VALUE_MAX], const char *path)
+{
+    size_t folder = 0;
+
+    for (size_t i = 0; path[i]; i++)
+        if (path[i] == '/' || path[i] == '\\')
+            folder = i + 1;
+    snprintf(field, OPTION_VALUE_MAX, "%.*spage-token", (int)folder, path);
+}
+
+static enum status finish_page(struct config *c, struct errmsg *e)
+{
+    char *token_file = c->text.page_token_file;
+    enum status st = parse_optional(&c->page, c->text.page, e);
+
+    if (st || c->page.kind == ADDR_NONE || token_file[0])
+        return st;
+    if (!c->text.status_file[0]) {
+        errmsg_set(e, "page: say where its token is to be written: page-token-file, or status-file "
+                      "for beside it");
+        return ST_INVAL;
+    }
+    beside(token_file, c->text.status_file);
+    return ST_OK;
+}
+
 static enum status finish(struct config *c, struct errmsg *e)
 {
     enum status st = finish_vms(c, e);
@@ -214,6 +261,8 @@ static enum status finish(struct config *c, struct errmsg *e)
         st = parse_optional(&c->vm_via, c->text.vm_via, e);
     if (st == ST_OK)
         st = check_network(c, e);
+    if (st == ST_OK)
+        st = finish_page(c, e);
     set_default(c->text.vm_folder, platform_default_vm_folder());
     set_default(c->text.status, platform_default_status());
     return st ? st : parse_optional(&c->status, c->text.status, e);

@@ -19,6 +19,7 @@
 #include "base/util.h"
 #include "base/version.h"
 #include "cli/bundle.h"
+#include "cli/cli_file.h"
 #include "cli/http_client.h"
 #include "port/loop.h"
 #include "port/sys.h"
@@ -97,32 +98,6 @@ static const struct option options[] = {
 
 /* ---- files ------------------------------------------------------------------------------- */
 
-/* The last @max bytes of @path; *@data is the caller's to free. */
-static bool read_tail(const char *path, size_t max, char **data, size_t *len_bytes)
-{
-    FILE *f = fopen(path, "rb");
-    long size = -1;
-    bool good = false;
-
-    *data = NULL;
-    if (!f)
-        return false;
-    if (!fseek(f, 0, SEEK_END))
-        size = ftell(f);
-    if (size >= 0 && !fseek(f, size > (long)max ? size - (long)max : 0, SEEK_SET))
-        *data = malloc(MIN((size_t)size, max) + 1);
-    if (*data) {
-        *len_bytes = fread(*data, 1, MIN((size_t)size, max), f);
-        good = !ferror(f);
-    }
-    if (!good) {
-        free(*data);
-        *data = NULL;
-    }
-    fclose(f);
-    return good;
-}
-
 static void add_file(struct bugreport_run *r, const char *name, const char *path, size_t max,
                      const char *option)
 {
@@ -132,7 +107,7 @@ static void add_file(struct bugreport_run *r, const char *name, const char *path
     if (!path[0]) {
         snprintf(why, sizeof why, "where it is was not said: name it with %s FILE", option);
         bundle_add_missing(r->bundle, name, why);
-    } else if (read_tail(path, max, &data, &len_bytes)) {
+    } else if (cli_read_tail(path, max, &data, &len_bytes)) {
         bundle_add(r->bundle, name, data, len_bytes);
         free(data);
     } else {

@@ -109,6 +109,15 @@ struct snapshot_endpoint {
     char message[SNAPSHOT_TEXT_MAX]; /* why, when it is not listening; may be empty */
 };
 
+/* The status page, when it was asked for. */
+struct snapshot_page {
+    bool is_wanted;
+    bool is_served;
+    char url[ADDR_TEXT_MAX];
+    char token_file[SNAPSHOT_TEXT_MAX];
+    char message[SNAPSHOT_TEXT_MAX]; /* why it is not served; empty when it is */
+};
+
 enum snapshot_phase {
     PHASE_STARTING, /* parts are coming up for the first time */
     PHASE_WAITING,  /* we are well, but there is no guest to talk to */
@@ -138,6 +147,7 @@ struct snapshot {
     unsigned instance_count;
     struct snapshot_endpoint endpoints[SNAPSHOT_MAX_ENDPOINTS];
     unsigned endpoint_count;
+    struct snapshot_page page;
     unsigned left_out; /* parts for which there was no room */
 };
 

@@ -23,12 +23,16 @@
  * Our direction ends before the connection is closed, because closing a socket with unread input
  * turns an answer that is still on its way into a reset.
  *
- * Nothing here changes anything: the only input that matters is the path, the method, one header.
+ * Nothing here changes anything: the only input that matters is the path, the method, one header;
+ * and where there is a gate, what tells who asks. All answers there say that they are nobody
+ * else's: not to be kept, framed, guessed at or handed on; and no CORS header, so no other page
+ * reads them.
  */
 #include "status/status_internal.h"
 
 #include "base/log.h"
 #include "http/http_message.h"
+#include "page/page.h"
 #include "port/stream.h"
 #include "status/metrics.h"
 #include "status/snapshot.h"
@@ -39,7 +43,7 @@
 
 enum {
     BODY_MAX = 4096, /* of a request: read and ignored up to here */
-    HEAD_MAX = 512,  /* of an answer */
+    HEAD_MAX = 2048, /* of an answer */
     LINGER_MS = 1000,
     HEARTBEAT_MS = 15000,
     EVENT_HEAD_MAX = STATUS_ETAG_MAX + 64
@@ -107,9 +111,12 @@ static const char *explain(unsigned answer)
 {
     switch (answer) {
     case 400: return "{\"message\":\"this is not a request that makes sense here\"}\n";
+    case 401: return "{\"message\":\"this takes the token: rdlink page prints the address\"}\n";
+    case 403: return "{\"message\":\"not for pages of other sites\"}\n";
     case 404: return "{\"message\":\"not found: the status is at /v1/status\"}\n";
     case 405: return "{\"message\":\"the status is read-only: use GET or HEAD\"}\n";
     case 413: return "{\"message\":\"the request's body is too large\"}\n";
+    case 421: return "{\"message\":\"this is not the host that was asked for\"}\n";
     case 431: return "{\"message\":\"the request's headers are too large\"}\n";
     default: return "{\"message\":\"too many readers, or out of memory: try again\"}\n";
     }
@@ -130,15 +137,34 @@ static bool written(struct conn *c, enum status st)
     return true;
 }
 
+/* What keeps a browser from doing more with an answer than showing it. */
+static const char *guard_lines(const struct conn *c)
+{
+    static const char lines[] = "X-Frame-Options: DENY\r\n"
+                                "X-Content-Type-Options: nosniff\r\n"
+                                "Referrer-Policy: no-referrer\r\n"
+                                "Cross-Origin-Resource-Policy: same-origin\r\n"
+                                "Cross-Origin-Opener-Policy: same-origin\r\n";
+
+    return c->server->config.gate ? lines : "";
+}
+
+/* Ours alone where there is a gate; elsewhere a reader may keep it and ask whether it still holds.
+ */
+static const char *cache_line(const struct conn *c)
+{
+    return c->server->config.gate ? "Cache-Control: no-store\r\n" : "Cache-Control: no-cache\r\n";
+}
+
 /* Sends head and body. False when the connection is gone. */
 static bool send_answer(struct conn *c, unsigned answer, const char *type, const char *body,
                         size_t len_bytes, const char *extra)
 {
-    char head[HEAD_MAX], lines[HEAD_MAX / 2];
+    char head[HEAD_MAX], lines[HEAD_MAX - HEAD_MAX / 8];
     size_t head_len;
     enum status st;
 
-    snprintf(lines, sizeof lines, "%sConnection: %s\r\n", extra,
+    snprintf(lines, sizeof lines, "%s%s%sConnection: %s\r\n", extra, cache_line(c), guard_lines(c),
              c->request.keep_alive ? "keep-alive" : "close");
     head_len = http_format_response_head(head, sizeof head, answer, type, len_bytes, lines);
     ASSERT(head_len < sizeof head);
@@ -148,14 +174,22 @@ static bool send_answer(struct conn *c, unsigned answer, const char *type, const
     return written(c, st);
 }
 
+static const char *error_line(unsigned answer)
+{
+    switch (answer) {
+    case 401: return "WWW-Authenticate: Bearer realm=\"rdlink\"\r\n";
+    case 405: return "Allow: GET, HEAD\r\n";
+    default: return "";
+    }
+}
+
 static bool send_error(struct conn *c, unsigned answer)
 {
     const char *text = explain(answer);
 
     if (answer >= 400 && answer < 500)
         c->server->stats.rejected++;
-    return send_answer(c, answer, json_type, text, strlen(text),
-                       answer == 405 ? "Allow: GET, HEAD\r\n" : "");
+    return send_answer(c, answer, json_type, text, strlen(text), error_line(answer));
 }
 
 static bool send_status(struct conn *c, const struct status_body_view *view, bool not_modified)
@@ -164,7 +198,7 @@ static bool send_status(struct conn *c, const struct status_body_view *view, boo
 
     if (not_modified)
         c->server->stats.not_modified++;
-    snprintf(extra, sizeof extra, "ETag: %s\r\nCache-Control: no-cache\r\n", view->etag);
+    snprintf(extra, sizeof extra, "ETag: %s\r\n", view->etag);
     return send_answer(c, not_modified ? 304 : 200, json_type, view->text, view->len_bytes, extra);
 }
 
@@ -176,7 +210,7 @@ static bool send_metrics(struct conn *c)
 
     if (metrics_render(status_body_snapshot(c->server->body), &text, &len) != ST_OK)
         return send_error(c, 503);
-    lives = send_answer(c, 200, METRICS_CONTENT_TYPE, text, len, "Cache-Control: no-cache\r\n");
+    lives = send_answer(c, 200, METRICS_CONTENT_TYPE, text, len, "");
     free(text);
     return lives;
 }
@@ -196,7 +230,20 @@ static bool send_health(struct conn *c)
         n = snprintf(text, sizeof text, "%s: %s\n", ready ? ready->reason : "Starting",
                      ready ? ready->message : "nothing is known yet");
     return send_answer(c, is_good ? 200 : 503, "text/plain; charset=utf-8", text,
-                       MIN((size_t)n, sizeof text - 1), "Cache-Control: no-cache\r\n");
+                       MIN((size_t)n, sizeof text - 1), "");
+}
+
+/* It holds nothing but itself, so that it takes no token: a browser could not send one with it. */
+static bool send_page(struct conn *c)
+{
+    char line[HEAD_MAX / 2];
+    const char *text;
+    size_t len_bytes;
+
+    text = page_text(&len_bytes);
+    snprintf(line, sizeof line, "Content-Security-Policy: %s; frame-ancestors 'none'\r\n",
+             page_policy());
+    return send_answer(c, 200, "text/html; charset=utf-8", text, len_bytes, line);
 }
 
 /* ---- waiting ----------------------------------------------------------------------------- */
@@ -257,11 +304,13 @@ static bool send_event(struct conn *c, const struct status_body_view *view)
 /* Reads on while events go out, to see the client's end. */
 static bool begin_events(struct conn *c, const struct status_body_view *view)
 {
-    static const char head[] = "HTTP/1.1 200 OK\r\n"
-                               "Content-Type: text/event-stream\r\n"
-                               "Cache-Control: no-cache\r\n"
-                               "Connection: close\r\n\r\n";
     static const char retry[] = "retry: 1000\n\n";
+    char head[HEAD_MAX];
+    int head_len = snprintf(head, sizeof head,
+                            "HTTP/1.1 200 OK\r\n"
+                            "Content-Type: text/event-stream\r\n"
+                            "%s%sConnection: close\r\n\r\n",
+                            cache_line(c), guard_lines(c));
     size_t tag_len = strlen(view->etag) - 2;
     bool has_it =
         strlen(c->request.tag) == tag_len && !memcmp(c->request.tag, view->etag + 1, tag_len);
@@ -270,7 +319,7 @@ static bool begin_events(struct conn *c, const struct status_body_view *view)
     if (c->server->stats.waiting >= c->server->config.max_connections / 2)
         return send_error(c, 503);
     c->request.keep_alive = false;
-    st = stream_write(c->stream, head, sizeof head - 1);
+    st = stream_write(c->stream, head, (size_t)head_len);
     if (c->request.head_only)
         return written(c, st);
     if (st == ST_OK || st == ST_QUEUED)
@@ -348,6 +397,8 @@ static bool send_resource(struct conn *c)
     struct status_body_view view;
     bool not_modified;
 
+    if (c->request.resource == STATUS_RESOURCE_PAGE)
+        return send_page(c);
     if (status_body_get(c->server->body, tag, loop_now_ms(c->server->loop), &view, &not_modified))
         return send_error(c, 503);
     switch (c->request.resource) {
@@ -372,12 +423,27 @@ static bool answer(struct conn *c)
     return c->state == CONN_WRITING || is_waiter(c->state) || answered(c);
 }
 
+/* 200, or the HTTP status of the refusal. */
+static unsigned admit(const struct status_gate *gate, struct status_request *r,
+                      const struct http_head *head)
+{
+    unsigned answer = status_route(r, head), origin;
+    bool is_page = r->resource == STATUS_RESOURCE_PAGE && (answer == 200 || answer == 405);
+
+    if (!gate)
+        return is_page ? 404 : answer;
+    origin = status_gate_origin(gate, head);
+    if (origin != 200)
+        return origin;
+    return is_page || status_gate_token(gate, head) == 200 ? answer : 401;
+}
+
 static void on_head(void *ctx, const struct http_head *head)
 {
     struct conn *c = ctx;
 
     c->has_head = true;
-    c->answer = status_route(&c->request, head);
+    c->answer = admit(c->server->config.gate, &c->request, head);
 }
 
 static const struct http_handler http_handler = { .on_head = on_head };

@@ -249,6 +249,21 @@ static void put_instance(struct out *o, cJSON *to, const struct snapshot_instanc
     put_counters(o, to, &i->counters);
 }
 
+static void put_page(struct out *o, cJSON *to, const struct snapshot_page *p)
+{
+    cJSON *item;
+
+    if (!p->is_wanted) {
+        kept(o, cJSON_AddNullToObject(to, "page"));
+        return;
+    }
+    item = kept(o, cJSON_AddObjectToObject(to, "page"));
+    put_text(o, item, "url", p->url);
+    put_text(o, item, "tokenFile", p->token_file);
+    put_bool(o, item, "served", p->is_served);
+    put_text_or_null(o, item, "message", p->message);
+}
+
 static void put_owner(struct out *o, cJSON *to, const struct snapshot_endpoint *e)
 {
     cJSON *item;
@@ -294,6 +309,7 @@ static void put_status(struct out *o, cJSON *to, const struct snapshot *s)
     array = kept(o, cJSON_AddArrayToObject(to, "endpoints"));
     for (unsigned i = 0; i < s->endpoint_count; i++)
         put_endpoint(o, append_object(o, array), &s->endpoints[i]);
+    put_page(o, to, &s->page);
     put_uint(o, to, "leftOut", s->left_out);
 }
 

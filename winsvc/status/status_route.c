@@ -62,7 +62,7 @@ static bool find_resource(struct status_request *r, const char *target, const ch
     static const char *const paths[] = {
         [STATUS_RESOURCE_STATUS] = "/v1/status", [STATUS_RESOURCE_EVENTS] = "/v1/events",
         [STATUS_RESOURCE_METRICS] = "/metrics",  [STATUS_RESOURCE_HEALTHZ] = "/healthz",
-        [STATUS_RESOURCE_READYZ] = "/readyz",
+        [STATUS_RESOURCE_READYZ] = "/readyz",    [STATUS_RESOURCE_PAGE] = "/",
     };
     size_t len = http_target_path(target, query);
 

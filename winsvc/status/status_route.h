@@ -15,6 +15,7 @@ enum status_resource {
     STATUS_RESOURCE_METRICS, /* /metrics */
     STATUS_RESOURCE_HEALTHZ, /* /healthz */
     STATUS_RESOURCE_READYZ,  /* /readyz */
+    STATUS_RESOURCE_PAGE,    /* /, where a page is served */
     STATUS_RESOURCE_COUNT
 };
 

@@ -4,6 +4,7 @@
  *   /v1/status   JSON; ?wait=25s&since=GENERATION answers when there is another one, or 304
  *   /v1/events   server-sent events: the same JSON, now and at each change
  *   /metrics     OpenMetrics        /healthz  200        /readyz  200 or 503
+ *   /            the status page, where there is a gate (status_gate.h); all but it takes a token
  *
  * Read-only. The owner says when something changed and fills a snapshot when asked; the server
  * numbers what a reader can tell apart (generation), renders each generation once, and answers
@@ -17,6 +18,7 @@
 
 #include "base/status.h"
 #include "port/listener.h"
+#include "status/status_gate.h"
 
 #include <stdint.h>
 
@@ -33,12 +35,13 @@ struct status_server_ops {
 };
 
 struct status_server_config {
-    unsigned max_connections;    /* 0 = 128, at least 2; half may wait; see status_server.c */
-    uint32_t header_timeout_ms;  /* 0 = 5,000: from the first byte to the end of the head */
-    uint32_t idle_timeout_ms;    /* 0 = 60,000: without a request; 5,000 for the first one */
-    uint32_t write_timeout_ms;   /* 0 = 10,000: an answer that is not taken by then is cut */
-    uint32_t counter_ms;         /* 0 = 5,000: counters alone, for pollers */
-    struct listener_opts listen; /* mode, SDDL; adopt_fd 0 and -1 both mean none */
+    unsigned max_connections;       /* 0 = 128, at least 2; half may wait; see status_server.c */
+    uint32_t header_timeout_ms;     /* 0 = 5,000: from the first byte to the end of the head */
+    uint32_t idle_timeout_ms;       /* 0 = 60,000: without a request; 5,000 for the first one */
+    uint32_t write_timeout_ms;      /* 0 = 10,000: an answer that is not taken by then is cut */
+    uint32_t counter_ms;            /* 0 = 5,000: counters alone, for pollers */
+    struct listener_opts listen;    /* mode, SDDL; adopt_fd 0 and -1 both mean none */
+    const struct status_gate *gate; /* borrowed; NULL: who can connect may read */
 };
 
 struct status_server_stats {

@@ -166,6 +166,35 @@ static void help_names_every_option(void **state)
     assert_non_null(strstr(text, "--vm-folder DIR"));
 }
 
+static void a_page_is_for_this_computer_and_has_a_token(void **state)
+{
+    static struct config c;
+    static const struct {
+        const char *argv[5];
+        enum status want;
+        const char *says; /* the token's file, or what the error must name */
+    } rows[] = {
+        { { "--page=tcp:127.0.0.1:8080", "--page-token-file=/x/t", NULL }, ST_OK, "/x/t" },
+        { { "--page=tcp:[::1]:80", "--status-file=/v/s.json", NULL }, ST_OK, "/v/page-token" },
+        { { "--page=tcp:[::1]:80", "--status-file=C:\\r\\s", NULL }, ST_OK, "C:\\r\\page-token" },
+        { { "--page=tcp:[::1]:80", "--status-file=s.json", NULL }, ST_OK, "page-token" },
+        { { "--page=tcp:127.0.0.1:8080", NULL }, ST_INVAL, "page-token-file" },
+        { { "--page=tcp:0.0.0.0:8080", "--page-token-file=t", NULL }, ST_INVAL, "loopback" },
+        { { "--page=tcp:10.0.0.1:8080", "--page-token-file=t", NULL }, ST_INVAL, "loopback" },
+        { { "--page=tcp:127.0.0.2:80", "--page-token-file=t", NULL }, ST_INVAL, "127.0.0.1:PORT" },
+        { { "--page=unix:/run/page", "--page-token-file=t", NULL }, ST_INVAL, "127.0.0.1:PORT" },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct errmsg e = { "" };
+
+        print_message("row: %s\n", rows[i].argv[0]);
+        assert_int_equal(load(&c, rows[i].argv, &e), rows[i].want);
+        if (!strstr(rows[i].want == ST_OK ? c.text.page_token_file : e.text, rows[i].says))
+            fail_msg("'%s' and '%s' have no '%s'", c.text.page_token_file, e.text, rows[i].says);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +205,7 @@ int main(void)
         cmocka_unit_test(the_command_line_overrides_the_file),
         cmocka_unit_test(a_file_does_not_name_a_file),
         cmocka_unit_test(help_names_every_option),
+        cmocka_unit_test(a_page_is_for_this_computer_and_has_a_token),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
