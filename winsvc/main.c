@@ -137,12 +137,19 @@ static const struct {
     { "help", main_help },       { "--help", main_help },
 };
 
+/* Of the Windows service. */
+static const char *const service_verbs[] = { "install", "uninstall", "start",
+                                             "stop",    "status",    "configure" };
+
 int main(int argc, char **argv)
 {
     platform_harden_process();
     for (unsigned i = 0; argc > 1 && i < ARRAY_SIZE(verbs); i++)
         if (!strcmp(argv[1], verbs[i].name))
             return verbs[i].run(argc - 2, (const char *const *)argv + 2);
+    for (unsigned i = 0; argc > 1 && i < ARRAY_SIZE(service_verbs); i++)
+        if (!strcmp(argv[1], service_verbs[i]))
+            return main_install(argv[1], argc - 2, (const char *const *)argv + 2);
     fprintf(stderr, "rdlinkd: %s%s\nTry `rdlinkd help`.\n",
             argc > 1 ? "unknown command " : "no command", argc > 1 ? argv[1] : "");
     return EXIT_USAGE;

@@ -17,6 +17,12 @@ static const struct {
 } verbs[] = {
     { "run [OPTIONS]", "run on this console until Ctrl-C" },
     { "service [OPTIONS]", "run under the Windows service manager" },
+    { "install [OPTIONS]", "register the Windows service with these options" },
+    { "uninstall", "remove it, with its keys and logs" },
+    { "start", "the Windows service, and wait until it runs" },
+    { "stop", "it, and wait until it has ended" },
+    { "status", "of the Windows service itself; `rdlink status` has what it does" },
+    { "configure", "set up a service that an installer registered" },
     { "switch --link PROTO:ADDR [OPTIONS]", "one host switch, alone" },
     { "version", "of this program" },
     { "help [man]", "this, or the manual page" },
@@ -74,7 +80,8 @@ static void print_man_page(void)
     options = switch_options_table(&count);
     man_page_options(&m, options, count);
     man_page_section(&m, "EXIT STATUS");
-    man_page_lines(&m, "0  stopped as it was told\n1  failed\n4  wrong usage\n");
+    man_page_lines(&m, "0  stopped as it was told; `status`: the service runs\n1  failed\n3  "
+                       "`status`: it does not run\n4  wrong usage\n");
     man_page_section(&m, "SEE ALSO");
     man_page_lines(&m, "rdlink(1), rdlink-agent(8)");
 }

@@ -9,7 +9,7 @@
 #include "config.h"
 
 /* Exit codes of rdlinkd. */
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 4 };
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_NOT_RUNNING = 3, EXIT_USAGE = 4 };
 
 struct main_run {
     struct loop *loop; /* owned */
@@ -28,5 +28,8 @@ int main_run_finish(struct main_run *run);
 
 /* `rdlinkd service OPTIONS`: as a Windows service; elsewhere an error. Returns the exit code. */
 int main_service(int argc, const char *const *argv);
+/* `rdlinkd install`, uninstall, start, stop, status, configure: of the Windows service; elsewhere
+ * an error. @verb is one of them. Returns the exit code. */
+int main_install(const char *verb, int argc, const char *const *argv);
 
 #endif

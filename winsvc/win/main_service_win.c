@@ -4,10 +4,9 @@
 #include "main_run.h"
 
 #include "base/log.h"
+#include "win/service_install.h"
 #include "win/service_main.h"
-
-/* The name the installer registers. */
-#define SERVICE_NAME "RancherDesktopLink"
+#include "win/service_plan.h"
 
 struct service_arguments {
     int argc;
@@ -35,6 +34,7 @@ static int run_service(void *ctx, struct service *svc)
 
     if (code != EXIT_OK)
         return code;
+    service_configure_self();
     if (service_attach(svc, run.loop, on_event, &run, &e) == ST_OK) {
         service_report_running(svc);
     } else {

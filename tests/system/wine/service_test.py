@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """rdlinkd.exe as a service: started and stopped by the service control manager."""
 
+import pathlib
 import sys
 import time
 import unittest
@@ -51,6 +52,86 @@ class Service(unittest.TestCase):
                 took = time.monotonic() - began
             rdl.measured("service stop", took)
             self.assertLess(took, 5 + stalls.worst_s)
+
+    def registry(self):
+        """All of the two hives that services and their traces are in, as lines "key: value"."""
+        lines, key = set(), ""
+        for hive in (r"HKLM\SYSTEM\CurrentControlSet", r"HKLM\SOFTWARE"):
+            path = self.session.path("registry")
+            self.wine.run("reg.exe", "export", hive, windows_path(path), "/y", "/reg:64")
+            for line in pathlib.Path(path).read_text("utf-16").splitlines():
+                key = line if line.startswith("[") else key
+                if not key.endswith(r"\Control\ServiceCurrent]"):  # counts starts of any service
+                    lines.add(f"{key}: {line}")
+        return lines
+
+    def verb(self, *words, check=True):
+        return self.wine.run(wine_support.windows_program("rdlinkd"), *words, check=check)
+
+    def test_installed_started_stopped_and_removed_it_leaves_nothing(self):
+        pipe = f"rdl-{self.session.id}"
+        folder = pathlib.Path(self.wine.env["WINEPREFIX"], "drive_c/ProgramData/rdlink")
+        before = self.registry()
+        self.addCleanup(self.verb, "uninstall", check=False)
+        text, code = self.verb("status", check=False)
+        self.assertEqual((text, code), (f"Service {NAME}: not installed\n", 3))
+        options = ["--endpoint", f"npipe:{pipe}", "--status", f"npipe:{pipe}-status",
+                   "--vm", f"vm1={self.agent.address}"]
+        self.verb("install", "--endpoint", "npipe:other")
+        text, _ = self.verb("install", *options)  # again, with other options: an update
+        self.assertRegex(text, r'installed: "Z:\\.*rdlinkd\.exe" service --endpoint npipe:rdl-')
+        self.assertRegex(text, r"restart delays +set\n")
+        # What Wine has no notion of is named, and is no failure.
+        self.assertRegex(text, r"required privileges +NOT SET: Invalid level")
+        self.assertTrue((folder / "keys").is_dir())
+        self.assertNotEqual(self.registry(), before)
+
+        self.verb("start")
+        text, code = self.verb("status")
+        self.assertIn(f"Service {NAME}: running\n", text)
+        self.assertIn(f"service --endpoint npipe:{pipe} ", text)
+        rdl.wait_until(lambda: wine_support.read_status(self.wine, f"{pipe}-status")["ready"], 30,
+                       "it is ready", every=0.2)
+        self.verb("start")  # runs already
+        self.verb("stop")
+        self.verb("stop")
+        self.assertEqual(self.verb("status", check=False)[1], 3)
+        (folder / "logs" / "rdlinkd.log").write_text("a line")
+        self.verb("start")
+        self.verb("uninstall")  # of one that runs
+        self.assertEqual(self.verb("uninstall")[0], f"Service {NAME} was not installed.\n")
+        self.assertFalse(folder.exists())
+        self.assertEqual(self.registry() ^ before, set())
+
+    def test_what_cannot_work_is_not_installed(self):
+        text, code = self.verb("install", "--endpoint", "nonsense", check=False)
+        self.assertEqual(code, 4)
+        self.assertIn("nonsense", text)
+        self.assertIn("not installed", self.verb("status", check=False)[0])
+        text, code = self.verb("start", check=False)
+        self.assertEqual(code, 1)
+        self.assertEqual(self.verb("stop", "now", check=False)[1], 4)
+
+    def test_workers_die_with_a_service_that_is_killed(self):
+        pipe = f"rdl-{self.session.id}"
+        self.addCleanup(self.verb, "uninstall", check=False)
+        # Wine's manager does not notice that a service died, so that it cannot be stopped.
+        self.addCleanup(self.sc, "delete", NAME, check=False)
+        self.verb("install", "--endpoint", f"npipe:{pipe}", "--status", f"npipe:{pipe}-status",
+                  "--vm", f"vm1={self.agent.address}")
+        self.verb("start")
+        status = rdl.wait_until(
+            lambda: (lambda s: s if s["ready"] else None)(
+                wine_support.read_status(self.wine, f"{pipe}-status")), 30, "ready", every=0.2)
+        workers = self.workers()
+        self.assertEqual(len(workers), len(status["components"]))
+        self.wine.run("taskkill.exe", "/f", "/pid", status["program"]["pid"])
+        rdl.wait_until(lambda: not self.workers(), 10, "its workers are gone")
+
+    def workers(self):
+        """Linux's pids of the session's worker processes."""
+        return [p for p in rdl.pids_with(f"RDL_SESSION={self.session.id}".encode())
+                if "--worker" in rdl.command_of(p)]
 
     def test_on_a_console_the_verb_says_what_to_use(self):
         text, code = self.wine.run(wine_support.windows_program("rdlinkd"), "service", check=False)
