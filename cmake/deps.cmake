@@ -31,6 +31,9 @@ endif()
 rdl_dep(rdl_dep_uv uv.h LIBS uv SYSTEM ${uv_system})
 rdl_dep(rdl_dep_protobuf_c protobuf-c/protobuf-c.h LIBS protobuf-c)
 rdl_dep(rdl_dep_cjson cjson/cJSON.h LIBS cjson)
+if(NOT WIN32) # Windows has BCrypt
+    rdl_dep(rdl_dep_sodium sodium.h LIBS sodium)
+endif()
 
 # llhttp comes as C source in Debian's node-llhttp, the same files for every target.
 set(RDL_LLHTTP_DIR /usr/share/llhttp CACHE PATH "llhttp's C sources")

@@ -3,8 +3,8 @@
 # deps.sh mingw|arm64 - fetch, verify, patch and build the libraries of a cross build.
 #
 # Reads cmake/deps.lock. Leaves build/deps/TARGET/{include,lib}, laid out as Debian's packages are
-# (cjson/cJSON.h, protobuf-c/protobuf-c.h, uv.h), and libuv.a libprotobuf-c.a libcjson.a
-# libcmocka-static.a. Downloads are kept in build/downloads (or $RDL_DOWNLOADS), named by their
+# (cjson/cJSON.h, protobuf-c/protobuf-c.h, uv.h, sodium.h), and libuv.a libprotobuf-c.a libcjson.a
+# libcmocka-static.a, for arm64 libsodium.a too (Windows has BCrypt). Downloads are kept in build/downloads (or $RDL_DOWNLOADS), named by their
 # sha256; with that folder filled, no network is used. A library whose lock rows and toolchain file
 # have not changed is not built again.
 set -euo pipefail
@@ -157,7 +157,31 @@ build_cmocka() {
     install -m 644 -t "$prefix/include" "$work"/cmocka/include/cmocka*.h
 }
 
-for name in protobuf-c cjson libuv cmocka; do
+# The repository's archive has no configure, and making one needs autotools. The portable C files
+# need nothing that it finds out; those for processors of another kind compile to nothing.
+build_libsodium() {
+    local src=$work/libsodium/src/libsodium object source
+    local -a objects=()
+    sed -e 's/@VERSION@/1.0.18/' -e 's/@SODIUM_LIBRARY_VERSION_MAJOR@/10/' \
+        -e 's/@SODIUM_LIBRARY_VERSION_MINOR@/3/' -e '/@SODIUM_LIBRARY_MINIMAL_DEF@/d' \
+        "$src/include/sodium/version.h.in" >"$src/include/sodium/version.h"
+    while read -r source; do
+        object=${source//\//-}
+        object=$work/libsodium/${object%.c}.o
+        "$cc" "${cflags[@]}" -w -DCONFIGURED=1 -DSODIUM_STATIC=1 -DNATIVE_LITTLE_ENDIAN=1 \
+            -DHAVE_WEAK_SYMBOLS=1 -DHAVE_TI_MODE=1 -DHAVE_EXPLICIT_BZERO=1 -D_GNU_SOURCE \
+            -I"$src/include/sodium" -I"$src/include" -c "$src/$source" -o "$object"
+        objects+=("$object")
+    done < <(cd "$src" && find . -name '*.c' | sort)
+    rm -f "$prefix/lib/libsodium.a"
+    "$ar" rcs "$prefix/lib/libsodium.a" "${objects[@]}"
+    install -D -m 644 -t "$prefix/include" "$src/include/sodium.h"
+    install -D -m 644 -t "$prefix/include/sodium" "$src"/include/sodium/*.h
+}
+
+names=(protobuf-c cjson libuv cmocka)
+[ "$target" = mingw ] || names+=(libsodium)
+for name in "${names[@]}"; do
     stamp=$prefix/.$name
     key=$({ awk -v name="$name" '$1 == name' "$lock"; cat "$toolchain" "$0"; } | sha256sum)
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$key" ]; then

@@ -2,12 +2,15 @@
 /* THEORY: one rdlink.v1 conversation
  *
  *     opener                    acceptor
- *       |-------- Hello --------->|  major and role are checked; the acceptor is OPEN
+ *       |-------- Hello --------->|  major and role are checked; without proof it is OPEN
  *       |<------ HelloAck --------|  the same here; the opener is OPEN
+ *       |-------- Proof --------->|  only with nonces in both: the acceptor is OPEN
  *       |<----- any message ----->|
  *
- *     GREETING --good greeting--> OPEN --anything wrong, end of stream--> ENDED
- *         \---------------- anything wrong, end of stream ----------------/
+ *     GREETING --> OPEN --anything wrong, end of stream--> ENDED
+ *         |  \      ^                                        ^
+ *         |   PROVING (acceptor, with nonces)                |
+ *         '-----------'---- anything wrong, too slow --------'
  *
  * Life: channel_new() takes the stream and reads it until the channel has ENDED; then the stream is
  * closed, on_end() says why, and channel_free() only gives the memory back. When the owner frees a
@@ -49,7 +52,7 @@ enum {
     VERSION_TEXT_MAX = 32
 };
 
-enum channel_state { CHANNEL_GREETING, CHANNEL_OPEN, CHANNEL_ENDED };
+enum channel_state { CHANNEL_GREETING, CHANNEL_PROVING, CHANNEL_OPEN, CHANNEL_ENDED };
 
 struct channel {
     struct loop *loop;     /* borrowed */
@@ -57,8 +60,9 @@ struct channel {
     struct channel_config config;
     const struct channel_handler *handler; /* borrowed */
     void *ctx;
-    char instance[64];
+    char instance[PROOF_INSTANCE_MAX];
     enum channel_state state;
+    struct proof_transcript transcript; /* with a struct channel_proof */
     struct envelope_reader reader;
     struct channel_peer peer;
     uint64_t sent_sequence, seen_sequence; /* of HealthReports */
@@ -86,6 +90,19 @@ const char *channel_end_name(enum channel_end why)
     return (unsigned)why < CHANNEL_END_COUNT ? end_names[why] : "Unknown";
 }
 
+static const char *const proved_names[] = {
+#define X(name, text) [CHANNEL_##name] = text,
+    CHANNEL_PROVED_LIST(X)
+#undef X
+};
+
+_Static_assert(ARRAY_SIZE(proved_names) == CHANNEL_PROVED_COUNT, "a name for each");
+
+const char *channel_proved_name(enum channel_proved p)
+{
+    return (unsigned)p < CHANNEL_PROVED_COUNT ? proved_names[p] : "Unknown";
+}
+
 /* ---- which messages a role takes --------------------------------------------------------- */
 
 #define BODY(name) (1u << RDLINK__V1__ENVELOPE__BODY_##name)
@@ -95,7 +112,8 @@ static const uint32_t taken_by_role[] = {
     [RDLINK__V1__ROLE__ROLE_CONTROLLER] =
         BODY(HEALTH) | BODY(READY) | BODY(EXIT_NOTICE) | BODY(FORWARD_CHANGE),
     [RDLINK__V1__ROLE__ROLE_WORKER_DOCKER] = BODY(DRAIN) | BODY(SHUTDOWN) | BODY(DOCKER_TARGET),
-    [RDLINK__V1__ROLE__ROLE_WORKER_SWITCH] = BODY(DRAIN) | BODY(SHUTDOWN) | BODY(FORWARD_CHANGE),
+    [RDLINK__V1__ROLE__ROLE_WORKER_SWITCH] =
+        BODY(DRAIN) | BODY(SHUTDOWN) | BODY(FORWARD_CHANGE) | BODY(NETWORK_OFFER),
     [RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE] =
         BODY(HEALTH) | BODY(READY) | BODY(DRAIN) | BODY(SHUTDOWN) | BODY(EXIT_NOTICE),
     [RDLINK__V1__ROLE__ROLE_AGENT_NET] = BODY(HEALTH) | BODY(READY) | BODY(DRAIN) | BODY(SHUTDOWN) |
@@ -189,14 +207,30 @@ static void on_silence(void *ctx)
     struct channel *c = ctx;
 
     enter(c);
-    end(c, CHANNEL_END_SILENT, "nothing heard for %u ms", (unsigned)c->config.silence_ms);
+    if (c->state < CHANNEL_OPEN && c->config.greeting_ms > 0)
+        end(c, CHANNEL_END_SILENT, "no greeting within %u ms", (unsigned)c->config.greeting_ms);
+    else
+        end(c, CHANNEL_END_SILENT, "nothing heard for %u ms", (unsigned)c->config.silence_ms);
     leave(c);
 }
 
+/* While greeting_ms runs, messages do not buy time. */
 static void restart_silence(struct channel *c)
 {
+    if (c->state < CHANNEL_OPEN && c->config.greeting_ms > 0)
+        return;
     if (c->config.silence_ms > 0)
         timer_start(&c->silence, c->config.silence_ms);
+    else
+        timer_stop(&c->silence);
+}
+
+static void start_silence(struct channel *c)
+{
+    uint32_t ms = c->config.greeting_ms ? c->config.greeting_ms : c->config.silence_ms;
+
+    if (ms > 0)
+        timer_start(&c->silence, ms);
 }
 
 /* ---- sending ------------------------------------------------------------------------------ */
@@ -242,6 +276,11 @@ static char *version_text(char buf[static VERSION_TEXT_MAX])
     return buf;
 }
 
+static ProtobufCBinaryData bytes_field(uint8_t *p, size_t len_bytes)
+{
+    return (ProtobufCBinaryData){ .data = p, .len = len_bytes };
+}
+
 static void send_hello(struct channel *c)
 {
     Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
@@ -254,12 +293,15 @@ static void send_hello(struct channel *c)
     hello.instance = c->instance;
     hello.pid = (uint64_t)sys_pid();
     hello.version = version_text(version);
+    if (c->config.proof)
+        hello.nonce = bytes_field(c->transcript.opener_nonce, PROOF_NONCE_BYTES);
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_HELLO;
     msg.hello = &hello;
     send_message(c, &msg);
 }
 
-static void send_hello_ack(struct channel *c)
+/* @mac_bytes 0: no proof of ours. */
+static void send_hello_ack(struct channel *c, uint8_t *mac, size_t mac_bytes)
 {
     Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
     Rdlink__V1__HelloAck ack = RDLINK__V1__HELLO_ACK__INIT;
@@ -271,8 +313,23 @@ static void send_hello_ack(struct channel *c)
     ack.instance = c->instance;
     ack.pid = (uint64_t)sys_pid();
     ack.version = version_text(version);
+    if (c->state == CHANNEL_PROVING) {
+        ack.nonce = bytes_field(c->transcript.acceptor_nonce, PROOF_NONCE_BYTES);
+        ack.proof = bytes_field(mac, mac_bytes);
+    }
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_HELLO_ACK;
     msg.hello_ack = &ack;
+    send_message(c, &msg);
+}
+
+static void send_proof(struct channel *c, uint8_t *mac, size_t mac_bytes)
+{
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    Rdlink__V1__Proof proof = RDLINK__V1__PROOF__INIT;
+
+    proof.mac = bytes_field(mac, mac_bytes);
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_PROOF;
+    msg.proof = &proof;
     send_message(c, &msg);
 }
 
@@ -284,6 +341,24 @@ static void send_pong(struct channel *c, uint64_t token)
     pong.token = token;
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_PONG;
     msg.pong = &pong;
+    send_message(c, &msg);
+}
+
+/* Why we hang up, for peers that take it: an opener, here. */
+static void send_exit_notice(struct channel *c, enum channel_end why, const char *text)
+{
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    Rdlink__V1__ExitNotice notice = RDLINK__V1__EXIT_NOTICE__INIT;
+    char reason[32], message[64];
+
+    if (c->config.side != CHANNEL_ACCEPTOR)
+        return;
+    snprintf(reason, sizeof reason, "%s", channel_end_name(why));
+    snprintf(message, sizeof message, "%s", text);
+    notice.reason = reason;
+    notice.message = message;
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_EXIT_NOTICE;
+    msg.exit_notice = &notice;
     send_message(c, &msg);
 }
 
@@ -305,7 +380,8 @@ enum status channel_send(struct channel *c, Rdlink__V1__Envelope *msg)
     switch (msg->body_case) {
     case RDLINK__V1__ENVELOPE__BODY__NOT_SET:
     case RDLINK__V1__ENVELOPE__BODY_HELLO:
-    case RDLINK__V1__ENVELOPE__BODY_HELLO_ACK: return ST_INVAL;
+    case RDLINK__V1__ENVELOPE__BODY_HELLO_ACK:
+    case RDLINK__V1__ENVELOPE__BODY_PROOF: return ST_INVAL;
     case RDLINK__V1__ENVELOPE__BODY_HEALTH: return send_health(c, msg);
     default: return send_message(c, msg);
     }
@@ -331,12 +407,154 @@ static void keep_peer(struct channel_peer *p, const Rdlink__V1__Hello *h)
     peer_text_copy(p->version, sizeof p->version, h->version);
 }
 
-/* Hello and HelloAck carry the same fields; both arrive here as a Hello. */
-static void take_greeting(struct channel *c, const Rdlink__V1__Hello *h)
+/* An instance too long for the transcript is cut, on one side only: then no MAC fits. */
+static void fill_transcript(struct channel *c, const Rdlink__V1__Hello *h)
 {
+    struct proof_transcript *t = &c->transcript;
+    bool accepts = c->config.side == CHANNEL_ACCEPTOR;
+
+    t->major = h->major;
+    t->opener_role = (uint32_t)(accepts ? h->role : c->config.role);
+    t->acceptor_role = (uint32_t)(accepts ? c->config.role : h->role);
+    snprintf(t->opener_instance, sizeof t->opener_instance, "%s",
+             accepts ? h->instance : c->instance);
+    snprintf(t->acceptor_instance, sizeof t->acceptor_instance, "%s",
+             accepts ? c->instance : h->instance);
+}
+
+static void be_open(struct channel *c, enum channel_proved proved)
+{
+    c->peer.proved = proved;
+    c->state = CHANNEL_OPEN;
+    restart_silence(c);
+    if (c->handler->on_open)
+        c->handler->on_open(c->ctx, &c->peer);
+}
+
+/* The peer gave no proof, which is fine unless one is required. Then it is told, if it takes such a
+ * message: its own log is where somebody will look. */
+static void be_unproved(struct channel *c, enum channel_proved why)
+{
+    static const char *const texts[] = {
+        [CHANNEL_PEER_TOO_OLD] = "the peer's version knows no proof",
+        [CHANNEL_NO_KEY] = "there is no key here for instance",
+        [CHANNEL_PEER_NO_KEY] = "the peer has no key for instance",
+    };
+
+    if (!c->config.proof->is_required) {
+        be_open(c, why);
+        return;
+    }
+    send_exit_notice(c, CHANNEL_END_PROOF_MISSING, "proof is required");
+    end(c, CHANNEL_END_PROOF_MISSING, "%s \"%s\"", texts[why], c->transcript.acceptor_instance);
+}
+
+static void fail_proof(struct channel *c)
+{
+    send_exit_notice(c, CHANNEL_END_PROOF_FAILED, "the keys differ");
+    end(c, CHANNEL_END_PROOF_FAILED, "the peer's key for instance \"%s\" is another one",
+        c->transcript.acceptor_instance);
+}
+
+/* True: there is one, and @mac is ours. */
+static bool make_mac(struct channel *c, enum proof_direction by, struct proof_key *key,
+                     uint8_t mac[PROOF_MAC_BYTES])
+{
+    const struct channel_proof *p = c->config.proof;
+
+    return p->find_key(p->ctx, c->transcript.acceptor_instance, key) == ST_OK &&
+           proof_mac(key, by, &c->transcript, mac) == ST_OK;
+}
+
+/* The acceptor's half: HelloAck with what it can, then the opener has the word. */
+static void answer_hello(struct channel *c, const Rdlink__V1__Hello *h)
+{
+    uint8_t mac[PROOF_MAC_BYTES];
+    struct proof_key key;
+    bool has_key;
+
+    if (!c->config.proof || h->nonce.len != PROOF_NONCE_BYTES) {
+        send_hello_ack(c, NULL, 0);
+        if (c->config.proof)
+            be_unproved(c, CHANNEL_PEER_TOO_OLD);
+        else
+            be_open(c, CHANNEL_NOT_ASKED);
+        return;
+    }
+    memcpy(c->transcript.opener_nonce, h->nonce.data, PROOF_NONCE_BYTES);
+    if (sys_random(c->transcript.acceptor_nonce, PROOF_NONCE_BYTES) != ST_OK) {
+        end(c, CHANNEL_END_PROOF_FAILED, "the system gives no random bytes");
+        return;
+    }
+    c->state = CHANNEL_PROVING;
+    has_key = make_mac(c, PROOF_BY_ACCEPTOR, &key, mac);
+    send_hello_ack(c, mac, has_key ? sizeof mac : 0);
+    crypto_wipe(&key, sizeof key);
+}
+
+/* The opener's half, after HelloAck. */
+static void answer_ack(struct channel *c, const Rdlink__V1__Hello *h,
+                       const ProtobufCBinaryData *proof)
+{
+    uint8_t mac[PROOF_MAC_BYTES];
+    struct proof_key key;
+
+    if (!c->config.proof || h->nonce.len != PROOF_NONCE_BYTES) {
+        if (c->config.proof)
+            be_unproved(c, CHANNEL_PEER_TOO_OLD);
+        else
+            be_open(c, CHANNEL_NOT_ASKED);
+        return;
+    }
+    memcpy(c->transcript.acceptor_nonce, h->nonce.data, PROOF_NONCE_BYTES);
+    if (!make_mac(c, PROOF_BY_OPENER, &key, mac)) {
+        send_proof(c, NULL, 0);
+        be_unproved(c, CHANNEL_NO_KEY);
+    } else if (proof->len == 0) {
+        send_proof(c, NULL, 0);
+        be_unproved(c, CHANNEL_PEER_NO_KEY);
+    } else if (!proof_verify(&key, PROOF_BY_ACCEPTOR, &c->transcript, proof->data, proof->len)) {
+        fail_proof(c);
+    } else {
+        send_proof(c, mac, sizeof mac);
+        be_open(c, CHANNEL_PROVED);
+    }
+    crypto_wipe(&key, sizeof key);
+}
+
+/* The opener's Proof, at the acceptor. */
+static void take_proof(struct channel *c, const Rdlink__V1__Envelope *msg)
+{
+    const struct channel_proof *p = c->config.proof;
+    const ProtobufCBinaryData *mac;
+    struct proof_key key;
+
+    if (msg->body_case != RDLINK__V1__ENVELOPE__BODY_PROOF) {
+        end(c, CHANNEL_END_OUT_OF_ORDER, "%s where the proof should be", body_name(msg->body_case));
+        return;
+    }
+    mac = &msg->proof->mac;
+    if (p->find_key(p->ctx, c->transcript.acceptor_instance, &key) != ST_OK)
+        be_unproved(c, CHANNEL_NO_KEY);
+    else if (mac->len == 0)
+        be_unproved(c, CHANNEL_PEER_NO_KEY);
+    else if (!proof_verify(&key, PROOF_BY_OPENER, &c->transcript, mac->data, mac->len))
+        fail_proof(c);
+    else
+        be_open(c, CHANNEL_PROVED);
+    crypto_wipe(&key, sizeof key);
+}
+
+/* Hello and HelloAck carry the same fields but for the proof, which is only in the latter; both
+ * arrive here as a Hello. */
+static void take_greeting(struct channel *c, const Rdlink__V1__Hello *h,
+                          const ProtobufCBinaryData *proof)
+{
+    bool accepts = c->config.side == CHANNEL_ACCEPTOR;
+
     if (h->major != IPC_MAJOR) {
-        if (c->config.side == CHANNEL_ACCEPTOR)
-            send_hello_ack(c);
+        if (accepts)
+            send_hello_ack(c, NULL, 0);
         end(c, CHANNEL_END_VERSION_MISMATCH, "peer speaks major version %u, we speak %d",
             (unsigned)h->major, IPC_MAJOR);
         return;
@@ -346,11 +564,11 @@ static void take_greeting(struct channel *c, const Rdlink__V1__Hello *h)
         return;
     }
     keep_peer(&c->peer, h);
-    if (c->config.side == CHANNEL_ACCEPTOR)
-        send_hello_ack(c);
-    c->state = CHANNEL_OPEN;
-    if (c->handler->on_open)
-        c->handler->on_open(c->ctx, &c->peer);
+    fill_transcript(c, h);
+    if (accepts)
+        answer_hello(c, h);
+    else
+        answer_ack(c, h, proof);
 }
 
 static Rdlink__V1__Hello hello_of_ack(const Rdlink__V1__HelloAck *ack)
@@ -363,6 +581,7 @@ static Rdlink__V1__Hello hello_of_ack(const Rdlink__V1__HelloAck *ack)
     h.instance = ack->instance;
     h.pid = ack->pid;
     h.version = ack->version;
+    h.nonce = ack->nonce;
     return h;
 }
 
@@ -375,9 +594,9 @@ static void on_greeting(struct channel *c, const Rdlink__V1__Envelope *msg)
     } else if (opener && msg->body_case == RDLINK__V1__ENVELOPE__BODY_HELLO_ACK) {
         Rdlink__V1__Hello h = hello_of_ack(msg->hello_ack);
 
-        take_greeting(c, &h);
+        take_greeting(c, &h, &msg->hello_ack->proof);
     } else if (!opener && msg->body_case == RDLINK__V1__ENVELOPE__BODY_HELLO) {
-        take_greeting(c, msg->hello);
+        take_greeting(c, msg->hello, NULL);
     } else {
         end(c, CHANNEL_END_OUT_OF_ORDER, "%s where the greeting should be",
             body_name(msg->body_case));
@@ -411,10 +630,15 @@ static void on_message(struct channel *c, const Rdlink__V1__Envelope *msg)
         on_greeting(c, msg);
         return;
     }
+    if (c->state == CHANNEL_PROVING) {
+        take_proof(c, msg);
+        return;
+    }
     switch (msg->body_case) {
     case RDLINK__V1__ENVELOPE__BODY__NOT_SET: break; /* of a newer minor version */
     case RDLINK__V1__ENVELOPE__BODY_HELLO:
     case RDLINK__V1__ENVELOPE__BODY_HELLO_ACK:
+    case RDLINK__V1__ENVELOPE__BODY_PROOF:
         end(c, CHANNEL_END_OUT_OF_ORDER, "a second greeting");
         break;
     case RDLINK__V1__ENVELOPE__BODY_PING: send_pong(c, msg->ping->token); break;
@@ -512,6 +736,14 @@ static const struct stream_handler linger_handler = {
 
 /* ---- life --------------------------------------------------------------------------------- */
 
+static void open_greeting(struct channel *c)
+{
+    if (c->config.proof && sys_random(c->transcript.opener_nonce, PROOF_NONCE_BYTES) != ST_OK)
+        end_later(c, CHANNEL_END_PROOF_FAILED, "the system gives no random bytes");
+    else
+        send_hello(c);
+}
+
 enum status channel_new(struct channel **out, struct loop *loop, struct stream *s,
                         const struct channel_config *config, const struct channel_handler *handler,
                         void *ctx)
@@ -532,9 +764,9 @@ enum status channel_new(struct channel **out, struct loop *loop, struct stream *
     timer_init(&c->silence, loop, on_silence, c);
     timer_init(&c->later, loop, on_later, c);
     stream_set_handler(s, &stream_handler, c);
-    restart_silence(c);
+    start_silence(c);
     if (c->config.side == CHANNEL_OPENER)
-        send_hello(c);
+        open_greeting(c);
     stream_read_start(s);
     *out = c;
     return ST_OK;

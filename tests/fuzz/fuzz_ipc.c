@@ -2,10 +2,11 @@
  * Fuzzes the protobuf stream: the envelope reader by itself, cut in two ways that must agree, then
  * a whole channel on the simulator. The first byte chooses the channel: bits 0-1 and 5 our side
  * and role, bit 2 byte-wise delivery, bit 3 a good greeting before the input, bit 4 an end after
- * it.
+ * it, bit 6 takes part in a proof with a key, bit 7 requires it.
  *
  * Checked: both cuts give the same messages and the same end; the reader never holds more than
- * arrived; a channel tells one end at most, and nothing stays open.
+ * arrived; a channel tells one end at most, and nothing stays open; nobody is proved who does not
+ * have the key, nor taken where proof is required.
  */
 #include "base/util.h"
 #include "ipc/channel.h"
@@ -79,6 +80,7 @@ static const struct kind {
 };
 
 struct world {
+    bool is_required;
     unsigned opened, ended;
     struct health_report health;
 };
@@ -88,6 +90,7 @@ static void on_open(void *ctx, const struct channel_peer *peer)
     struct world *w = ctx;
 
     ASSERT(++w->opened == 1);
+    ASSERT(!w->is_required && peer->proved != CHANNEL_PROVED);
     ASSERT(memchr(peer->instance, '\0', sizeof peer->instance));
 }
 
@@ -110,6 +113,13 @@ static void on_end(void *ctx, enum channel_end why, const char *detail)
 
 static const struct channel_handler handler = { on_open, on_message, on_end };
 
+static enum status find_key(void *ctx, const char *instance, struct proof_key *out)
+{
+    ASSERT(strlen(instance) < PROOF_INSTANCE_MAX);
+    memset(out, 0x5a, sizeof *out);
+    return ST_OK;
+}
+
 /* Hello or HelloAck with major 1 and the right role. */
 static void send_greeting(struct sim_peer *peer, const struct kind *k)
 {
@@ -122,6 +132,7 @@ static void send_greeting(struct sim_peer *peer, const struct kind *k)
 static void fuzz_channel(uint8_t choice, const uint8_t *data, size_t len_bytes)
 {
     const struct kind *k = &kinds[(choice & 3) | (choice >> 3 & 4)];
+    const struct channel_proof proof = { .find_key = find_key, .is_required = choice >> 7 };
     const struct channel_config config = {
         .side = k->side,
         .role = k->ours,
@@ -129,9 +140,11 @@ static void fuzz_channel(uint8_t choice, const uint8_t *data, size_t len_bytes)
         .peer_roles = &k->theirs,
         .peer_role_count = 1,
         .silence_ms = 1000,
+        .greeting_ms = 500,
+        .proof = choice & 64 ? &proof : NULL,
     };
     struct sim *sim = sim_new();
-    struct world w = { .opened = 0 };
+    struct world w = { .is_required = (choice & 0xc0) == 0xc0 };
     struct channel *c = NULL;
     struct stream *s = NULL;
     struct sim_peer *peer = sim_stream(sim, &s);
@@ -145,7 +158,7 @@ static void fuzz_channel(uint8_t choice, const uint8_t *data, size_t len_bytes)
     if (choice & 16)
         sim_peer_end(peer);
     sim_run(sim);
-    ASSERT(!(choice & 8) || w.opened == 1);
+    ASSERT(!(choice & 8) || w.opened == !w.is_required);
     ASSERT(!(choice & 16) || w.ended == 1);
     sim_advance_ms(sim, 1000);
     ASSERT(w.ended == 1);

@@ -16,7 +16,7 @@ void frames_raw(struct frames *f, const void *bytes, size_t len_bytes)
     f->len_bytes += len_bytes;
 }
 
-static void add(struct frames *f, const Rdlink__V1__Envelope *msg)
+void frames_message(struct frames *f, const Rdlink__V1__Envelope *msg)
 {
     uint8_t *frame = NULL;
     size_t len_bytes = 0;
@@ -39,7 +39,7 @@ void frames_hello(struct frames *f, uint32_t major, Rdlink__V1__Role role)
     hello.pid = 77;
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_HELLO;
     msg.hello = &hello;
-    add(f, &msg);
+    frames_message(f, &msg);
 }
 
 void frames_hello_ack(struct frames *f, uint32_t major, Rdlink__V1__Role role)
@@ -55,7 +55,7 @@ void frames_hello_ack(struct frames *f, uint32_t major, Rdlink__V1__Role role)
     ack.pid = 77;
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_HELLO_ACK;
     msg.hello_ack = &ack;
-    add(f, &msg);
+    frames_message(f, &msg);
 }
 
 void frames_health(struct frames *f, uint64_t sequence)
@@ -66,7 +66,7 @@ void frames_health(struct frames *f, uint64_t sequence)
     health.sequence = sequence;
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_HEALTH;
     msg.health = &health;
-    add(f, &msg);
+    frames_message(f, &msg);
 }
 
 void frames_any(struct frames *f, Rdlink__V1__Envelope__BodyCase body)

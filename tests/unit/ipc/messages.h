@@ -20,6 +20,7 @@ void frames_hello_ack(struct frames *f, uint32_t major, Rdlink__V1__Role role);
 void frames_health(struct frames *f, uint64_t sequence);
 /* A message of any kind with default fields. */
 void frames_any(struct frames *f, Rdlink__V1__Envelope__BodyCase body);
+void frames_message(struct frames *f, const Rdlink__V1__Envelope *msg);
 void frames_raw(struct frames *f, const void *bytes, size_t len_bytes);
 
 #endif
