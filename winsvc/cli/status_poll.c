@@ -23,6 +23,8 @@ struct status_poll {
     struct http_client *client; /* owned */
     struct cJSON *status;       /* owned; NULL before the first and after a failure */
     struct timer next;
+    const char *text; /* of the answer that fn() is told of; borrowed from client */
+    size_t len_bytes;
     bool in_call;  /* fn() is running ... */
     bool is_freed; /* ... and freed us */
 };
@@ -76,6 +78,8 @@ static void on_answer(void *ctx, enum status st, const struct http_client_answer
     }
     cJSON_Delete(p->status);
     p->status = status;
+    p->text = answer->body;
+    p->len_bytes = answer->len_bytes;
     timer_start(&p->next, 0);
     tell(p, ST_OK, NULL);
 }
@@ -116,6 +120,12 @@ enum status status_poll_start(struct status_poll **out, struct loop *loop, const
     timer_start(&p->next, 0);
     *out = p;
     return ST_OK;
+}
+
+const char *status_poll_text(const struct status_poll *p, size_t *len_bytes)
+{
+    *len_bytes = p->len_bytes;
+    return p->text;
 }
 
 void status_poll_free(struct status_poll *p)

@@ -9,6 +9,8 @@
 
 #include "base/status.h"
 
+#include <stddef.h>
+
 struct addr;
 struct cJSON;
 struct loop;
@@ -20,6 +22,9 @@ enum { POLL_RETRY_MS = 500, POLL_WAIT_MS = 25000, POLL_ANSWER_MS = 5000 };
  * which may be called from here. Failures are told each time. */
 typedef void status_poll_fn(void *ctx, enum status st, const struct cJSON *status,
                             const struct errmsg *why);
+
+/* The same status as the service sent it, every digit of it; for status_poll_fn with ST_OK only. */
+const char *status_poll_text(const struct status_poll *p, size_t *len_bytes);
 
 /* @fn is never called before this returns. ST_NOMEM. */
 enum status status_poll_start(struct status_poll **out, struct loop *loop, const struct addr *at,

@@ -270,10 +270,10 @@ function drawGuests(status) {
 
 /* ---- drawings ---------------------------------------------------------------------------- */
 
-/* From the oldest sample to now; conditions may have begun long before. */
+/* From the oldest sample to the newest, a minute at least; conditions may have begun long before. */
 function windowOf() {
   const first = past.samples.length ? past.samples[0].at : past.began;
-  return [first, Math.max(past.now, first + 60000)];
+  return [Math.min(first, past.now - 60000), past.now];
 }
 
 function laneBar(lane, from, to) {
