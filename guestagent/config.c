@@ -38,8 +38,8 @@ static const struct option table[] = {
       "how long the engine may take to accept a stream" },
     { "drain-timeout", OPTION_DURATION, AT(drain_timeout_ms), "10s", 0, 3600000, NULL, "TIME",
       "how long streams may go on after SIGTERM" },
-    { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, options_check_log_level, "LEVEL",
-      "error, warn, info, debug or trace" },
+    { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, options_check_log_level, "LEVELS",
+      "error, warn, info, debug or trace, and others for parts: info,switch=debug" },
 };
 
 /* A vsock-like address without a port gets the one everybody uses. */
@@ -92,7 +92,6 @@ static enum status understand(struct config *c, struct errmsg *e)
             return ST_INVAL;
         }
     }
-    log_level_parse(&c->level, c->log_level);
     return ST_OK;
 }
 

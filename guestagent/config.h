@@ -4,7 +4,6 @@
 #ifndef GUESTAGENT_CONFIG_H
 #define GUESTAGENT_CONFIG_H
 
-#include "base/log.h"
 #include "base/options.h"
 #include "port/addr.h"
 
@@ -30,7 +29,6 @@ struct config {
     bool has_control;
     struct addr control_at;
     struct addr target_at;
-    enum log_level level;
 };
 
 /* Defaults, then the file that --config names, then @argv (without program and verb). ST_INVAL and

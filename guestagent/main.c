@@ -9,6 +9,7 @@
 #include "guestagent/main_help.h"
 #include "guestagent/net/net_agent.h"
 #include "guestagent/net/net_config.h"
+#include "port/sys.h"
 #include "port/uv/loop_uv.h"
 
 #include <stdio.h>
@@ -66,12 +67,13 @@ out:
     return st;
 }
 
-static int run(const char *verb, enum log_level level, const struct config *bridge,
+static int run(const char *verb, const char *levels, const struct config *bridge,
                const struct net_config *net)
 {
     struct errmsg e = { "" };
 
-    log_set_level(level);
+    log_set_levels_text(levels);
+    log_set_process(verb, sys_pid());
     log_info(LOG_MAIN, "rdlink-agent %s %s starts", verb, rdlink_version());
     if (serve(bridge, net, &e) != ST_OK) {
         log_error(LOG_MAIN, "%s", e.text);
@@ -90,7 +92,7 @@ static int bridge(int argc, char **argv)
         fprintf(stderr, "rdlink-agent bridge: %s\n", e.text);
         return EXIT_USAGE;
     }
-    return run("bridge", config.level, &config, NULL);
+    return run("bridge", config.log_level, &config, NULL);
 }
 
 static int net(int argc, char **argv)
@@ -102,7 +104,7 @@ static int net(int argc, char **argv)
         fprintf(stderr, "rdlink-agent net: %s\n", e.text);
         return EXIT_USAGE;
     }
-    return run("net", config.level, NULL, &config);
+    return run("net", config.log_level, NULL, &config);
 }
 
 int main(int argc, char **argv)

@@ -217,8 +217,8 @@ static void set_network(struct app *a, enum condition_status status, const char 
                         const char *text)
 {
     if (condition_update(&a->conditions, "NetworkReady", status, reason, sys_wall_ms(), "%s", text))
-        log_info(LOG_MAIN, "NetworkReady=%s reason=%s: %s", condition_status_name(status), reason,
-                 text);
+        log_write_event(LOG_EVENT_NETWORK, LOG_INFO, LOG_MAIN, "NetworkReady=%s reason=%s: %s",
+                        condition_status_name(status), reason, text);
 }
 
 static void fill_network(struct app *a, struct snapshot *out)
@@ -271,8 +271,10 @@ static void fill(void *ctx, struct snapshot *out)
     if (snapshot_conclude(out, &a->conditions, sys_wall_ms())) {
         const struct condition *c = condition_find(&a->conditions, "Ready");
 
-        log_info(LOG_MAIN, "phase=%s Ready=%s reason=%s: %s", snapshot_phase_name(out->phase),
-                 condition_status_name(c->status), c->reason, c->message);
+        log_write_event(c->status == COND_TRUE ? LOG_EVENT_READY : LOG_EVENT_NOT_READY, LOG_INFO,
+                        LOG_MAIN, "phase=%s Ready=%s reason=%s: %s",
+                        snapshot_phase_name(out->phase), condition_status_name(c->status),
+                        c->reason, c->message);
     }
 }
 
@@ -300,7 +302,7 @@ static void check_stopped(struct app *a)
             return;
     if (!a->network_stopped)
         return;
-    log_info(LOG_MAIN, "stopped");
+    log_write_event(LOG_EVENT_STOPPED, LOG_INFO, LOG_MAIN, "stopped");
     a->done(a->ctx, 0);
 }
 
@@ -575,8 +577,9 @@ enum status app_start(struct app **out, struct loop *loop, const struct config *
         app_free(a);
         return st;
     }
-    log_info(LOG_MAIN, "rdlinkd %s started, pid %lld, machines from %s, status at %s",
-             rdlink_version(), (long long)sys_pid(), source_text(a), config->text.status);
+    log_write_event(LOG_EVENT_STARTED, LOG_INFO, LOG_MAIN,
+                    "rdlinkd %s started, pid %lld, machines from %s, status at %s",
+                    rdlink_version(), (long long)sys_pid(), source_text(a), config->text.status);
     changed(a);
     *out = a;
     return ST_OK;
@@ -592,8 +595,9 @@ void app_stop(struct app *a)
             network_service_kill(a->network);
         return;
     }
-    log_info(LOG_MAIN, "stopping: docker connections may go on for at most %u ms",
-             a->config->drain_ms);
+    log_write_event(LOG_EVENT_STOPPING, LOG_INFO, LOG_MAIN,
+                    "stopping: docker connections may go on for at most %u ms",
+                    a->config->drain_ms);
     a->stopping = true;
     vm_source_close(a->source);
     a->source = NULL;

@@ -163,8 +163,8 @@ static const struct option table[] = {
       "how long running docker connections may go on after a stop was asked for" },
     { "probe-interval", OPTION_DURATION, AT(probe_interval_ms), "1s", 10, 60000, NULL, "TIME",
       "between two looks for a guest" },
-    { "log-level", OPTION_STRING, TEXT(log_level), "info", 0, 0, options_check_log_level, "LEVEL",
-      "error, warn, info, debug or trace" },
+    { "log-level", OPTION_STRING, TEXT(log_level), "info", 0, 0, options_check_log_level, "LEVELS",
+      "error, warn, info, debug or trace, and others for parts: info,switch=debug" },
 };
 
 /* ---- from text to values --------------------------------------------------------------------- */

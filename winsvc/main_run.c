@@ -2,6 +2,7 @@
 #include "main_run.h"
 
 #include "base/log.h"
+#include "port/sys.h"
 #include "port/uv/loop_uv.h"
 
 static void on_done(void *ctx, int code)
@@ -15,20 +16,19 @@ static void on_done(void *ctx, int code)
 int main_run_start(struct main_run *run, int argc, const char *const *argv)
 {
     struct errmsg e = { "" };
-    enum log_level level;
 
+    log_set_process("controller", sys_pid());
     if (config_load(&run->config, argc, argv, &e) != ST_OK) {
         log_error(LOG_CONFIG, "%s", e.text);
         return EXIT_USAGE;
     }
-    if (log_level_parse(&level, run->config.text.log_level))
-        log_set_level(level);
+    log_set_levels_text(run->config.text.log_level);
     if (loop_uv_new(&run->loop, &e) != ST_OK) {
         log_error(LOG_MAIN, "event loop: %s", e.text);
         return EXIT_FAILED;
     }
     if (app_start(&run->app, run->loop, &run->config, on_done, run, &e) != ST_OK) {
-        log_error(LOG_MAIN, "start: %s", e.text);
+        log_write_event(LOG_EVENT_START_FAILED, LOG_ERROR, LOG_MAIN, "start: %s", e.text);
         loop_uv_free(run->loop);
         return EXIT_FAILED;
     }

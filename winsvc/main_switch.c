@@ -8,6 +8,7 @@
 #include "main_env.h"
 #include "main_run.h"
 #include "network/switch_host.h"
+#include "port/sys.h"
 #include "port/uv/loop_uv.h"
 #include "switch/switch_options.h"
 
@@ -56,7 +57,6 @@ int main_switch(int argc, const char *const *argv)
 {
     static struct switch_run run; /* its options are some KiB */
     struct errmsg e = { "" };
-    enum log_level level;
     enum status st = switch_options_parse(&run.options, argc, argv, &e);
 
     if (st == ST_OK)
@@ -65,8 +65,8 @@ int main_switch(int argc, const char *const *argv)
         log_error(LOG_CONFIG, "%s", e.text);
         return EXIT_USAGE;
     }
-    if (log_level_parse(&level, run.options.log_level))
-        log_set_level(level);
+    log_set_levels_text(run.options.log_level);
+    log_set_process("switch", sys_pid());
     st = open_all(&run, &e);
     if (st == ST_OK) {
         log_info(LOG_SWITCH, "link=%s subnet=%s mtu=%u: ready", run.options.link,

@@ -206,8 +206,8 @@ static const struct option table[] = {
       "PATH_PORT" },
     { "host-base", OPTION_STRING, AT(host_base), "", 0, 0, check_base, "ADDR",
       "transport of the host's ports, for tests: vsock-hybrid:PATH" },
-    { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, options_check_log_level, "LEVEL",
-      "error, warn, info, debug or trace" },
+    { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, options_check_log_level, "LEVELS",
+      "error, warn, info, debug or trace, and others for parts: info,switch=debug" },
 };
 
 /* ---- all together --------------------------------------------------------------------------- */
@@ -321,7 +321,6 @@ enum status net_config_load(struct net_config *out, int argc, const char *const 
     if (st)
         return st;
     mac_parse(&out->mac, out->mac_text);
-    log_level_parse(&out->level, out->log_level);
     return ST_OK;
 }
 

@@ -12,7 +12,6 @@
 #ifndef GUESTAGENT_NET_NET_CONFIG_H
 #define GUESTAGENT_NET_NET_CONFIG_H
 
-#include "base/log.h"
 #include "base/options.h"
 #include "guestagent/net/guest_net.h"
 #include "guestagent/net/handshake_server.h"
@@ -42,7 +41,6 @@ struct net_config {
     struct mac mac;
     struct guest_lease fixed_lease; /* unless by_dhcp */
     char veth_outside_ip[32], veth_inside_ip[32];
-    enum log_level level;
 };
 
 /* As config_load(): defaults, then the file that --config names, then @argv. */

@@ -421,12 +421,10 @@ out:
 
 enum status options_check_log_level(const char *value, struct errmsg *e)
 {
-    enum log_level level;
+    struct log_levels unused;
 
-    if (log_level_parse(&level, value))
-        return ST_OK;
-    errmsg_set(e, "'%.20s' is none of error, warn, info, debug, trace", value);
-    return ST_INVAL;
+    log_get_levels(&unused);
+    return log_levels_parse(&unused, value, e);
 }
 
 /* ---- all sources ------------------------------------------------------------------------- */

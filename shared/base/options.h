@@ -35,7 +35,7 @@ struct option_list {
 /* Checks a value beyond its kind, e.g. that an address parses. */
 typedef enum status option_check_fn(const char *value, struct errmsg *e);
 
-/* One for the option that every program has: error, warn, info, debug or trace. */
+/* One for the option that every program has: levels as log_levels_parse() takes them. */
 option_check_fn options_check_log_level;
 
 struct option {

@@ -47,7 +47,7 @@ struct docker_service {
     struct loop *loop; /* borrowed */
     const struct docker_service_ops *ops;
     void *ctx;
-    char name[40], program[1024], log_level[16];
+    char name[40], program[1024], log_level[LOG_LEVELS_MAX];
     const char *sddl; /* borrowed */
     unsigned unix_mode;
     uint32_t max_connections, dial_timeout_ms, drain_ms;

@@ -20,6 +20,7 @@
 #include "ipc/health.h"
 #include "port/addr.h"
 #include "port/listener.h"
+#include "port/sys.h"
 #include "supervisor/worker_link.h"
 
 #include <stdbool.h>
@@ -38,7 +39,7 @@ static const struct option options[] = {
     { "instance", OPTION_STRING, AT(instance), "", 0, 0, NULL, "NAME",
       "what this endpoint is called" },
     { "listen", OPTION_STRING, AT(listen), "fd:3", 0, 0, NULL, "ADDR", "where clients connect" },
-    { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, NULL, "LEVEL",
+    { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, options_check_log_level, "LEVELS",
       "how much is logged" },
     { "max-connections", OPTION_UINT, AT(max_connections), "1024", 1, 65536, NULL, "N",
       "connections at a time" },
@@ -192,7 +193,6 @@ enum status docker_worker_start(struct docker_worker **out, struct loop *loop, i
 {
     struct docker_worker *w = calloc(1, sizeof *w);
     struct worker_config config = { 0 };
-    enum log_level level;
     enum status st;
     int rest;
 
@@ -205,10 +205,11 @@ enum status docker_worker_start(struct docker_worker **out, struct loop *loop, i
     w->ctx = ctx;
     options_defaults(options, ARRAY_SIZE(options), &config);
     st = options_parse_argv(options, ARRAY_SIZE(options), &config, argc, argv, &rest, e);
-    if (st == ST_OK && log_level_parse(&level, config.log_level))
-        log_set_level(level);
-    if (st == ST_OK)
+    if (st == ST_OK) {
+        log_set_levels_text(config.log_level);
+        log_set_process(config.instance, sys_pid());
         st = start(w, &config, e);
+    }
     if (st != ST_OK) {
         docker_worker_free(w);
         return st;

@@ -92,7 +92,7 @@ struct network_service {
     struct loop *loop; /* borrowed */
     const struct network_service_ops *ops;
     void *ctx;
-    char program[1024], log_level[16], control[ADDR_TEXT_MAX];
+    char program[1024], log_level[LOG_LEVELS_MAX], control[ADDR_TEXT_MAX];
     char *sddl; /* owned; NULL = default */
     struct switch_options options;
     uint32_t drain_ms, linger_ms;

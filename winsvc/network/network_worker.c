@@ -307,7 +307,6 @@ static enum status prepare(struct network_worker **out, const struct switch_env 
                            struct errmsg *e)
 {
     struct network_worker *w = calloc(1, sizeof *w);
-    enum log_level level;
     enum status st;
 
     if (!w) {
@@ -323,8 +322,8 @@ static enum status prepare(struct network_worker **out, const struct switch_env 
         free(w);
         return st;
     }
-    if (log_level_parse(&level, w->options.log_level))
-        log_set_level(level);
+    log_set_levels_text(w->options.log_level);
+    log_set_process(w->options.instance, sys_pid());
     w->config.routes = routes;
     w->config.control_may_fail = true;
     *out = w;

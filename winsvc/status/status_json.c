@@ -97,34 +97,9 @@ static cJSON *append_object(struct out *o, cJSON *array)
     return item;
 }
 
-/* Days since 1970-01-01 as year, month and day of the Gregorian calendar. Counting in eras of 400
- * years that begin in March puts the leap day last, so that no month needs a special case. */
-static void civil_from_days(int64_t days, int *year, int *month, int *day)
-{
-    int64_t z = days + 719468; /* from 0000-03-01 */
-    int64_t era = z / 146097;
-    int64_t of_era = z - era * 146097;
-    int64_t yoe = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    int64_t doy = of_era - (365 * yoe + yoe / 4 - yoe / 100);
-    int64_t mp = (5 * doy + 2) / 153;
-
-    *day = (int)(doy - (153 * mp + 2) / 5 + 1);
-    *month = (int)(mp < 10 ? mp + 3 : mp - 9);
-    *year = (int)(yoe + era * 400 + (*month <= 2));
-}
-
 const char *status_json_time(int64_t wall_ms, char buf[static STATUS_TIME_MAX])
 {
-    const int64_t day_ms = 24 * 60 * 60 * 1000;
-    const int64_t last_ms = INT64_C(253402300799999); /* 9999-12-31T23:59:59.999Z */
-    int64_t ms = wall_ms < 0 ? 0 : wall_ms > last_ms ? last_ms : wall_ms;
-    int of_day = (int)(ms % day_ms);
-    int year, month, day;
-
-    civil_from_days(ms / day_ms, &year, &month, &day);
-    snprintf(buf, STATUS_TIME_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", year, month, day,
-             of_day / 3600000, of_day / 60000 % 60, of_day / 1000 % 60, of_day % 1000);
-    return buf;
+    return wall_time_text(wall_ms, buf);
 }
 
 /* ---- objects --------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #define WINSVC_STATUS_STATUS_JSON_H
 
 #include "base/status.h"
+#include "base/wall_time.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,7 +17,7 @@ struct snapshot;
 
 #define STATUS_API_VERSION "rdlink.v1"
 
-enum { STATUS_TIME_MAX = 40 };
+enum { STATUS_TIME_MAX = WALL_TIME_MAX };
 
 /* "2026-11-22T01:02:03.004Z" (RFC 3339, UTC); returns @buf. Years 1970 to 9999, others clamped. */
 const char *status_json_time(int64_t wall_ms, char buf[static STATUS_TIME_MAX]);

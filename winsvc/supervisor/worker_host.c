@@ -122,12 +122,16 @@ static void on_stopped(void *ctx)
 
 static void log_end(const struct hosted *w)
 {
+    static const char format[] = "worker=%s ended: %s (%s), now %s";
     struct worker_view v;
 
     supervisor_view(w->host->supervisor, w->index, &v);
-    log_write(strcmp(v.last_exit.reason, "Stopped") ? LOG_WARN : LOG_INFO, LOG_SUPERVISOR,
-              "worker=%s ended: %s (%s), now %s", v.name, v.last_exit.reason, v.last_exit.message,
-              worker_state_name(v.state));
+    if (strcmp(v.last_exit.reason, "Stopped") != 0)
+        log_write_event(LOG_EVENT_WORKER_ENDED, LOG_WARN, LOG_SUPERVISOR, format, v.name,
+                        v.last_exit.reason, v.last_exit.message, worker_state_name(v.state));
+    else
+        log_info(LOG_SUPERVISOR, format, v.name, v.last_exit.reason, v.last_exit.message,
+                 worker_state_name(v.state));
 }
 
 static void release(struct hosted *w)

@@ -115,7 +115,7 @@ static const struct option table[] = {
       "where the switch may be asked and told things over HTTP" },
     { "control-sddl", OPTION_STRING, AT(control_sddl), "", 0, 0, NULL, "SDDL",
       "who may use a control socket that is a named pipe" },
-    { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, options_check_log_level, "LEVEL",
+    { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, options_check_log_level, "LEVELS",
       "how much is logged" },
     { "instance", OPTION_STRING, AT(instance), "", 0, 0, NULL, "NAME",
       "which guest this switch is for" },

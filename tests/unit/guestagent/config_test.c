@@ -37,7 +37,7 @@ static void defaults_are_those_of_a_rancher_guest(void **state)
     assert_int_equal(c.max_connections, 512);
     assert_int_equal(c.dial_timeout_ms, 800);
     assert_int_equal(c.drain_timeout_ms, 10000);
-    assert_int_equal(c.level, LOG_INFO);
+    assert_string_equal(c.log_level, "info");
 }
 
 static void ports_and_the_control_address_follow_from_the_first_listen_address(void **state)

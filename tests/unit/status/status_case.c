@@ -18,7 +18,7 @@ static void fill(void *ctx, struct snapshot *out)
 
 const struct status_server_ops status_case_ops = { .fill = fill };
 
-static void ignore_log(void *ctx, enum log_level level, enum log_component from, const char *line)
+static void ignore_log(void *ctx, const struct log_record *r)
 {
 }
 

@@ -35,11 +35,11 @@ static void fill(void *ctx, struct snapshot *out)
 
 static const struct status_server_ops ops = { .fill = fill };
 
-static void count_line(void *ctx, enum log_level level, enum log_component from, const char *line)
+static void count_line(void *ctx, const struct log_record *r)
 {
     struct fixture *f = ctx;
 
-    f->lines += level >= LOG_WARN;
+    f->lines += r->level >= LOG_WARN;
 }
 
 static int setup(void **state)

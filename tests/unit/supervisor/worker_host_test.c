@@ -291,7 +291,7 @@ static void bad_specs_are_refused(void **state)
     teardown(&f);
 }
 
-static void drop_log(void *ctx, enum log_level level, enum log_component from, const char *line)
+static void drop_log(void *ctx, const struct log_record *r)
 {
 }
 

@@ -75,7 +75,7 @@ static void same_report_again_is_no_change(void **state)
     assert_int_equal(w->changes, before + 1);
 }
 
-static void count_line(void *ctx, enum log_level level, enum log_component from, const char *line)
+static void count_line(void *ctx, const struct log_record *r)
 {
     ++*(unsigned *)ctx;
 }
