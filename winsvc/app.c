@@ -13,9 +13,11 @@
  */
 #include "app.h"
 
+#include "app_control.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "config.h"
+#include "control/control_server.h"
 #include "docker/docker_service.h"
 #include "network/network_service.h"
 #include "platform.h"
@@ -58,6 +60,7 @@ struct app {
     struct status_server *status;    /* owned */
     struct status_file *status_file; /* owned; NULL: none is kept */
     struct status_page *page;        /* owned; NULL: none is wanted */
+    struct control_server *control;  /* owned; NULL: there is none */
     struct snapshot *snapshot;       /* owned; scratch of refresh() */
     struct condition_set conditions;
     struct snapshot_clock clock;
@@ -260,6 +263,8 @@ static void fill(void *ctx, struct snapshot *out)
     snapshot_init(out, "rdlinkd", rdlink_version(), sys_pid(), a->started_ms);
     out->stopping = a->stopping;
     snprintf(out->source, sizeof out->source, "%s", source_text(a));
+    if (a->control)
+        snprintf(out->control, sizeof out->control, "%s", a->config->text.control);
     out->source_exists = vm_manager_source_exists(a->manager);
     fill_sessions(a, out);
     for (unsigned i = 0; i < a->endpoint_count; i++)
@@ -552,6 +557,8 @@ static enum status start_parts(struct app *a, struct errmsg *e)
         st = start_status(a, e);
     if (st == ST_OK)
         st = start_page(a, e);
+    if (st == ST_OK && c->control.kind != ADDR_NONE)
+        st = app_control_open(&a->control, a->loop, &c->control, a, e);
     return st ? st : start_source(a, e);
 }
 
@@ -615,11 +622,36 @@ void app_probe_now(struct app *a)
     vm_manager_probe_now(a->manager);
 }
 
+enum status app_restart(struct app *a, const char *name, uint64_t *restarts)
+{
+    enum status st = ST_NOTFOUND;
+
+    if (a->stopping)
+        return ST_CLOSED;
+    for (unsigned i = 0; i < a->endpoint_count && st == ST_NOTFOUND; i++)
+        st = docker_service_restart(a->endpoints[i].service, name, restarts);
+    if (st == ST_NOTFOUND && a->network)
+        st = network_service_restart(a->network, name, restarts);
+    return st;
+}
+
+void app_component_names(struct app *a, char *buf, size_t cap)
+{
+    const struct snapshot *s = a->snapshot;
+    size_t n = 0;
+
+    fill(a, a->snapshot);
+    buf[0] = '\0';
+    for (unsigned i = 0; i < s->component_count && n < cap; i++)
+        n += (size_t)snprintf(buf + n, cap - n, "%s%s", i ? ", " : "", s->components[i].name);
+}
+
 void app_free(struct app *a)
 {
     if (!a)
         return;
     timer_stop(&a->refresh);
+    control_server_free(a->control);
     status_file_free(a->status_file);
     status_page_free(a->page);
     status_server_free(a->status);

@@ -2,13 +2,16 @@
  * app.h - the controller: owns every part of rdlinkd, starts them in order, stops them in reverse.
  *
  * vm source -> vm manager (sessions) -> network service (a switch worker for each guest),
- * docker services (name + worker each) -> status server.
+ * docker services (name + worker each) -> status server, control socket.
  * Runs on: the main loop.
  */
 #ifndef WINSVC_APP_H
 #define WINSVC_APP_H
 
 #include "base/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
 
 struct app;
 struct config;
@@ -26,6 +29,12 @@ enum status app_start(struct app **out, struct loop *loop, const struct config *
 void app_stop(struct app *a);
 /* The machine woke up or its network changed: look at every guest now. */
 void app_probe_now(struct app *a);
+/* Drains the component @name, a worker of ours, and starts it again. *restarts: how often it was
+ * started again before, which a reader of the status sees grow. ST_NOTFOUND; ST_CLOSED while
+ * stopping. */
+enum status app_restart(struct app *a, const char *name, uint64_t *restarts);
+/* The names that app_restart() takes now, "docker, switch-vm1-v2". */
+void app_component_names(struct app *a, char *buf, size_t cap);
 /* NULL is fine. */
 void app_free(struct app *a);
 

@@ -115,6 +115,10 @@ static const struct option table[] = {
     { "status", OPTION_STRING, TEXT(status), NULL, 0, 0, check_addr, "ADDR",
       "where the status is served. Default: unix:/run/rdlink/status.sock, on Windows "
       "npipe:rdlink_status" },
+    { "control", OPTION_STRING, TEXT(control), NULL, 0, 0, check_addr, "ADDR",
+      "where the service takes orders (restart a component and their like) from its owner and "
+      "administrators. Default: unix:/run/rdlink/control.sock, on Windows npipe:rdlink_control; "
+      "none where --status is elsewhere" },
     { "status-file", OPTION_STRING, TEXT(status_file), "", 0, 0, NULL, "FILE",
       "the status is kept there too, for reading when the service is gone; none by default" },
     { "page", OPTION_STRING, TEXT(page), NULL, 0, 0, check_page, "ADDR",
@@ -264,7 +268,13 @@ static enum status finish(struct config *c, struct errmsg *e)
     if (st == ST_OK)
         st = finish_page(c, e);
     set_default(c->text.vm_folder, platform_default_vm_folder());
+    /* A second controller, beside the installed one, has a status of its own and must not need a
+     * name for what it may do without. */
+    if (!c->text.status[0] || !strcmp(c->text.status, platform_default_status()))
+        set_default(c->text.control, platform_default_control());
     set_default(c->text.status, platform_default_status());
+    if (st == ST_OK)
+        st = parse_optional(&c->control, c->text.control, e);
     return st ? st : parse_optional(&c->status, c->text.status, e);
 }
 

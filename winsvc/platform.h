@@ -19,6 +19,7 @@ void platform_raise_limits(void);
 const char *platform_default_endpoint(void);
 const char *platform_default_fallback(void);
 const char *platform_default_status(void);
+const char *platform_default_control(void);
 /* The folder of hybrid sockets to watch where nothing was configured; NULL = the registry. */
 const char *platform_default_vm_folder(void);
 /* Security descriptor string of the docker pipe for the accounts in @grant, beside administrators

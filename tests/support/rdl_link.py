@@ -76,11 +76,13 @@ class Host:
         self.endpoint = endpoint or str(folder / "docker-host.sock")
         self.fallback = str(folder / "docker-fallback.sock")
         self.status_socket = str(folder / "status.sock")
+        self.control_socket = str(folder / "control.sock")
         self._argv = [*wrapper, rdl.binary("rdlinkd", programs), "run",
                       "--vm-folder", str(folder),
                       "--endpoint", f"unix:{self.endpoint}",
                       "--endpoint-fallback", f"unix:{self.fallback}",
-                      "--status", f"unix:{self.status_socket}", *options]
+                      "--status", f"unix:{self.status_socket}",
+                      "--control", f"unix:{self.control_socket}", *options]
         self.process = None
         self.start()
 

@@ -6,7 +6,7 @@ if(NOT TARGET rdl_switch_services_alone)
         SOURCES ${dir}/dhcp_leases.c ${dir}/dhcp_server.c
             ${dir}/dns_message.c ${dir}/dns_zones.c ${dir}/dns_cache.c ${dir}/dns_rebind.c
             ${dir}/dns_server.c
-            ${dir}/dns_tcp.c ${dir}/forward.c ${dir}/forward_udp.c ${dir}/api_http.c
+            ${dir}/dns_tcp.c ${dir}/forward.c ${dir}/forward_udp.c
             ${dir}/forward_api.c
             ${dir}/nat.c
             ${CMAKE_SOURCE_DIR}/tests/support/services_rig.c

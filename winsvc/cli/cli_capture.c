@@ -10,6 +10,7 @@
 
 #include "base/util.h"
 #include "cli/http_client.h"
+#include "cli/url_text.h"
 #include "port/loop.h"
 
 #include <inttypes.h>
@@ -114,26 +115,13 @@ static void on_end(void *ctx, enum status st, const struct http_client_answer *a
     r->env.finish(r->env.ctx, code);
 }
 
-/* RFC 3986: what is not unreserved is written as its bytes. */
-static void encode(char *to, size_t cap, const char *text)
-{
-    static const char plain[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-    size_t n = 0;
-
-    for (; *text && n + 4 <= cap; text++)
-        n += (size_t)snprintf(to + n, cap - n, strchr(plain, *text) ? "%c" : "%%%02X",
-                              (unsigned char)*text);
-    to[n] = '\0';
-}
-
 static void ask(struct capture_run *r)
 {
     char target[TARGET_MAX], filter[3 * OPTION_VALUE_MAX];
     struct errmsg e = { "" };
     enum status st;
 
-    encode(filter, sizeof filter, r->filter);
+    url_encode(filter, sizeof filter, r->filter);
     snprintf(target, sizeof target, "/capture?seconds=%u&bytes=%u%s%s", r->for_ms / 1000,
              r->max_bytes, filter[0] ? "&filter=" : "", filter);
     st = http_client_stream(&r->client, r->env.loop, &r->place.at, target, r->service.timeout_ms,

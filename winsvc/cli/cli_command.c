@@ -110,7 +110,7 @@ int cli_parse_options(const struct cli_command *command, const struct cli_env *e
 {
     const char *args[ARGS_MAX];
     struct errmsg e = { .text = "" };
-    int used = 0;
+    int used = 0, more = 0;
 
     argc = MIN(argc, ARGS_MAX);
     for (int i = 0; i < argc; i++)
@@ -118,24 +118,34 @@ int cli_parse_options(const struct cli_command *command, const struct cli_env *e
     options_defaults(command->options, command->option_count, options);
     if (options_parse_argv(command->options, command->option_count, options, argc, args, &used, &e))
         return wrong_usage(command, env, &e);
-    if (word)
-        *word = used < argc ? argv[used++] : NULL;
+    if (word && (*word = used < argc ? argv[used++] : NULL) &&
+        options_parse_argv(command->options, command->option_count, options, argc - used,
+                           args + used, &more, &e))
+        return wrong_usage(command, env, &e);
+    used += more;
     if (used < argc)
         errmsg_set(&e, "%s takes no argument '%.100s'", command->name, argv[used]);
-    else if (word && *word && !is_one_of(command->words, *word))
+    else if (word && *word && command->words && !is_one_of(command->words, *word))
         errmsg_set(&e, "%s: '%.60s' is none of %.150s", command->name, *word, command->words);
     return e.text[0] ? wrong_usage(command, env, &e) : CLI_PENDING;
 }
 
-int cli_parse(const struct cli_command *command, const struct cli_env *env, void *options,
-              struct cli_service *service, int argc, const char *const *argv)
+int cli_parse_word(const struct cli_command *command, const struct cli_env *env, void *options,
+                   struct cli_service *service, const char **word, int argc,
+                   const char *const *argv)
 {
-    int code = cli_parse_options(command, env, options, NULL, argc, argv);
+    int code = cli_parse_options(command, env, options, word, argc, argv);
     struct errmsg e = { .text = "" };
 
     if (code != CLI_PENDING || choose_address(env, service, &e) == ST_OK)
         return code;
     return wrong_usage(command, env, &e);
+}
+
+int cli_parse(const struct cli_command *command, const struct cli_env *env, void *options,
+              struct cli_service *service, int argc, const char *const *argv)
+{
+    return cli_parse_word(command, env, options, service, NULL, argc, argv);
 }
 
 int cli_service_failure(const struct cli_env *env, const struct cli_service *service,

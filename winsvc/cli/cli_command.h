@@ -20,7 +20,7 @@ struct cli_command {
     const char *summary; /* one line */
     const struct option *options;
     size_t option_count;
-    /* The words that may follow the name, as "bash|zsh|fish"; NULL: none. */
+    /* The words that may follow the name, as "bash|zsh|fish"; NULL: none, or any one. */
     const char *words;
     /* @argv: what follows the name. An exit code, or CLI_PENDING with *run set. */
     int (*start)(void **run, const struct cli_env *env, int argc, const char *const *argv);
@@ -30,8 +30,8 @@ struct cli_command {
 
 extern const struct cli_command cli_status_command, cli_wait_command, cli_check_command,
     cli_metrics_command, cli_ports_command, cli_capture_command, cli_page_command,
-    cli_report_command, cli_bugreport_command, cli_completion_command, cli_version_command,
-    cli_help_command;
+    cli_report_command, cli_bugreport_command, cli_restart_command, cli_completion_command,
+    cli_version_command, cli_help_command;
 
 /* The table of commands, in the order in which they are shown. */
 extern const struct cli_command *const cli_commands[];
@@ -75,14 +75,18 @@ void cli_say(const struct cli_env *env, const char *format, ...) PRINTF_LIKE(2, 
 /* Two lines on standard error: what, and what to do next. */
 void cli_complain(const struct cli_env *env, const char *what, const char *next);
 /* Options of @command from @argv into @options, and the word after them into *@word (NULL: none;
- * one that is none of the command's words is wrong usage). A command without words takes @word
- * NULL. CLI_PENDING, or CLI_USAGE, which was explained. */
+ * one that is none of the command's words, if it has some, is wrong usage). A command without words
+ * takes @word NULL. CLI_PENDING, or CLI_USAGE, which was explained. */
 int cli_parse_options(const struct cli_command *command, const struct cli_env *env, void *options,
                       const char **word, int argc, const char *const *argv);
 /* Options of @command from @argv into @options, and where the service is: --address, then
  * RDLINK_STATUS, then the system's default. CLI_PENDING, or CLI_USAGE, which was explained. */
 int cli_parse(const struct cli_command *command, const struct cli_env *env, void *options,
               struct cli_service *service, int argc, const char *const *argv);
+/* The same for a command that takes a word: *@word, NULL when there is none. */
+int cli_parse_word(const struct cli_command *command, const struct cli_env *env, void *options,
+                   struct cli_service *service, const char **word, int argc,
+                   const char *const *argv);
 /* No answer: is it not there, not allowed, or not well? Explains, and returns the exit code. */
 int cli_service_failure(const struct cli_env *env, const struct cli_service *service,
                         enum status st, const struct errmsg *why);

@@ -99,9 +99,11 @@ static void print_man_page(const struct cli_env *env)
     man_page_section(&m, "SYNOPSIS");
     man_page_lines(&m, "rdlink COMMAND [OPTIONS]");
     man_page_section(&m, "DESCRIPTION");
-    man_page_text(&m, "rdlink asks the service rdlinkd, over a local socket or pipe, and explains "
-                      "what it says: which part works, since when, why another one does not, and "
-                      "what to do. It changes nothing.");
+    man_page_text(&m,
+                  "rdlink asks the service rdlinkd, over a local socket or pipe, and explains "
+                  "what it says: which part works, since when, why another one does not, and "
+                  "what to do. Few commands change anything; those say so and ask at "
+                  "the service's control socket, which is its owner's and administrators' alone.");
     man_commands(&m);
     for (unsigned i = 0; i < ARRAY_SIZE(topics); i++) {
         man_page_section(&m, topics[i].title);

@@ -22,7 +22,9 @@ struct http_client {
     struct http_reader *reader; /* owned */
     struct timer deadline;
     uint32_t timeout_ms;
+    const char *method;
     char *target; /* owned */
+    char *sent;   /* owned: the request's body; NULL = none */
     char *body;   /* owned, terminated once complete */
     size_t len_bytes, cap_bytes;
     unsigned status; /* 0 before the head */
@@ -151,8 +153,8 @@ static const struct stream_handler stream_handler = {
 static void on_dialled(void *ctx, enum status st, struct stream *s, const struct errmsg *why)
 {
     struct http_client *c = ctx;
-    char head[1536];
-    size_t len;
+    char head[1536], extra[160] = "";
+    size_t sent_len = c->sent ? strlen(c->sent) : 0, len;
 
     c->dial = NULL;
     if (st) {
@@ -161,10 +163,16 @@ static void on_dialled(void *ctx, enum status st, struct stream *s, const struct
     }
     c->stream = s;
     stream_set_handler(s, &stream_handler, c);
-    len = http_format_request_head(head, sizeof head, "GET", c->target, "localhost",
-                                   "Accept: application/json\r\nConnection: close\r\n");
+    len =
+        (size_t)snprintf(extra, sizeof extra, "Accept: application/json\r\nConnection: close\r\n");
+    if (strcmp(c->method, "GET") != 0)
+        snprintf(extra + len, sizeof extra - len,
+                 "Content-Type: application/json\r\nContent-Length: %zu\r\n", sent_len);
+    len = http_format_request_head(head, sizeof head, c->method, c->target, "localhost", extra);
     ASSERT(len < sizeof head);
     st = stream_write(s, head, len);
+    if (sent_len && (st == ST_OK || st == ST_QUEUED))
+        st = stream_write(s, c->sent, sent_len);
     if (st != ST_OK && st != ST_QUEUED) {
         finish(c, st, NULL);
         return;
@@ -181,32 +189,31 @@ static void on_deadline(void *ctx)
     finish(c, ST_TIMEOUT, e.text);
 }
 
-enum status http_client_stream(struct http_client **out, struct loop *loop, const struct addr *to,
-                               const char *target, uint32_t timeout_ms, http_client_sink_fn *sink,
-                               http_client_done_fn *done, void *ctx, struct errmsg *e)
+/* Of @request what a caller says; the rest is set here. */
+static enum status start(struct http_client **out, struct loop *loop, const struct addr *to,
+                         const struct http_client *request, const char *target, const char *body,
+                         struct errmsg *e)
 {
     struct http_client *c = calloc(1, sizeof *c);
     enum status st = ST_NOMEM;
 
     if (!c)
         goto out;
+    *c = *request;
     timer_init(&c->deadline, loop, on_deadline, c);
     c->loop = loop;
-    c->timeout_ms = timeout_ms;
-    c->sink = sink;
-    c->done = done;
-    c->ctx = ctx;
     c->target = strdup(target);
-    if (!c->target)
+    c->sent = body ? strdup(body) : NULL;
+    if (!c->target || (body && !c->sent))
         goto out;
-    st = http_reader_new(&c->reader, HTTP_KIND_RESPONSE, sink ? 0 : HTTP_CLIENT_BODY_MAX,
+    st = http_reader_new(&c->reader, HTTP_KIND_RESPONSE, c->sink ? 0 : HTTP_CLIENT_BODY_MAX,
                          &http_handler, c);
     if (st)
         goto out;
-    st = dial_start(loop, &c->dial, to, timeout_ms, on_dialled, c, e);
+    st = dial_start(loop, &c->dial, to, c->timeout_ms, on_dialled, c, e);
     if (st)
         goto out;
-    timer_start(&c->deadline, timeout_ms);
+    timer_start(&c->deadline, c->timeout_ms);
     *out = c;
     return ST_OK;
 out:
@@ -216,11 +223,38 @@ out:
     return st;
 }
 
+enum status http_client_stream(struct http_client **out, struct loop *loop, const struct addr *to,
+                               const char *target, uint32_t timeout_ms, http_client_sink_fn *sink,
+                               http_client_done_fn *done, void *ctx, struct errmsg *e)
+{
+    const struct http_client request = {
+        .method = "GET", .timeout_ms = timeout_ms, .sink = sink, .done = done, .ctx = ctx
+    };
+
+    return start(out, loop, to, &request, target, NULL, e);
+}
+
 enum status http_client_get(struct http_client **out, struct loop *loop, const struct addr *to,
                             const char *target, uint32_t timeout_ms, http_client_done_fn *done,
                             void *ctx, struct errmsg *e)
 {
     return http_client_stream(out, loop, to, target, timeout_ms, NULL, done, ctx, e);
+}
+
+enum status http_client_send(struct http_client **out, struct loop *loop, const struct addr *to,
+                             const char *method, const char *target, const char *body,
+                             uint32_t timeout_ms, http_client_done_fn *done, void *ctx,
+                             struct errmsg *e)
+{
+    const struct http_client request = {
+        .method = method, .timeout_ms = timeout_ms, .done = done, .ctx = ctx
+    };
+
+    if (body && strlen(body) > HTTP_CLIENT_SENT_MAX) {
+        errmsg_set(e, "the request is too large");
+        return ST_FULL;
+    }
+    return start(out, loop, to, &request, target, body, e);
 }
 
 void http_client_free(struct http_client *c)
@@ -230,6 +264,7 @@ void http_client_free(struct http_client *c)
     let_go(c);
     http_reader_free(c->reader);
     free(c->target);
+    free(c->sent);
     free(c->body);
     free(c);
 }

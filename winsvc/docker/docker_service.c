@@ -335,6 +335,23 @@ void docker_service_set_target(struct docker_service *s, const struct addr *to,
     changed(s);
 }
 
+enum status docker_service_restart(struct docker_service *s, const char *name, uint64_t *restarts)
+{
+    for (unsigned i = 0; i < NAMES; i++) {
+        struct served *n = &s->names[i];
+        struct worker_view v;
+
+        if (n->state != SERVED_SERVING || strcmp(n->worker_name, name) != 0)
+            continue;
+        worker_host_view(n->host, 0, &v);
+        *restarts = v.restarts;
+        log_info(LOG_DOCKER, "worker=%s is restarted, as it was asked for", name);
+        worker_host_restart(n->host, 0);
+        return ST_OK;
+    }
+    return ST_NOTFOUND;
+}
+
 void docker_service_stop(struct docker_service *s)
 {
     s->stopping = true;

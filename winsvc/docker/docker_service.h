@@ -47,6 +47,9 @@ void docker_service_set_target(struct docker_service *s, const struct addr *to,
 /* Adds its workers as components and its names as endpoints. */
 void docker_service_fill(const struct docker_service *s, struct snapshot *out,
                          const struct snapshot_clock *clock);
+/* Drains the worker @name and starts another one; *restarts gets how often that was done before, so
+ * that a reader of the status sees when it has been done. ST_NOTFOUND. */
+enum status docker_service_restart(struct docker_service *s, const char *name, uint64_t *restarts);
 /* Drains and ends the workers; on_stopped() follows, never before this returns. */
 void docker_service_stop(struct docker_service *s);
 /* Cuts a running stop short. */

@@ -34,6 +34,11 @@ const char *platform_default_status(void)
     return "unix:/run/rdlink/status.sock";
 }
 
+const char *platform_default_control(void)
+{
+    return "unix:/run/rdlink/control.sock";
+}
+
 const char *platform_default_vm_folder(void)
 {
     return "/run/rdlink/vms";

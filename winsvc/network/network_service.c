@@ -717,6 +717,23 @@ void network_service_forget(struct network_service *n, const char *vm_id)
     kick(n);
 }
 
+enum status network_service_restart(struct network_service *n, const char *name, uint64_t *restarts)
+{
+    for (unsigned i = 0; i < n->count; i++) {
+        struct net_worker *w = n->workers[i];
+        struct worker_view v;
+
+        if (w->phase != NET_SERVING || strcmp(w->name, name) != 0)
+            continue;
+        worker_host_view(w->host, 0, &v);
+        *restarts = v.restarts;
+        log_info(LOG_NET, "worker=%s is restarted, as it was asked for", name);
+        worker_host_restart(w->host, 0);
+        return ST_OK;
+    }
+    return ST_NOTFOUND;
+}
+
 void network_service_stop(struct network_service *n)
 {
     n->stopping = true;

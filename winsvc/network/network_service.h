@@ -76,6 +76,10 @@ void network_service_fill(const struct network_service *n, struct snapshot *out,
  * of it says that is best off, SwitchStarting or SwitchDown. False: it has none. */
 bool network_service_condition(const struct network_service *n, const char *vm_id,
                                struct condition *out);
+/* Ends the worker @name, a component's, and starts another one, with the forwards that were made at
+ * run time; *restarts as docker_service_restart(). ST_NOTFOUND. */
+enum status network_service_restart(struct network_service *n, const char *name,
+                                    uint64_t *restarts);
 /* Ends all workers; on_stopped() follows, never before this returns. */
 void network_service_stop(struct network_service *n);
 /* Cuts a running stop short. */

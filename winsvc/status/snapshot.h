@@ -135,8 +135,9 @@ struct snapshot {
     int64_t pid;
     int64_t started_ms;
     bool stopping;
-    bool needs_network;         /* Ready takes the condition NetworkReady of the owner's set */
-    char source[ADDR_TEXT_MAX]; /* where virtual machines come from: a folder, a registry key */
+    bool needs_network;          /* Ready takes the condition NetworkReady of the owner's set */
+    char control[ADDR_TEXT_MAX]; /* address of the service's control socket; empty = it has none */
+    char source[ADDR_TEXT_MAX];  /* where virtual machines come from: a folder, a registry key */
     bool source_exists;
     enum snapshot_phase phase;
     bool ready; /* phase == PHASE_READY */

@@ -275,6 +275,7 @@ static void put_status(struct out *o, cJSON *to, const struct snapshot *s)
     put_program(o, to, s);
     put_conditions(o, to, &s->conditions);
     put_source(o, to, s);
+    put_text_or_null(o, to, "control", s->control);
     array = kept(o, cJSON_AddArrayToObject(to, "components"));
     for (unsigned i = 0; i < s->component_count; i++)
         put_component(o, append_object(o, array), &s->components[i]);

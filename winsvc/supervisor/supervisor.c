@@ -520,6 +520,21 @@ void supervisor_stop(struct supervisor *s, uint64_t now_ms)
     advance(s, now_ms);
 }
 
+void supervisor_restart(struct supervisor *s, unsigned index, uint64_t now_ms)
+{
+    struct worker *w = worker_at(s, index);
+
+    if (!s->is_wanted)
+        return;
+    take_down_later_ones(s, w, now_ms);
+    take_down(s, w, now_ms);
+    if (w->state == WORKER_BACKOFF) {
+        w->has_failed = false; /* this start is ours */
+        set_state(s, w, WORKER_STOPPED, now_ms, NEVER);
+    }
+    advance(s, now_ms);
+}
+
 bool supervisor_is_stopped(const struct supervisor *s)
 {
     if (s->is_wanted)

@@ -81,6 +81,9 @@ enum status supervisor_add(struct supervisor *s, const char *name, unsigned *ind
 void supervisor_start(struct supervisor *s, uint64_t now_ms);
 /* Drain all in reverse order; supervisor_is_stopped() afterwards tells when it is done. */
 void supervisor_stop(struct supervisor *s, uint64_t now_ms);
+/* Drain @index and those after it, and start them again; what waits in BACKOFF starts at once. It
+ * is no failure: the crash loop and the back-off know nothing of it. Nothing while stopping. */
+void supervisor_restart(struct supervisor *s, unsigned index, uint64_t now_ms);
 bool supervisor_is_stopped(const struct supervisor *s);
 
 /* Events, all with the monotonic clock. */

@@ -418,6 +418,13 @@ void worker_host_stop(struct worker_host *h)
     settle(h);
 }
 
+void worker_host_restart(struct worker_host *h, unsigned index)
+{
+    ASSERT(index < h->count);
+    supervisor_restart(h->supervisor, index, loop_now_ms(h->loop));
+    settle(h);
+}
+
 void worker_host_kill_all(struct worker_host *h)
 {
     worker_host_stop(h);

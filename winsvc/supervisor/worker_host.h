@@ -65,6 +65,8 @@ void worker_host_start(struct worker_host *h);
 /* Drains all in reverse order, kills what is not gone in time; then on_stopped(), never before
  * this returns. */
 void worker_host_stop(struct worker_host *h);
+/* Drains worker @index and those after it, and starts them again; see supervisor_restart(). */
+void worker_host_restart(struct worker_host *h, unsigned index);
 /* Cuts a running stop short: kills all now; on_stopped() still comes. */
 void worker_host_kill_all(struct worker_host *h);
 

@@ -19,9 +19,9 @@
 
 #include "base/list.h"
 #include "base/util.h"
+#include "http/api.h"
 #include "port/stream.h"
 #include "relay/relay.h"
-#include "switch/api_http.h"
 #include "switch/capture.h"
 #include "switch/forward_internal.h"
 
@@ -281,7 +281,8 @@ static void capture(struct api_conn *c, const struct api_request *r)
                                "Content-Type: application/x-pcapng\r\n"
                                "Cache-Control: no-store\r\n"
                                "Connection: close\r\n\r\n";
-    struct captures *captures = r->owner->control->captures;
+    const struct switch_ *s = r->owner;
+    struct captures *captures = s->control->captures;
     struct capture_config config;
     struct stream *stream;
 
@@ -307,17 +308,26 @@ static void capture(struct api_conn *c, const struct api_request *r)
 enum status control_new(struct switch_ *s)
 {
     static const struct api_route routes[] = {
-        { FORWARD_API_ALL, forward_api_all },
-        { FORWARD_API_EXPOSE, forward_api_expose },
-        { FORWARD_API_UNEXPOSE, forward_api_unexpose },
-        { "/services/dns/all", dns_all },
-        { "/services/dns/add", dns_add },
-        { "/services/dhcp/leases", leases },
-        { "/leases", leases },
-        { "/cam", cam },
-        { "/stats", stats },
-        { "/tunnel", tunnel },
-        { "/capture", capture },
+        { FORWARD_API_ALL, forward_api_all, NULL, NULL },
+        { FORWARD_API_EXPOSE, forward_api_expose, NULL, NULL },
+        { FORWARD_API_UNEXPOSE, forward_api_unexpose, NULL, NULL },
+        { "/services/dns/all", dns_all, NULL, NULL },
+        { "/services/dns/add", dns_add, NULL, NULL },
+        { "/services/dhcp/leases", leases, NULL, NULL },
+        { "/leases", leases, NULL, NULL },
+        { "/cam", cam, NULL, NULL },
+        { "/stats", stats, NULL, NULL },
+        { "/tunnel", tunnel, NULL, NULL },
+        { "/capture", capture, NULL, NULL },
+    };
+    const struct api_config config = {
+        .loop = s->env.loop,
+        .owner = s,
+        .routes = routes,
+        .route_count = ARRAY_SIZE(routes),
+        .is_control = true,
+        .requests = &s->count.api_requests,
+        .limit_hits = &s->count.api_limit_hits,
     };
     struct control *c = calloc(1, sizeof *c);
     enum status st;
@@ -327,7 +337,7 @@ enum status control_new(struct switch_ *s)
     c->owner = s;
     list_init(&c->tunnels);
     s->control = c;
-    st = api_new(&c->api, s, routes, ARRAY_SIZE(routes), true);
+    st = api_new(&c->api, &config);
     if (!st)
         st = captures_new(&c->captures, s);
     if (st)

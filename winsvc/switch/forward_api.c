@@ -11,7 +11,7 @@
  * 200 (there it is 500, and the agent drops the binding); with a token configured the two writes
  * need it (401), because any container can reach this port.
  *
- * The same three are routes of the control socket (control_api.c). The HTTP is api_http.c's.
+ * The same three are routes of the control socket (control_api.c). The HTTP is http/api.c's.
  */
 #include "switch/forward_internal.h"
 
@@ -55,6 +55,8 @@ static const char *text_of(const cJSON *object, const char *key)
 static unsigned parse_remote(const struct api_request *r, const char *remote,
                              struct ip_endpoint *out, struct errmsg *why)
 {
+    const struct switch_ *s = r->owner;
+
     if (!strchr(remote, ':')) {
         errmsg_set(why, "address %.64s: missing port in address", remote);
         return 400;
@@ -64,7 +66,7 @@ static unsigned parse_remote(const struct api_request *r, const char *remote,
         return 500;
     }
     if (remote[0] == ':')
-        out->addr = r->is_control ? r->owner->config.guest : r->from.addr;
+        out->addr = r->is_control ? s->config.guest : r->from.addr;
     return 0;
 }
 
@@ -81,14 +83,16 @@ typedef unsigned carry_out_fn(const struct api_request *r, const struct order *o
  * is refused for that. */
 static bool is_denied(const struct api_request *r, const char *local)
 {
+    const struct switch_ *s = r->owner;
     struct ip_endpoint at;
 
-    return r->owner->config.deny_lan && !r->is_control && ip_endpoint_parse(&at, local) == ST_OK &&
+    return s->config.deny_lan && !r->is_control && ip_endpoint_parse(&at, local) == ST_OK &&
            !ip_addr_is_loopback(&at.addr);
 }
 
 static unsigned expose(const struct api_request *r, const struct order *o, struct errmsg *why)
 {
+    struct switch_ *s = r->owner;
     struct ip_endpoint guest;
     unsigned refusal = parse_remote(r, o->remote, &guest, why);
     enum status st;
@@ -96,11 +100,11 @@ static unsigned expose(const struct api_request *r, const struct order *o, struc
     if (refusal)
         return refusal;
     if (is_denied(r, o->local)) {
-        r->owner->count.forward_denied++;
+        s->count.forward_denied++;
         errmsg_set(why, "listen %.80s: only loopback addresses are allowed here", o->local);
         return 403;
     }
-    st = forward_expose(r->owner, o->proto, o->local, &guest, why);
+    st = forward_expose(s, o->proto, o->local, &guest, why);
     if (st && !why->text[0])
         errmsg_set(why, "%s", status_text(st));
     return st ? 500 : 200;
@@ -172,11 +176,20 @@ static void on_accept(void *ctx, struct stream *stream, const struct ip_endpoint
 enum status forward_api_start(struct switch_ *s)
 {
     static const struct api_route routes[] = {
-        { FORWARD_API_ALL, forward_api_all },
-        { FORWARD_API_EXPOSE, forward_api_expose },
-        { FORWARD_API_UNEXPOSE, forward_api_unexpose },
+        { FORWARD_API_ALL, forward_api_all, NULL, NULL },
+        { FORWARD_API_EXPOSE, forward_api_expose, NULL, NULL },
+        { FORWARD_API_UNEXPOSE, forward_api_unexpose, NULL, NULL },
     };
-    enum status st = api_new(&s->forwards->api, s, routes, ARRAY_SIZE(routes), false);
+    const struct api_config config = {
+        .loop = s->env.loop,
+        .owner = s,
+        .routes = routes,
+        .route_count = ARRAY_SIZE(routes),
+        .token = s->config.api_token,
+        .requests = &s->count.api_requests,
+        .limit_hits = &s->count.api_limit_hits,
+    };
+    enum status st = api_new(&s->forwards->api, &config);
 
     return st ? st : tcp_serve(s, &s->config.gateway, API_PORT, on_accept, s);
 }

@@ -5,7 +5,7 @@
 #define WINSVC_SWITCH_FORWARD_INTERNAL_H
 
 #include "base/backoff.h"
-#include "switch/api_http.h"
+#include "http/api.h"
 #include "switch/switch_internal.h"
 
 enum {

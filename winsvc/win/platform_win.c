@@ -30,6 +30,11 @@ const char *platform_default_status(void)
     return "npipe:rdlink_status";
 }
 
+const char *platform_default_control(void)
+{
+    return "npipe:rdlink_control";
+}
+
 const char *platform_default_vm_folder(void)
 {
     return NULL;

@@ -121,23 +121,37 @@ void start(struct fixture *f, const char *words)
     start_with(f, words, ST_OK);
 }
 
-void answer_then(struct fixture *f, const char *target, const char *line, const char *body,
-                 enum status then)
+static void answer_any(struct fixture *f, const char *method, const char *target, const char *sent,
+                       const char *line, const char *body, enum status then)
 {
     char want[128], head[256];
     struct sim_peer *service;
+    const char *text;
 
     sim_run(f->sim);
     service = sim_take_dialled(f->sim);
     assert_non_null(service);
-    snprintf(want, sizeof want, "GET %s HTTP/1.1\r\n", target);
-    if (!strstr(sim_peer_text(service), want))
-        fail_msg("'%s' is not asked, but: %s", want, sim_peer_text(service));
+    snprintf(want, sizeof want, "%s %s HTTP/1.1\r\n", method, target);
+    text = sim_peer_text(service);
+    if (!strstr(text, want) || !strstr(text, sent))
+        fail_msg("'%s' is not asked, but: %s", want, text);
     snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n", line, strlen(body));
     sim_peer_send_text(service, head);
     sim_peer_send_text(service, body);
     sim_peer_end(service);
     sim_next_dial(f->sim, then, 0);
+}
+
+void answer_then(struct fixture *f, const char *target, const char *line, const char *body,
+                 enum status then)
+{
+    answer_any(f, "GET", target, "", line, body, then);
+}
+
+void answer_to(struct fixture *f, const char *method, const char *target, const char *sent,
+               const char *line, const char *body)
+{
+    answer_any(f, method, target, sent, line, body, ST_OK);
 }
 
 void answer(struct fixture *f, const char *target, const char *line, const char *body)

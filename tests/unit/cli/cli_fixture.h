@@ -31,6 +31,9 @@ int cli_fixture_teardown(void **state);
 /* `rdlink WORDS`; its first dial ends with @dial. It must not be over at once. */
 void start_with(struct fixture *f, const char *words, enum status dial);
 void start(struct fixture *f, const char *words);
+/* As answer(), for another method than GET and what the request's body must have in it. */
+void answer_to(struct fixture *f, const char *method, const char *target, const char *sent,
+               const char *line, const char *body);
 /* The command's next request must be for @target; it is answered with @line and @body. The
  * dial after it ends with @then. */
 void answer_then(struct fixture *f, const char *target, const char *line, const char *body,

@@ -251,6 +251,7 @@ static struct snapshot *full_snapshot(void)
                                       .url = "http://127.0.0.1:8080/",
                                       .token_file = "/run/rdlink/page-token",
                                       .message = "in use" };
+    snprintf(s->control, sizeof s->control, "npipe:rdlink_control");
     return s;
 }
 

@@ -689,6 +689,92 @@ static void every_state_change_is_told(void **state)
     supervisor_free(w.sup);
 }
 
+/* ---- restarts that are asked for ---------------------------------------------------------- */
+
+static void a_restart_drains_and_starts_that_worker_and_those_after_it(void **state)
+{
+    struct world w;
+
+    all_running(&w, 3);
+    supervisor_restart(w.sup, 1, w.now_ms);
+    expect_log(&w, "drain2 drain1 ");
+    exits(&w, 1, 0, 0);
+    expect_log(&w, "start1 ");
+    exits(&w, 2, 0, 0);
+    expect_log(&w, "");
+    ready(&w, 1);
+    expect_log(&w, "start2 ");
+    ready(&w, 2);
+    expect_state(&w, 0, WORKER_RUNNING);
+    assert_int_equal(view(&w, 0).restarts, 0);
+    assert_int_equal(view(&w, 1).restarts, 1);
+    expect_last_exit(&w, 1, "Stopped", 0, 0);
+    supervisor_free(w.sup);
+}
+
+static void a_restart_that_is_asked_for_is_no_failure(void **state)
+{
+    struct world w;
+
+    all_running(&w, 1);
+    for (unsigned i = 0; i < 12; i++) {
+        supervisor_restart(w.sup, 0, w.now_ms);
+        exits(&w, 0, 0, 0);
+        expect_log(&w, "drain0 start0 "); /* at once: there is no back-off */
+        ready(&w, 0);
+    }
+    assert_false(view(&w, 0).crash_loop);
+    assert_int_equal(view(&w, 0).restarts, 12);
+    supervisor_free(w.sup);
+}
+
+static void a_restart_ends_the_back_off(void **state)
+{
+    struct world w;
+
+    all_running(&w, 1);
+    for (unsigned i = 0; i < 6; i++) {
+        exits(&w, 0, 1, 0);
+        pass_ms(&w, 10000);
+    }
+    w.log[0] = '\0';
+    exits(&w, 0, 1, 0);
+    expect_state(&w, 0, WORKER_BACKOFF);
+    supervisor_restart(w.sup, 0, w.now_ms);
+    expect_log(&w, "start0 ");
+    supervisor_free(w.sup);
+}
+
+static void a_restart_waits_for_a_worker_that_is_on_its_way_out(void **state)
+{
+    struct world w;
+
+    all_running(&w, 1);
+    supervisor_restart(w.sup, 0, w.now_ms);
+    supervisor_restart(w.sup, 0, w.now_ms);
+    expect_log(&w, "drain0 ");
+    pass_ms(&w, 5000);
+    expect_log(&w, "kill0 ");
+    exits(&w, 0, 0, 9);
+    expect_log(&w, "start0 ");
+    supervisor_free(w.sup);
+}
+
+static void nothing_is_restarted_while_stopping(void **state)
+{
+    struct world w;
+
+    all_running(&w, 1);
+    supervisor_stop(w.sup, w.now_ms);
+    supervisor_restart(w.sup, 0, w.now_ms);
+    exits(&w, 0, 0, 0);
+    expect_log(&w, "drain0 ");
+    supervisor_restart(w.sup, 0, w.now_ms);
+    expect_log(&w, "");
+    assert_true(supervisor_is_stopped(w.sup));
+    supervisor_free(w.sup);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -718,6 +804,11 @@ int main(void)
         cmocka_unit_test(a_failure_while_others_drain_is_not_restarted),
         cmocka_unit_test(start_during_a_stop_brings_all_back_in_order),
         cmocka_unit_test(every_state_change_is_told),
+        cmocka_unit_test(a_restart_drains_and_starts_that_worker_and_those_after_it),
+        cmocka_unit_test(a_restart_that_is_asked_for_is_no_failure),
+        cmocka_unit_test(a_restart_ends_the_back_off),
+        cmocka_unit_test(a_restart_waits_for_a_worker_that_is_on_its_way_out),
+        cmocka_unit_test(nothing_is_restarted_while_stopping),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

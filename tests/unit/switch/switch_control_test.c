@@ -4,7 +4,7 @@
 #include "support/cmocka_all.h"
 #include "support/sim_guest.h"
 
-#include "switch/api_http.h"
+#include "http/api.h"
 
 #include <stdio.h>
 #include <string.h>

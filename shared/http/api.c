@@ -14,15 +14,15 @@
  * the stream: what the client sent behind its request is put back into it first.
  *
  * A token, where one is configured, is for writes from the virtual network, where any container can
- * speak; whoever can use the control socket was let in by the system.
+ * speak; whoever can use a control socket was let in by the system.
  */
-#include "switch/api_http.h"
+#include "http/api.h"
 
 #include "base/list.h"
 #include "base/util.h"
 #include "http/http_message.h"
+#include "port/loop.h"
 #include "port/stream.h"
-#include "switch/switch_internal.h"
 
 #include <cjson/cJSON.h>
 
@@ -31,10 +31,7 @@
 #include <string.h>
 
 struct api {
-    struct switch_ *owner;
-    const struct api_route *routes; /* borrowed */
-    size_t route_count;
-    bool is_control;
+    struct api_config config;
     struct list conns;
     unsigned count;
 };
@@ -53,9 +50,10 @@ struct api_conn {
     size_t rest_bytes;
     /* The request being read: */
     bool has_head, keep_alive, is_authorized, is_too_long;
-    const struct api_route *route; /* NULL: there is none */
+    const struct api_route *route; /* NULL: there is none, */
+    bool has_path;                 /* or none for that method */
     struct api_request request;
-    char query[API_QUERY_MAX];
+    char query[API_QUERY_MAX], name[API_NAME_MAX];
     uint8_t *body; /* owned */
 };
 
@@ -109,7 +107,7 @@ void api_respond_text(struct api_conn *c, unsigned status, const char *text)
     api_respond(c, status, "text/plain; charset=utf-8", body, MIN((size_t)n, sizeof body - 1));
 }
 
-void api_respond_json(struct api_conn *c, struct cJSON *json)
+void api_respond_json_as(struct api_conn *c, unsigned status, struct cJSON *json)
 {
     char *text = json ? cJSON_PrintUnformatted(json) : NULL;
     size_t n;
@@ -121,8 +119,13 @@ void api_respond_json(struct api_conn *c, struct cJSON *json)
     }
     n = strlen(text);
     text[n] = '\n'; /* in the place of the terminator */
-    api_respond(c, 200, "application/json", text, n + 1);
+    api_respond(c, status, "application/json", text, n + 1);
     cJSON_free(text);
+}
+
+void api_respond_json(struct api_conn *c, struct cJSON *json)
+{
+    api_respond_json_as(c, 200, json);
 }
 
 bool api_may_write(struct api_conn *c, const struct api_request *r)
@@ -161,13 +164,13 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Decodes up to the next "&" or the end. False: no room, or something that is no text. */
-static bool decode_value(const char *p, char *buf, size_t cap)
+/* Decodes up to the next @stop or the end. False: no room, or something that is no text. */
+static bool decode_value(const char *p, char stop, char *buf, size_t cap)
 {
     size_t n = 0;
 
-    for (; *p && *p != '&'; p++) {
-        char c = *p == '+' ? ' ' : *p;
+    for (; *p && *p != stop; p++) {
+        char c = *p == '+' && stop == '&' ? ' ' : *p; /* in a path it is itself */
 
         if (c == '%') {
             int high = hex_digit(p[1]), low = high < 0 ? -1 : hex_digit(p[2]);
@@ -197,7 +200,7 @@ enum status api_query_find(const char *query, const char *name, char *buf, size_
             return ST_NOTFOUND;
         at++;
     }
-    if (decode_value(at + len + 1, buf, cap))
+    if (decode_value(at + len + 1, '&', buf, cap))
         return ST_OK;
     buf[0] = '\0';
     return ST_INVAL;
@@ -228,10 +231,10 @@ bool api_query_number(const char *query, const char *name, uint64_t least, uint6
 /* ---- requests ---------------------------------------------------------------------------- */
 
 /* Takes as long whatever the difference. */
-static bool is_token(const struct switch_ *s, const char *authorization)
+static bool is_token(const struct api *a, const char *authorization)
 {
     static const char bearer[] = "Bearer ";
-    const char *token = s->config.api_token;
+    const char *token = a->config.token ? a->config.token : "";
     size_t len = strlen(token);
     unsigned difference = 0;
 
@@ -247,14 +250,48 @@ static bool is_token(const struct switch_ *s, const char *authorization)
     return difference == 0;
 }
 
-static const struct api_route *route_of(const struct api *a, const char *target, size_t path_len)
+/* @name gets what stands for a "*". */
+static bool is_path(const char *pattern, const char *path, size_t path_len, char name[API_NAME_MAX])
 {
-    for (size_t i = 0; i < a->route_count; i++) {
-        if (strlen(a->routes[i].path) == path_len &&
-            memcmp(a->routes[i].path, target, path_len) == 0)
-            return &a->routes[i];
+    const char *star = strchr(pattern, '*'), *from;
+    size_t before, after, name_len;
+
+    name[0] = '\0';
+    if (!star)
+        return strlen(pattern) == path_len && memcmp(pattern, path, path_len) == 0;
+    before = (size_t)(star - pattern);
+    after = strlen(star + 1);
+    if (path_len <= before + after || memcmp(pattern, path, before) != 0 ||
+        memcmp(star + 1, path + path_len - after, after) != 0)
+        return false;
+    from = path + before;
+    name_len = path_len - before - after;
+    if (memchr(from, '/', name_len) || name_len >= API_NAME_MAX)
+        return false;
+    memcpy(name, from, name_len);
+    name[name_len] = '\0';
+    return decode_value(name, '\0', name, API_NAME_MAX); /* what is decoded is no longer */
+}
+
+static bool takes_method(const struct api_route *r, const char *method)
+{
+    return !r->method || strcmp(r->method, method) == 0 ||
+           (strcmp(method, "HEAD") == 0 && strcmp(r->method, "GET") == 0);
+}
+
+static void find_route(struct api_conn *c, const char *method, const char *path, size_t path_len)
+{
+    const struct api_config *a = &c->api->config;
+
+    c->route = NULL;
+    c->has_path = false;
+    for (size_t i = 0; i < a->route_count && !c->route; i++) {
+        if (!is_path(a->routes[i].path, path, path_len, c->name))
+            continue;
+        c->has_path = true;
+        if (takes_method(&a->routes[i], method))
+            c->route = &a->routes[i];
     }
-    return NULL;
 }
 
 static void on_head(void *ctx, const struct http_head *head)
@@ -264,13 +301,13 @@ static void on_head(void *ctx, const struct http_head *head)
     size_t len = http_target_path(head->target, &query);
     size_t query_len = query ? strlen(query) : 0;
 
-    c->route = route_of(c->api, head->target, len);
+    find_route(c, head->method, head->target, len);
     c->has_head = true;
     c->keep_alive = head->keep_alive && !head->upgrade;
     c->request.is_post = strcmp(head->method, "POST") == 0;
     c->request.is_head = strcmp(head->method, "HEAD") == 0;
     c->is_authorized =
-        c->api->is_control || is_token(c->api->owner, http_head_find(head, "Authorization"));
+        c->api->config.is_control || is_token(c->api, http_head_find(head, "Authorization"));
     c->is_too_long = query_len >= sizeof c->query;
     c->query[0] = '\0';
     if (query && !c->is_too_long)
@@ -295,16 +332,26 @@ static void on_body(void *ctx, const uint8_t *data, size_t len_bytes)
 
 static const struct http_handler http_handler = { on_head, on_body };
 
+static void count(uint64_t *counter)
+{
+    if (counter)
+        ++*counter;
+}
+
 static void respond_request(struct api_conn *c)
 {
-    c->api->owner->count.api_requests++;
+    count(c->api->config.requests);
     timer_start(&c->deadline, API_HEAD_MS);
     c->request.body = c->body;
     c->request.query = c->query;
+    c->request.name = c->name;
+    c->request.route = c->route;
     if (c->is_too_long)
         api_respond_text(c, 400, "the query is too long");
     else if (c->route)
         c->route->serve(c, &c->request);
+    else if (c->has_path)
+        api_respond_text(c, 405, "405 method not allowed");
     else
         api_respond_text(c, 404, "404 page not found");
     free(c->body);
@@ -370,7 +417,7 @@ static void on_deadline(void *ctx)
     struct api_conn *c = ctx;
 
     if (!c->is_closing)
-        c->api->owner->count.api_limit_hits++;
+        count(c->api->config.limit_hits);
     conn_over(c);
 }
 
@@ -389,8 +436,8 @@ static struct api_conn *new_conn(struct api *a, const struct ip_endpoint *from)
     if (!c)
         return NULL;
     c->api = a;
-    c->request.owner = a->owner;
-    c->request.is_control = a->is_control;
+    c->request.owner = a->config.owner;
+    c->request.is_control = a->config.is_control;
     if (from)
         c->request.from = *from;
     return c;
@@ -402,32 +449,29 @@ enum status api_accept(struct api *a, struct stream *stream, const struct ip_end
     struct api_conn *c = is_full ? NULL : new_conn(a, from);
 
     if (!c) {
-        a->owner->count.api_limit_hits += is_full;
+        if (is_full)
+            count(a->config.limit_hits);
         stream_close(stream);
         return is_full ? ST_FULL : ST_NOMEM;
     }
     c->stream = stream;
     list_append(&a->conns, &c->link);
     a->count++;
-    timer_init(&c->deadline, a->owner->env.loop, on_deadline, c);
+    timer_init(&c->deadline, a->config.loop, on_deadline, c);
     timer_start(&c->deadline, API_HEAD_MS);
     stream_set_handler(stream, &stream_handler, c);
     stream_read_start(stream);
     return ST_OK;
 }
 
-enum status api_new(struct api **out, struct switch_ *s, const struct api_route *routes,
-                    size_t route_count, bool is_control)
+enum status api_new(struct api **out, const struct api_config *config)
 {
     struct api *a = calloc(1, sizeof *a);
 
     if (!a)
         return ST_NOMEM;
     list_init(&a->conns);
-    a->owner = s;
-    a->routes = routes;
-    a->route_count = route_count;
-    a->is_control = is_control;
+    a->config = *config;
     *out = a;
     return ST_OK;
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api_http.h - the HTTP under the switch's two APIs: port 80 of the gateway (forward_api.c), which
- * any container reaches, and the control socket (control_api.c).
+ * api.h - the HTTP under every API that changes something: port 80 of a switch's gateway, which any
+ * container reaches, the control socket of a switch, and the control socket of rdlinkd.
  *
  * A struct api is one of them: a table of routes and the connections that are open. It reads
  * requests, bounded in number, size and time, and calls the route, which answers at once with one
- * api_respond*() or takes the stream over with api_take_stream().
- * Runs on: the switch's loop. Theory of operation: api_http.c.
+ * api_respond*() or takes the stream over with api_take_stream(). The status, which nobody may
+ * change and thousands may read, is served by status/status_server.h instead.
+ * Runs on: the loop of struct api_config. Theory of operation: api.c.
  */
-#ifndef WINSVC_SWITCH_API_HTTP_H
-#define WINSVC_SWITCH_API_HTTP_H
+#ifndef SHARED_HTTP_API_H
+#define SHARED_HTTP_API_H
 
 #include "base/ip_addr.h"
 #include "base/status.h"
@@ -20,8 +21,8 @@
 struct api;
 struct api_conn;
 struct cJSON;
+struct loop;
 struct stream;
-struct switch_;
 
 enum {
     API_CONNS_MAX = 32,
@@ -29,16 +30,21 @@ enum {
     API_BODY_MS = 10 * 1000, /* from there to the end of the body */
     API_BODY_MAX = 64 * 1024,
     API_QUERY_MAX = 2048,
+    API_NAME_MAX = 128,
     API_QUEUED_MAX = 512 * 1024
 };
 
+struct api_route;
+
 struct api_request {
-    struct switch_ *owner;
-    struct ip_endpoint from; /* unspecified on the control socket */
-    bool is_control;         /* who asks may use the control socket: needs no token */
-    bool is_post, is_head;   /* HEAD: only the head of an answer is sent */
-    const char *query;       /* what follows "?"; "" */
-    const uint8_t *body;     /* NULL when there is none */
+    void *owner;                   /* of struct api_config */
+    const struct api_route *route; /* the one that is called */
+    struct ip_endpoint from;       /* unspecified on a control socket */
+    bool is_control;               /* who asks may use the control socket: needs no token */
+    bool is_post, is_head;         /* HEAD: only the head of an answer is sent */
+    const char *name;              /* what stands for the "*" of the route's path, decoded; "" */
+    const char *query;             /* what follows "?"; "" */
+    const uint8_t *body;           /* NULL when there is none */
     size_t body_bytes;
 };
 
@@ -46,13 +52,25 @@ struct api_request {
 typedef void api_serve_fn(struct api_conn *c, const struct api_request *r);
 
 struct api_route {
-    const char *path;
-    api_serve_fn *serve;
+    const char *path;    /* one segment may be an asterisk: any name */
+    api_serve_fn *serve; /* of one path the first whose method fits; 405 when none does */
+    const char *method;  /* "POST"; NULL = any; "GET" takes HEAD too */
+    const char *what;    /* for a list of the routes; NULL = not in one */
 };
 
-/* @routes are borrowed for life. ST_NOMEM. */
-enum status api_new(struct api **out, struct switch_ *s, const struct api_route *routes,
-                    size_t route_count, bool is_control);
+struct api_config {
+    struct loop *loop;              /* borrowed */
+    void *owner;                    /* borrowed; handed to the routes */
+    const struct api_route *routes; /* borrowed */
+    size_t route_count;
+    bool is_control;      /* whoever connects was let in by the system */
+    const char *token;    /* borrowed; what api_may_write() asks for elsewhere; "" = nothing */
+    uint64_t *requests;   /* borrowed; counted there; NULL = not */
+    uint64_t *limit_hits; /* as @requests: refused or cut by a bound */
+};
+
+/* ST_NOMEM. */
+enum status api_new(struct api **out, const struct api_config *config);
 /* One more connection, owned in every case. ST_FULL (counted), ST_NOMEM: closed. @from may be NULL.
  */
 enum status api_accept(struct api *a, struct stream *stream, const struct ip_endpoint *from);
@@ -65,6 +83,8 @@ void api_respond(struct api_conn *c, unsigned status, const char *type, const ch
 void api_respond_text(struct api_conn *c, unsigned status, const char *text);
 /* 200 with @json, which is deleted, and a newline; NULL: out of memory, 500. */
 void api_respond_json(struct api_conn *c, struct cJSON *json);
+/* @status with @json, as api_respond_json(). */
+void api_respond_json_as(struct api_conn *c, unsigned status, struct cJSON *json);
 /* False: it was answered, because the request is no POST or has no right to write. */
 bool api_may_write(struct api_conn *c, const struct api_request *r);
 /* Instead of an answer: the connection's stream is the caller's from now on, with what its client
