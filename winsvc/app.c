@@ -8,6 +8,10 @@
  * The network is between two parts that know nothing of each other: a session wants its data link,
  * the network service has it listened for, and what becomes of the link goes the other way.
  *
+ * A configuration that changes is replaced in place by config_live; on_config_applied() then tells
+ * every part what it has to know, whether or not that is new, and starts anew only what cannot be
+ * told.
+ *
  * Choice of a guest: the one an endpoint names; otherwise the one it has, as long as that one
  * answers (a second guest must not steal clients), otherwise the first that answers.
  */
@@ -17,6 +21,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "config.h"
+#include "config_live.h"
 #include "control/control_server.h"
 #include "docker/docker_service.h"
 #include "network/network_service.h"
@@ -30,6 +35,7 @@
 #include "status/status_server.h"
 #include "vm/vm_manager.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +53,8 @@ struct app_endpoint {
 
 struct app {
     struct loop *loop;           /* borrowed */
-    const struct config *config; /* borrowed */
+    const struct config *config; /* borrowed; replaced in place by live */
+    struct config_live *live;    /* owned */
     app_done_fn *done;
     void *ctx;
     char program[1024], sddl[4096];
@@ -255,6 +262,43 @@ static void fill_page(const struct app *a, struct snapshot *out)
     snprintf(to->message, sizeof to->message, "%s", view.why);
 }
 
+static void add_name(struct snapshot_names *to, const char *name)
+{
+    if (to->count < SNAPSHOT_MAX_NAMES)
+        to->items[to->count++] = name;
+}
+
+static void set_config(struct app *a, const struct config_view *v)
+{
+    if (v->valid)
+        condition_update(&a->conditions, "ConfigValid", COND_TRUE, "ConfigLoaded", sys_wall_ms(),
+                         "generation %" PRIu64, v->generation);
+    else
+        condition_update(&a->conditions, "ConfigValid", COND_FALSE, "ConfigInvalid", sys_wall_ms(),
+                         "%.200s", v->message);
+}
+
+static void fill_config(struct app *a, struct snapshot *out)
+{
+    static struct config_view v; /* some KiB */
+    struct snapshot_config *to = &out->config;
+
+    config_live_view(a->live, &v);
+    set_config(a, &v);
+    to->is_known = true;
+    snprintf(to->file, sizeof to->file, "%s", v.file);
+    to->file_exists = v.file_is_there;
+    to->generation = v.generation;
+    to->loaded_ms = v.loaded_ms;
+    for (unsigned layer = 0; layer < OPTION_LAYER_COUNT; layer++)
+        if (v.layers & 1u << layer)
+            add_name(&to->sources, option_layer_name((enum option_layer)layer));
+    for (unsigned i = 0; i < v.pending_count; i++)
+        add_name(&to->pending, v.pending[i]);
+    for (unsigned i = 0; i < v.locked_count; i++)
+        add_name(&to->locked, v.locked[i]);
+}
+
 static void fill(void *ctx, struct snapshot *out)
 {
     struct app *a = ctx;
@@ -273,6 +317,7 @@ static void fill(void *ctx, struct snapshot *out)
         network_service_fill(a->network, out, &a->clock);
     fill_network(a, out);
     fill_page(a, out);
+    fill_config(a, out);
     if (snapshot_conclude(out, &a->conditions, sys_wall_ms())) {
         const struct condition *c = condition_find(&a->conditions, "Ready");
 
@@ -403,10 +448,11 @@ static const struct network_service_ops network_ops = { .on_change = on_network_
                                                         .on_link_end = on_link_end,
                                                         .on_stopped = on_network_stopped };
 
-static enum status start_network(struct app *a, struct errmsg *e)
+static struct network_service_config network_config(const struct app *a)
 {
     const struct config *c = a->config;
-    const struct network_service_config config = {
+
+    return (struct network_service_config){
         .program = a->program,
         .log_level = c->text.log_level,
         .control = c->text.switch_control,
@@ -414,9 +460,14 @@ static enum status start_network(struct app *a, struct errmsg *e)
         .options = &c->network,
         .drain_ms = c->drain_ms,
     };
+}
+
+static enum status start_network(struct app *a, struct errmsg *e)
+{
+    const struct network_service_config config = network_config(a);
     enum status st;
 
-    if (c->no_network) {
+    if (a->config->no_network) {
         a->network_stopped = true;
         return ST_OK;
     }
@@ -473,19 +524,18 @@ static enum status start_endpoint(struct app *a, unsigned i, struct errmsg *e)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static enum status start_source(struct app *a, struct errmsg *e)
+static enum status open_source(struct app *a, struct vm_source **out, struct errmsg *e)
 {
     const struct config *c = a->config;
     const struct config_text *t = &c->text;
 
     if (c->vm_count)
-        return vm_source_fixed_open(&a->source, a->loop, c->vms, c->vm_count,
-                                    vm_manager_on_snapshot, a->manager, e);
+        return vm_source_fixed_open(out, a->loop, c->vms, c->vm_count, vm_manager_on_snapshot,
+                                    a->manager, e);
     if (t->vm_folder[0])
-        return vm_source_folder_open(&a->source, a->loop, t->vm_folder, vm_manager_on_snapshot,
-                                     a->manager, e);
-    return vm_source_registry_open(&a->source, a->loop,
-                                   t->vm_registry_key[0] ? t->vm_registry_key : NULL,
+        return vm_source_folder_open(out, a->loop, t->vm_folder, vm_manager_on_snapshot, a->manager,
+                                     e);
+    return vm_source_registry_open(out, a->loop, t->vm_registry_key[0] ? t->vm_registry_key : NULL,
                                    c->vm_via.kind == ADDR_NONE ? NULL : &c->vm_via,
                                    vm_manager_on_snapshot, a->manager, e);
 }
@@ -529,6 +579,69 @@ static enum status start_page(struct app *a, struct errmsg *e)
     return st;
 }
 
+/* ---- a configuration that changes ------------------------------------------------------------ */
+
+/* The new source comes before the old one goes: machines that both have keep their sessions. */
+static void change_source(struct app *a)
+{
+    struct vm_source *fresh = NULL;
+    struct errmsg e = { "" };
+
+    if (open_source(a, &fresh, &e) != ST_OK) {
+        log_error(LOG_VM, "machines are looked for where they were: %s", e.text);
+        return;
+    }
+    vm_source_close(a->source);
+    a->source = fresh;
+}
+
+static void on_config_applied(void *ctx, unsigned effects)
+{
+    struct app *a = ctx;
+    const struct config *c = a->config;
+    const struct docker_service_limits docker = { .max_connections = c->max_connections,
+                                                  .dial_timeout_ms = c->dial_timeout_ms,
+                                                  .drain_ms = c->drain_ms,
+                                                  .log_level = c->text.log_level };
+    const struct network_service_config network = network_config(a);
+
+    if (a->stopping)
+        return;
+    log_set_levels_text(c->text.log_level);
+    for (unsigned i = 0; i < a->endpoint_count; i++)
+        docker_service_set_limits(a->endpoints[i].service, &docker);
+    vm_manager_set(a->manager, c->probe_interval_ms, c->network.mtu);
+    if (a->network)
+        network_service_set(a->network, &network, effects & 1u << CONFIG_NETWORK);
+    if (effects & 1u << CONFIG_MACHINES)
+        change_source(a);
+}
+
+static void on_config_change(void *ctx)
+{
+    changed(ctx);
+}
+
+static const struct config_live_ops live_ops = { .on_applied = on_config_applied,
+                                                 .on_change = on_config_change };
+
+static enum status start_live(struct app *a, struct config *config,
+                              const struct config_input *input, struct errmsg *e)
+{
+    enum status st = config_live_new(&a->live, a->loop, config, input, &live_ops, a);
+
+    if (st != ST_OK)
+        errmsg_set(e, "configuration: %s", status_text(st));
+    return st;
+}
+
+enum status app_reload(struct app *a, struct errmsg *e)
+{
+    return config_live_reload(a->live, e);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
 static enum status start_parts(struct app *a, struct errmsg *e)
 {
     const struct config *c = a->config;
@@ -559,11 +672,12 @@ static enum status start_parts(struct app *a, struct errmsg *e)
         st = start_page(a, e);
     if (st == ST_OK && c->control.kind != ADDR_NONE)
         st = app_control_open(&a->control, a->loop, &c->control, a, e);
-    return st ? st : start_source(a, e);
+    return st ? st : open_source(a, &a->source, e);
 }
 
-enum status app_start(struct app **out, struct loop *loop, const struct config *config,
-                      app_done_fn *done, void *ctx, struct errmsg *e)
+enum status app_start(struct app **out, struct loop *loop, struct config *config,
+                      const struct config_input *input, app_done_fn *done, void *ctx,
+                      struct errmsg *e)
 {
     struct app *a = calloc(1, sizeof *a);
     enum status st = ST_NOMEM;
@@ -579,7 +693,9 @@ enum status app_start(struct app **out, struct loop *loop, const struct config *
     a->ctx = ctx;
     a->started_ms = sys_wall_ms();
     timer_init(&a->refresh, loop, on_refresh, a);
-    st = start_parts(a, e);
+    st = start_live(a, config, input, e); /* first: the status tells of it */
+    if (st == ST_OK)
+        st = start_parts(a, e);
     if (st != ST_OK) {
         app_free(a);
         return st;
@@ -653,6 +769,7 @@ void app_free(struct app *a)
     timer_stop(&a->refresh);
     control_server_free(a->control);
     status_file_free(a->status_file);
+    config_live_free(a->live);
     status_page_free(a->page);
     status_server_free(a->status);
     vm_source_close(a->source);

@@ -2,7 +2,8 @@
  * app.h - the controller: owns every part of rdlinkd, starts them in order, stops them in reverse.
  *
  * vm source -> vm manager (sessions) -> network service (a switch worker for each guest),
- * docker services (name + worker each) -> status server, control socket.
+ * docker services (name + worker each) -> status server, control socket; all of them by a
+ * configuration that may change.
  * Runs on: the main loop.
  */
 #ifndef WINSVC_APP_H
@@ -15,18 +16,24 @@
 
 struct app;
 struct config;
+struct config_input;
 struct loop;
 
 /* The process should exit with @code. Called once, from the loop, after app_stop(). */
 typedef void app_done_fn(void *ctx, int code);
 
-/* @config is borrowed for the life of the app. Fails only for what cannot get better by itself
- * (the status address is taken by another rdlinkd, memory); names that are taken, guests that are
- * not there and workers that do not start are states, shown in the status. */
-enum status app_start(struct app **out, struct loop *loop, const struct config *config,
-                      app_done_fn *done, void *ctx, struct errmsg *e);
+/* @config was loaded from @input just now and is replaced in place when what is written there
+ * changes; both are borrowed for the life of the app. Fails only for what cannot get better by
+ * itself (the status address is taken by another rdlinkd, memory); names that are taken, guests
+ * that are not there and workers that do not start are states, shown in the status. */
+enum status app_start(struct app **out, struct loop *loop, struct config *config,
+                      const struct config_input *input, app_done_fn *done, void *ctx,
+                      struct errmsg *e);
 /* First call: drain and stop. Second call: cut what is left. */
 void app_stop(struct app *a);
+/* Somebody asks to read the configuration now. ST_OK also when nothing has changed; otherwise @e is
+ * the first mistake, with its place, and everything is as it was. */
+enum status app_reload(struct app *a, struct errmsg *e);
 /* The machine woke up or its network changed: look at every guest now. */
 void app_probe_now(struct app *a);
 /* Drains the component @name, a worker of ours, and starts it again. *restarts: how often it was

@@ -41,7 +41,18 @@ static void serve_reprobe(struct api_conn *c, const struct api_request *r)
     api_respond(c, 202, "application/json", "{}\n", 3);
 }
 
+static void serve_reload(struct api_conn *c, const struct api_request *r)
+{
+    struct errmsg e = { "" };
+
+    if (app_reload(r->owner, &e) == ST_OK)
+        api_respond(c, 200, "application/json", "{}\n", 3);
+    else
+        api_respond_text(c, 422, e.text);
+}
+
 static const struct api_route routes[] = {
+    { "/v1/config/reload", serve_reload, "POST", "read the configuration now" },
     { "/v1/components/*/restart", serve_restart, "POST", "drain that worker, start it again" },
     { "/v1/reprobe", serve_reprobe, "POST", "look at every guest now" },
 };

@@ -1,7 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ * The table of options, and how their texts become values. Where they come from: config_load.c.
+ */
 #include "config.h"
-
-#include "platform.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -103,7 +103,11 @@ static enum status check_page(const char *value, struct errmsg *e)
 
 static const struct option table[] = {
     { "config", OPTION_STRING, TEXT(config), "", 0, 0, NULL, "FILE",
-      "read options from this file, one `key = value` per line" },
+      "read options from this file, one `key = value` per line. Default, when it exists: "
+      "/etc/rdlink/rdlinkd.conf, on Windows %ProgramData%\\rdlink\\rdlinkd.conf" },
+    { "config-root", OPTION_STRING, TEXT(config_root), "", 0, 0, NULL, "NAME",
+      "for tests: another folder than /etc/rdlink; on Windows another name than rdlink of the "
+      "folder and of the registry keys" },
     { "endpoint", OPTION_LIST, TEXT(endpoint), NULL, 0, 0, check_endpoint, "[VM@]ADDR",
       "where docker clients connect; with VM@ only that virtual machine is behind it. "
       "Default: unix:/run/rdlink/docker.sock, on Windows npipe:docker_engine" },
@@ -138,17 +142,19 @@ static const struct option table[] = {
       "Windows, for tests: reach virtual machines here instead of over hvsock" },
     { "no-network", OPTION_FLAG, AT(no_network), NULL, 0, 0, NULL, NULL,
       "leave the guests without a host switch: docker and health only" },
-    { "subnet", OPTION_STRING, AT(network.subnet), "192.168.127.0/24", 0, 0, NULL, "CIDR",
+    { "subnet", OPTION_STRING, AT(network.subnet), "192.168.127.0/24", 0, 0,
+      switch_options_check_subnet, "CIDR",
       "the virtual network of each guest; .1 is the gateway, .2 the guest, .254 this host" },
     { "mtu", OPTION_UINT, AT(network.mtu), "1500", 576, 65520, NULL, "N",
       "of the guest's interface" },
     { "no-ip6", OPTION_FLAG, AT(network.no_ip6), NULL, 0, 0, NULL, NULL,
       "IPv4 only in the virtual network" },
-    { "forward", OPTION_LIST, AT(network.forwards), NULL, 0, 0, NULL, "[udp:]HOST:PORT=GUEST:PORT",
+    { "forward", OPTION_LIST, AT(network.forwards), NULL, 0, 0, switch_options_check_forward,
+      "[udp:]HOST:PORT=GUEST:PORT",
       "a port of this host that leads into the guest; may be repeated. Of several guests the first "
       "has it, the next one when it is free again" },
-    { "switch-limit", OPTION_LIST, AT(network.limits), NULL, 0, 0, NULL, "NAME=N",
-      "the bound of a table of each guest's switch, as `limit` of `rdlinkd switch`" },
+    { "switch-limit", OPTION_LIST, AT(network.limits), NULL, 0, 0, switch_options_check_limit,
+      "NAME=N", "the bound of a table of each guest's switch, as `limit` of `rdlinkd switch`" },
     { "deny-lan", OPTION_FLAG, AT(network.deny_lan), NULL, 0, 0, NULL, NULL,
       "what a guest publishes may listen at loopback addresses only" },
     { "api-token-file", OPTION_STRING, AT(network.api_token_file), "", 0, 0, NULL, "FILE",
@@ -190,6 +196,7 @@ static enum status finish_endpoints(struct config *c, struct errmsg *e)
     struct option_list *list = &c->text.endpoint;
     enum status st = ST_OK;
 
+    c->endpoint_count = 0;
     if (!list->count) {
         set_default(list->items[list->count++], platform_default_endpoint());
         set_default(c->text.endpoint_fallback, platform_default_fallback());
@@ -255,7 +262,7 @@ static enum status finish_page(struct config *c, struct errmsg *e)
     return ST_OK;
 }
 
-static enum status finish(struct config *c, struct errmsg *e)
+enum status config_finish(struct config *c, struct errmsg *e)
 {
     enum status st = finish_vms(c, e);
 
@@ -278,11 +285,38 @@ static enum status finish(struct config *c, struct errmsg *e)
     return st ? st : parse_optional(&c->status, c->text.status, e);
 }
 
-enum status config_load(struct config *c, int argc, const char *const *argv, struct errmsg *e)
-{
-    enum status st = options_load(table, ARRAY_SIZE(table), c, sizeof *c, "config", argc, argv, e);
+/* ---- the table for others -------------------------------------------------------------------- */
 
-    return st ? st : finish(c, e);
+enum config_effect config_effect(const struct option *o)
+{
+    static const struct {
+        const char *key;
+        enum config_effect effect;
+    } effects[] = {
+        { "vm", CONFIG_MACHINES },
+        { "vm-folder", CONFIG_MACHINES },
+        { "vm-registry-key", CONFIG_MACHINES },
+        { "vm-via", CONFIG_MACHINES },
+        { "subnet", CONFIG_NETWORK },
+        { "mtu", CONFIG_NETWORK },
+        { "no-ip6", CONFIG_NETWORK },
+        { "forward", CONFIG_NETWORK },
+        { "switch-limit", CONFIG_NETWORK },
+        { "deny-lan", CONFIG_NETWORK },
+        { "api-token-file", CONFIG_NETWORK },
+        { "dns-rebind", CONFIG_NETWORK },
+        { "switch-control", CONFIG_NETWORK },
+        { "max-connections", CONFIG_DOCKER },
+        { "dial-timeout", CONFIG_DOCKER },
+        { "drain-timeout", CONFIG_CONTROLLER },
+        { "probe-interval", CONFIG_CONTROLLER },
+        { "log-level", CONFIG_CONTROLLER },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(effects); i++)
+        if (!strcmp(effects[i].key, o->key))
+            return effects[i].effect;
+    return CONFIG_NEXT_START; /* safe for whatever is not thought of */
 }
 
 const struct option *config_options(size_t *count)

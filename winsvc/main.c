@@ -27,9 +27,18 @@ static void on_stop_signal(void *ctx, int signal)
     app_stop(run->app);
 }
 
+/* What is wrong was logged, and the configuration is as it was. */
+static void on_reload_signal(void *ctx, int signal)
+{
+    struct main_run *run = ctx;
+
+    log_info(LOG_MAIN, "SIGHUP: reading the configuration");
+    (void)app_reload(run->app, NULL);
+}
+
 static int verb_run(int argc, const char *const *argv)
 {
-    /* Not on the stack: the configuration is some 20 KiB, and Windows' stacks are small. */
+    /* Not on the stack: the configuration is some 60 KiB, and Windows' stacks are small. */
     static struct main_run run;
     int code = main_run_start(&run, argc, argv);
 
@@ -37,6 +46,8 @@ static int verb_run(int argc, const char *const *argv)
         return code;
     if (loop_uv_on_stop_signals(run.loop, on_stop_signal, &run) != ST_OK)
         log_warn(LOG_MAIN, "signals cannot be handled: stop will not drain");
+    if (loop_uv_on_reload_signal(run.loop, on_reload_signal, &run) != ST_OK)
+        log_warn(LOG_MAIN, "SIGHUP cannot be handled: it will end this process");
     main_run_wait(&run);
     return main_run_finish(&run);
 }

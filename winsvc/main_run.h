@@ -15,11 +15,12 @@ struct main_run {
     struct loop *loop; /* owned */
     struct app *app;   /* owned */
     struct config config;
+    struct config_input input; /* what it is loaded from */
     int exit_code;
 };
 
-/* Reads the options and starts everything; EXIT_OK, or the exit code of a failure that has been
- * logged and cleaned up. */
+/* @argv is borrowed until main_run_finish(). Reads the options and starts everything; EXIT_OK, or
+ * the exit code of a failure that has been logged and cleaned up. */
 int main_run_start(struct main_run *run, int argc, const char *const *argv);
 /* Returns once the app is done. */
 void main_run_wait(struct main_run *run);

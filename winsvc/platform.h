@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * platform.h - what differs between rdlinkd on Windows and on Linux apart from port/: default
- * names, and who may use docker. One implementation in win/, one in linux/.
+ * names, where configuration is, and who may use docker. One implementation in win/, one in linux/;
+ * the names are in a file of their own (platform_names_x.c), because the command line needs them.
  */
 #ifndef WINSVC_PLATFORM_H
 #define WINSVC_PLATFORM_H
 
 #include "base/options.h"
 #include "base/status.h"
+#include "config_store.h"
 
 #include <stddef.h>
 
@@ -22,6 +24,15 @@ const char *platform_default_status(void);
 const char *platform_default_control(void);
 /* The folder of hybrid sockets to watch where nothing was configured; NULL = the registry. */
 const char *platform_default_vm_folder(void);
+/* Where configuration is found. */
+struct config_places {
+    char file[OPTION_VALUE_MAX];        /* read when it exists and none is named */
+    char policy_file[OPTION_VALUE_MAX]; /* "" = there is none on this system */
+    struct config_store store;
+};
+/* @root "" = the system's own. Linux: the folder of rdlinkd.conf and policy.conf; Windows: the name
+ * of the folder under %ProgramData% and of the keys. ST_FULL: it is too long. */
+enum status platform_config_places(const char *root, struct config_places *out);
 /* Security descriptor string of the docker pipe for the accounts in @grant, beside administrators
  * and the service itself; "" where there are no pipes. Accounts that do not exist are left out
  * and logged: the endpoint must come up. ST_FULL when it does not fit. */

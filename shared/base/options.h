@@ -6,7 +6,8 @@
  * File format: one `key = value` per line, `#` starts a comment, values may be quoted with "...",
  * a repeatable key adds a value per line. Later sources override earlier ones: default < file <
  * command line. An unknown key is an error that names the nearest known one; an error in a file
- * says path:line:column. Pure but for options_load_file().
+ * says path:line:column. Who needs more sources, or to know which one a value came from, reads
+ * them with option_source.h. Pure but for options_load_file() and options_load().
  */
 #ifndef SHARED_BASE_OPTIONS_H
 #define SHARED_BASE_OPTIONS_H
@@ -25,7 +26,13 @@ enum option_kind {
     OPTION_LIST      /* struct option_list */
 };
 
-enum { OPTION_VALUE_MAX = 256, OPTION_LIST_MAX = 16 };
+enum {
+    OPTION_VALUE_MAX = 256,
+    OPTION_LIST_MAX = 16,
+    OPTION_KEY_MAX = 48,
+    OPTIONS_MAX = 64, /* of one table */
+    OPTION_FILE_MAX = 64 * 1024
+};
 
 struct option_list {
     char items[OPTION_LIST_MAX][OPTION_VALUE_MAX];

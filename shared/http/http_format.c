@@ -53,6 +53,7 @@ const char *http_status_text(unsigned status)
         { 408, "Request Timeout" },
         { 413, "Content Too Large" },
         { 421, "Misdirected Request" },
+        { 422, "Unprocessable Content" },
         { 431, "Request Header Fields Too Large" },
         { 500, "Internal Server Error" },
         { 503, "Service Unavailable" },

@@ -408,6 +408,14 @@ enum status forwarder_new(struct forwarder **out, struct loop *loop,
     return ST_OK;
 }
 
+void forwarder_set_limits(struct forwarder *f, const struct forwarder_config *config)
+{
+    if (config->max_connections)
+        f->config.max_connections = config->max_connections;
+    if (config->dial_timeout_ms)
+        f->config.dial_timeout_ms = config->dial_timeout_ms;
+}
+
 static void conn_cut(struct conn *c)
 {
     switch (c->state) {

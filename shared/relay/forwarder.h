@@ -59,6 +59,9 @@ enum status forwarder_new(struct forwarder **out, struct loop *loop,
 /* May be called for several addresses. Statuses of listener_open(). */
 enum status forwarder_listen(struct forwarder *f, const struct addr *at,
                              const struct listener_opts *opts, struct errmsg *e);
+/* For connections from now on; those that there are go on, even when they are too many now. 0 keeps
+ * a value as it is. */
+void forwarder_set_limits(struct forwarder *f, const struct forwarder_config *config);
 /* Closes all listeners; connections go on. */
 void forwarder_stop_listening(struct forwarder *f);
 /* forwarder_stop_listening(), then on_drained() once no connection is left (never before this

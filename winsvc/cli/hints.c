@@ -17,6 +17,7 @@ static const struct {
     { "ComponentNotServing", "see what that component says below" },
     { "ComponentRestarting", "nothing: it is started again by itself" },
     { "ComponentStarting", "nothing: wait a moment" },
+    { "ConfigInvalid", "correct it there; all mistakes: rdlink config check" },
     { "ConnectionRefused", "in the guest: systemctl restart docker" },
     { "DataPortTaken", "end Rancher Desktop's own host-switch, or the other rdlinkd" },
     { "EndpointFallback", "end the program that holds the name; it is taken back by itself" },

@@ -196,6 +196,15 @@ void docker_endpoint_set_target(struct docker_endpoint *d, const struct addr *to
     docker_probe_set_target(d->probe, to);
 }
 
+void docker_endpoint_set_limits(struct docker_endpoint *d, uint32_t max_connections,
+                                uint32_t dial_timeout_ms)
+{
+    const struct forwarder_config config = { .max_connections = max_connections,
+                                             .dial_timeout_ms = dial_timeout_ms };
+
+    forwarder_set_limits(d->forwarder, &config);
+}
+
 void docker_endpoint_fill_health(const struct docker_endpoint *d, struct health_report *out)
 {
     const struct condition *reachable = condition_find(&d->conditions, "DockerReachable");

@@ -43,6 +43,9 @@ enum status docker_endpoint_listen(struct docker_endpoint *d, const struct addr 
 /* @to == NULL: nowhere, and clients are told @reason. @instance is the guest's name. */
 void docker_endpoint_set_target(struct docker_endpoint *d, const struct addr *to,
                                 const char *instance, const char *reason);
+/* As forwarder_set_limits(). */
+void docker_endpoint_set_limits(struct docker_endpoint *d, uint32_t max_connections,
+                                uint32_t dial_timeout_ms);
 /* Appends the component "docker": state, conditions, counters. */
 void docker_endpoint_fill_health(const struct docker_endpoint *d, struct health_report *out);
 /* Accepts nothing new; on_drained() when the last connection has ended. */

@@ -78,6 +78,8 @@ static void send_target(struct served *n)
     target.address = text;
     target.instance = s->instance;
     target.unreachable_reason = s->reason;
+    target.max_connections = s->max_connections;
+    target.dial_timeout_ms = s->dial_timeout_ms;
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_DOCKER_TARGET;
     msg.docker_target = &target;
     if (n->host)
@@ -125,6 +127,13 @@ static void push(struct served *n, unsigned *count, char *arg)
     n->argv[*count] = NULL;
 }
 
+/* Into the words that the command line has: the next process gets them too. */
+static void format_limits(struct served *n)
+{
+    snprintf(n->limit, sizeof n->limit, "%u", n->service->max_connections);
+    snprintf(n->dial_ms, sizeof n->dial_ms, "%ums", n->service->dial_timeout_ms);
+}
+
 static void build_argv(struct served *n)
 {
     static char worker[] = "--worker", docker[] = "docker", instance[] = "--instance",
@@ -137,8 +146,7 @@ static void build_argv(struct served *n)
         snprintf(n->listen, sizeof n->listen, "fd:3");
     else
         snprintf(n->listen, sizeof n->listen, "%s", n->text);
-    snprintf(n->limit, sizeof n->limit, "%u", s->max_connections);
-    snprintf(n->dial_ms, sizeof n->dial_ms, "%ums", s->dial_timeout_ms);
+    format_limits(n);
     push(n, &count, s->program);
     push(n, &count, worker);
     push(n, &count, docker);
@@ -350,6 +358,23 @@ enum status docker_service_restart(struct docker_service *s, const char *name, u
         return ST_OK;
     }
     return ST_NOTFOUND;
+}
+
+void docker_service_set_limits(struct docker_service *s, const struct docker_service_limits *l)
+{
+    s->max_connections = l->max_connections;
+    s->dial_timeout_ms = l->dial_timeout_ms;
+    s->drain_ms = l->drain_ms;
+    snprintf(s->log_level, sizeof s->log_level, "%s", l->log_level);
+    for (unsigned i = 0; i < NAMES; i++) {
+        struct served *n = &s->names[i];
+
+        if (!n->host)
+            continue;
+        format_limits(n);
+        worker_host_set_drain(n->host, l->drain_ms);
+        send_target(n);
+    }
 }
 
 void docker_service_stop(struct docker_service *s)

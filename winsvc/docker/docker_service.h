@@ -44,6 +44,12 @@ enum status docker_service_new(struct docker_service **out, struct loop *loop,
 /* Where clients go from now on; @to == NULL: nowhere, because of @reason. */
 void docker_service_set_target(struct docker_service *s, const struct addr *to,
                                const char *instance, const char *reason);
+/* What may change while it runs; connections go on. */
+struct docker_service_limits {
+    uint32_t max_connections, dial_timeout_ms, drain_ms;
+    const char *log_level; /* of the next process; copied */
+};
+void docker_service_set_limits(struct docker_service *s, const struct docker_service_limits *l);
 /* Adds its workers as components and its names as endpoints. */
 void docker_service_fill(const struct docker_service *s, struct snapshot *out,
                          const struct snapshot_clock *clock);

@@ -135,6 +135,8 @@ static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
 
     if (msg->body_case != RDLINK__V1__ENVELOPE__BODY_DOCKER_TARGET)
         return;
+    docker_endpoint_set_limits(w->endpoint, msg->docker_target->max_connections,
+                               msg->docker_target->dial_timeout_ms);
     set_target(w, msg->docker_target);
     if (!w->listens)
         listen_now(w);

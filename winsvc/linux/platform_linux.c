@@ -19,31 +19,6 @@ void platform_raise_limits(void)
     (void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
-const char *platform_default_endpoint(void)
-{
-    return "unix:/run/rdlink/docker.sock";
-}
-
-const char *platform_default_fallback(void)
-{
-    return "unix:/run/rdlink/docker-fallback.sock";
-}
-
-const char *platform_default_status(void)
-{
-    return "unix:/run/rdlink/status.sock";
-}
-
-const char *platform_default_control(void)
-{
-    return "unix:/run/rdlink/control.sock";
-}
-
-const char *platform_default_vm_folder(void)
-{
-    return "/run/rdlink/vms";
-}
-
 enum status platform_endpoint_sddl(const struct option_list *grant, char *buf, size_t cap,
                                    struct errmsg *e)
 {

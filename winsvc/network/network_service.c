@@ -21,7 +21,8 @@
  *
  * Forwards that were made at run time arrive as ForwardChange and are kept in a list per worker,
  * with protocol and local address as the key. A process that takes the place of a dead one gets
- * them at its greeting. They go with the worker, not with the link.
+ * them at its greeting. They go with the worker, not with the link; one that is started anew for
+ * other options (network_service_set()) keeps them.
  *
  * Limits. NETWORK_MAX_WORKERS processes; who comes when they are all there makes one end that only
  * lingers, and waits otherwise. NETWORK_MAX_FORWARDS remembered each (about 130 KiB).
@@ -296,6 +297,7 @@ static void push_control(struct net_worker *w, unsigned *count)
     struct network_service *n = w->service;
     struct addr at;
 
+    w->control[0] = '\0'; /* it may have had one */
     if (!n->control[0])
         return;
     snprintf(w->control, sizeof w->control, "%s-%s", n->control, w->name + strlen("switch-"));
@@ -630,6 +632,14 @@ static void on_settle(void *ctx)
 
 /* ---- for the owner --------------------------------------------------------------------------- */
 
+static void take_config(struct network_service *n, const struct network_service_config *config)
+{
+    snprintf(n->log_level, sizeof n->log_level, "%s", config->log_level);
+    snprintf(n->control, sizeof n->control, "%s", config->control ? config->control : "");
+    n->options = *config->options;
+    n->drain_ms = config->drain_ms;
+}
+
 enum status network_service_new(struct network_service **out, struct loop *loop,
                                 const struct network_service_config *config,
                                 const struct network_service_ops *ops, void *ctx)
@@ -646,10 +656,7 @@ enum status network_service_new(struct network_service **out, struct loop *loop,
     n->ops = ops;
     n->ctx = ctx;
     snprintf(n->program, sizeof n->program, "%s", config->program);
-    snprintf(n->log_level, sizeof n->log_level, "%s", config->log_level);
-    snprintf(n->control, sizeof n->control, "%s", config->control ? config->control : "");
-    n->options = *config->options;
-    n->drain_ms = config->drain_ms;
+    take_config(n, config);
     n->linger_ms = config->linger_ms ? config->linger_ms : DEFAULT_LINGER_MS;
     n->forwards_log.burst = LOG_BURST;
     timer_init(&n->settle, loop, on_settle, n);
@@ -732,6 +739,24 @@ enum status network_service_restart(struct network_service *n, const char *name,
         return ST_OK;
     }
     return ST_NOTFOUND;
+}
+
+void network_service_set(struct network_service *n, const struct network_service_config *config,
+                         bool restart)
+{
+    take_config(n, config);
+    for (unsigned i = 0; i < n->count; i++) {
+        struct net_worker *w = n->workers[i];
+
+        if (!w->host)
+            continue;
+        build_argv(w); /* its texts are ours, and the new ones */
+        worker_host_set_drain(w->host, config->drain_ms);
+        if (!restart || w->phase != NET_SERVING)
+            continue;
+        log_info(LOG_NET, "worker=%s is started anew: its options have changed", w->name);
+        worker_host_restart(w->host, 0);
+    }
 }
 
 void network_service_stop(struct network_service *n)

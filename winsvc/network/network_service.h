@@ -69,6 +69,11 @@ void network_service_release(struct network_service *n, const char *vm_id,
                              enum guest_generation generation);
 /* The machine is gone: its workers end now, its host ports are free again. */
 void network_service_forget(struct network_service *n, const char *vm_id);
+/* Another configuration; @config as in network_service_new(), program, sddl and linger_ms unused.
+ * @restart: the workers are started anew with it, keeping the forwards that were made at run time;
+ * otherwise a worker that starts next has it. */
+void network_service_set(struct network_service *n, const struct network_service_config *config,
+                         bool restart);
 /* Its workers as components. */
 void network_service_fill(const struct network_service *n, struct snapshot *out,
                           const struct snapshot_clock *clock);

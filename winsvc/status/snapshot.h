@@ -26,6 +26,7 @@ enum {
     SNAPSHOT_MAX_COMPONENTS = 24, /* docker workers, and the switches of 16 guests */
     SNAPSHOT_MAX_INSTANCES = 24,
     SNAPSHOT_MAX_ENDPOINTS = 8,
+    SNAPSHOT_MAX_NAMES = 64, /* as many as there can be options */
     SNAPSHOT_TEXT_MAX = 256
 };
 
@@ -118,6 +119,22 @@ struct snapshot_page {
     char message[SNAPSHOT_TEXT_MAX]; /* why it is not served; empty when it is */
 };
 
+/* Names of options or of their sources; texts that live for ever. */
+struct snapshot_names {
+    const char *items[SNAPSHOT_MAX_NAMES];
+    unsigned count;
+};
+
+/* What the program goes by. */
+struct snapshot_config {
+    bool is_known;
+    char file[SNAPSHOT_TEXT_MAX]; /* read when it exists */
+    bool file_exists;
+    uint64_t generation; /* one up at each change that was taken */
+    int64_t loaded_ms;
+    struct snapshot_names sources, pending, locked;
+};
+
 enum snapshot_phase {
     PHASE_STARTING, /* parts are coming up for the first time */
     PHASE_WAITING,  /* we are well, but there is no guest to talk to */
@@ -149,6 +166,7 @@ struct snapshot {
     struct snapshot_endpoint endpoints[SNAPSHOT_MAX_ENDPOINTS];
     unsigned endpoint_count;
     struct snapshot_page page;
+    struct snapshot_config config;
     unsigned left_out; /* parts for which there was no room */
 };
 

@@ -239,6 +239,38 @@ static void put_page(struct out *o, cJSON *to, const struct snapshot_page *p)
     put_text_or_null(o, item, "message", p->message);
 }
 
+static void put_names(struct out *o, cJSON *to, const char *name, const struct snapshot_names *n)
+{
+    cJSON *array = kept(o, cJSON_AddArrayToObject(to, name));
+
+    for (unsigned i = 0; i < n->count; i++) {
+        cJSON *item = kept(o, cJSON_CreateStringReference(n->items[i]));
+
+        if (item && !cJSON_AddItemToArray(array, item)) {
+            cJSON_Delete(item);
+            kept(o, NULL);
+        }
+    }
+}
+
+static void put_config(struct out *o, cJSON *to, const struct snapshot_config *c)
+{
+    cJSON *item;
+
+    if (!c->is_known) {
+        kept(o, cJSON_AddNullToObject(to, "config"));
+        return;
+    }
+    item = kept(o, cJSON_AddObjectToObject(to, "config"));
+    put_text(o, item, "file", c->file);
+    put_bool(o, item, "fileExists", c->file_exists);
+    put_uint(o, item, "generation", c->generation);
+    put_time_or_null(o, item, "loadedAt", c->loaded_ms);
+    put_names(o, item, "sources", &c->sources);
+    put_names(o, item, "pending", &c->pending);
+    put_names(o, item, "locked", &c->locked);
+}
+
 static void put_owner(struct out *o, cJSON *to, const struct snapshot_endpoint *e)
 {
     cJSON *item;
@@ -286,6 +318,7 @@ static void put_status(struct out *o, cJSON *to, const struct snapshot *s)
     for (unsigned i = 0; i < s->endpoint_count; i++)
         put_endpoint(o, append_object(o, array), &s->endpoints[i]);
     put_page(o, to, &s->page);
+    put_config(o, to, &s->config);
     put_uint(o, to, "leftOut", s->left_out);
 }
 

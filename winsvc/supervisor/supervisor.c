@@ -493,6 +493,11 @@ enum status supervisor_new(struct supervisor **out, const struct supervisor_conf
     return ST_OK;
 }
 
+void supervisor_set_drain(struct supervisor *s, uint32_t drain_ms)
+{
+    s->config.drain_ms = or_default(drain_ms, DEFAULT_DRAIN_MS);
+}
+
 enum status supervisor_add(struct supervisor *s, const char *name, unsigned *index)
 {
     struct worker *w;

@@ -78,6 +78,8 @@ enum status supervisor_new(struct supervisor **out, const struct supervisor_conf
                            const struct supervisor_ops *ops, void *ctx);
 /* Order of adding is order of starting. ST_FULL. @name is copied (40 bytes). */
 enum status supervisor_add(struct supervisor *s, const char *name, unsigned *index);
+/* Of drains from now on; 0 = default. */
+void supervisor_set_drain(struct supervisor *s, uint32_t drain_ms);
 void supervisor_start(struct supervisor *s, uint64_t now_ms);
 /* Drain all in reverse order; supervisor_is_stopped() afterwards tells when it is done. */
 void supervisor_stop(struct supervisor *s, uint64_t now_ms);

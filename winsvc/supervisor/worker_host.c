@@ -432,6 +432,11 @@ void worker_host_kill_all(struct worker_host *h)
         op_kill(h, i);
 }
 
+void worker_host_set_drain(struct worker_host *h, uint32_t drain_ms)
+{
+    supervisor_set_drain(h->supervisor, drain_ms);
+}
+
 enum status worker_host_send(struct worker_host *h, unsigned index, Rdlink__V1__Envelope *msg)
 {
     struct hosted *w;

@@ -70,6 +70,8 @@ void worker_host_restart(struct worker_host *h, unsigned index);
 /* Cuts a running stop short: kills all now; on_stopped() still comes. */
 void worker_host_kill_all(struct worker_host *h);
 
+/* Of drains from now on; 0 = default. */
+void worker_host_set_drain(struct worker_host *h, uint32_t drain_ms);
 /* To worker @index. ST_CLOSED while it has no open channel (it gets on_open() then), otherwise as
  * channel_send(). */
 enum status worker_host_send(struct worker_host *h, unsigned index, Rdlink__V1__Envelope *msg);

@@ -43,7 +43,7 @@ static enum status parse_subnet(const char *value, struct ip_addr *net, unsigned
     return ST_OK;
 }
 
-static enum status check_subnet(const char *value, struct errmsg *e)
+enum status switch_options_check_subnet(const char *value, struct errmsg *e)
 {
     struct ip_addr net;
     unsigned bits;
@@ -54,7 +54,7 @@ static enum status check_subnet(const char *value, struct errmsg *e)
     return ST_INVAL;
 }
 
-static enum status check_limit(const char *value, struct errmsg *e)
+enum status switch_options_check_limit(const char *value, struct errmsg *e)
 {
     struct switch_limits unused = { 0 };
 
@@ -74,7 +74,7 @@ enum status switch_options_check_rebind(const char *value, struct errmsg *e)
     return ST_INVAL;
 }
 
-static enum status check_forward(const char *value, struct errmsg *e)
+enum status switch_options_check_forward(const char *value, struct errmsg *e)
 {
     struct forward_spec unused;
 
@@ -93,13 +93,14 @@ static const struct option table[] = {
       "wants unixpacket:PATH" },
     { "dial", OPTION_FLAG, AT(dial), NULL, 0, 0, NULL, NULL,
       "connect to the link's address, again and again, instead of listening at it" },
-    { "subnet", OPTION_STRING, AT(subnet), "192.168.127.0/24", 0, 0, check_subnet, "CIDR",
-      "the virtual network; .1 is the gateway, .2 the guest, .254 this host" },
+    { "subnet", OPTION_STRING, AT(subnet), "192.168.127.0/24", 0, 0, switch_options_check_subnet,
+      "CIDR", "the virtual network; .1 is the gateway, .2 the guest, .254 this host" },
     { "mtu", OPTION_UINT, AT(mtu), "1500", 576, 65520, NULL, "N", "of the guest's interface" },
     { "no-ip6", OPTION_FLAG, AT(no_ip6), NULL, 0, 0, NULL, NULL, "IPv4 only" },
-    { "forward", OPTION_LIST, AT(forwards), NULL, 0, 0, check_forward, "[udp:]HOST:PORT=GUEST:PORT",
+    { "forward", OPTION_LIST, AT(forwards), NULL, 0, 0, switch_options_check_forward,
+      "[udp:]HOST:PORT=GUEST:PORT",
       "a port of this host that leads into the guest; may be repeated" },
-    { "limit", OPTION_LIST, AT(limits), NULL, 0, 0, check_limit, "NAME=N",
+    { "limit", OPTION_LIST, AT(limits), NULL, 0, 0, switch_options_check_limit, "NAME=N",
       "bound of a table, such as tcp_flows=10000; may be repeated" },
     { "deny-lan", OPTION_FLAG, AT(deny_lan), NULL, 0, 0, NULL, NULL,
       "what a guest publishes may listen at loopback addresses only" },
@@ -267,7 +268,7 @@ enum status switch_options_config(const struct switch_options *o, struct switch_
         read_token(out->api_token, sizeof out->api_token, o->api_token_file, e) != ST_OK)
         return ST_INVAL;
     if (parse_subnet(o->subnet, &out->net, &out->prefix_bits) != ST_OK)
-        return check_subnet(o->subnet, e);
+        return switch_options_check_subnet(o->subnet, e);
     return switch_config_finish(out, e) ? ST_INVAL : check_guests(o, out, e);
 }
 

@@ -41,9 +41,10 @@ enum status switch_options_link(const char *text, enum frame_protocol *protocol,
 /* @out is finished (switch_config_finish()), the token read from its file. ST_INVAL. */
 enum status switch_options_config(const struct switch_options *o, struct switch_config *out,
                                   struct errmsg *e);
-/* For the table of another program that has --dns-rebind too; everything else is checked by
+/* For another table that has these options too; what several of them mean together is checked by
  * switch_options_config(). */
-option_check_fn switch_options_check_rebind;
+option_check_fn switch_options_check_rebind, switch_options_check_subnet,
+    switch_options_check_forward, switch_options_check_limit;
 /* As options_help(). */
 size_t switch_options_help(char *buf, size_t cap);
 /* The table itself, less what only a controller says, for the manual page. */

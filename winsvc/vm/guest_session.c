@@ -509,6 +509,12 @@ enum status guest_session_new(struct guest_session **out, struct loop *loop,
     return ST_OK;
 }
 
+void guest_session_set(struct guest_session *s, uint32_t probe_interval_ms, uint32_t mtu)
+{
+    s->times.probe_interval_ms = probe_interval_ms;
+    s->times.mtu = mtu;
+}
+
 void guest_session_probe_now(struct guest_session *s)
 {
     agent_lane_probe_now(&s->bridge);

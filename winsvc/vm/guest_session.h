@@ -100,6 +100,8 @@ enum status guest_session_new(struct guest_session **out, struct loop *loop,
                               void *ctx);
 /* Starts every probe anew, now: resume from sleep, or a person asked. */
 void guest_session_probe_now(struct guest_session *s);
+/* What may change while it runs; @mtu counts from the next offer on. */
+void guest_session_set(struct guest_session *s, uint32_t probe_interval_ms, uint32_t mtu);
 /* ST_OK: somebody listens at the data port of @generation. ST_UNSUPPORTED: this host has no switch
  * and will not have one. Anything else: not (any more), @why says why; ST_EXISTS = the port is
  * somebody else's. Fine when it was not asked for. */

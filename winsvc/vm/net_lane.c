@@ -21,7 +21,7 @@ static void send_offer(struct net_lane *l)
     if (l->link.answer == LANE_NO_ANSWER)
         return;
     offer.data_port = is_there ? l->data_port : 0;
-    offer.mtu = is_there ? l->mtu : 0;
+    offer.mtu = is_there ? l->times->mtu : 0;
     offer.unavailable_reason = l->link.text;
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_NETWORK_OFFER;
     msg.network_offer = &offer;
@@ -83,7 +83,7 @@ void net_lane_init(struct net_lane *l, struct loop *loop, const struct agent_lan
                    const struct rancher_lane_ops *ops, void *ctx)
 {
     *l = (struct net_lane){
-        .ops = ops, .ctx = ctx, .data_port = config->times->data_v2, .mtu = config->times->mtu
+        .ops = ops, .ctx = ctx, .data_port = config->times->data_v2, .times = config->times
     };
     agent_lane_init(&l->agent, loop, config, &agent_ops, l);
 }

@@ -19,7 +19,8 @@ struct net_lane {
     struct agent_lane agent;
     const struct rancher_lane_ops *ops; /* the generation in them is always GUEST_V2 */
     void *ctx;
-    uint32_t data_port, mtu;
+    uint32_t data_port;
+    const struct session_config *times; /* borrowed */
     struct lane_link link;
     bool asking; /* within want_link() */
     enum lane_trouble trouble;

@@ -162,6 +162,14 @@ void vm_manager_probe_now(struct vm_manager *m)
         guest_session_probe_now(m->sessions[i]);
 }
 
+void vm_manager_set(struct vm_manager *m, uint32_t probe_interval_ms, uint32_t mtu)
+{
+    m->session_config.probe_interval_ms = probe_interval_ms;
+    m->session_config.mtu = mtu;
+    for (unsigned i = 0; i < m->running.count; i++)
+        guest_session_set(m->sessions[i], probe_interval_ms, mtu);
+}
+
 static struct guest_session *session_of(const struct vm_manager *m, const char *vm_id)
 {
     int i = index_of(m, vm_id);

@@ -36,6 +36,8 @@ enum status vm_manager_new(struct vm_manager **out, struct loop *loop,
 void vm_manager_on_snapshot(void *ctx, const struct vm_snapshot *snap);
 /* Probe everything now: resume from sleep, network change, a person asked. */
 void vm_manager_probe_now(struct vm_manager *m);
+/* As guest_session_set(), of all sessions and of those to come. */
+void vm_manager_set(struct vm_manager *m, uint32_t probe_interval_ms, uint32_t mtu);
 /* As the functions of guest_session.h; an unknown @vm_id (gone meanwhile) is fine. */
 void vm_manager_link_ready(struct vm_manager *m, const char *vm_id,
                            enum guest_generation generation, enum status st, const char *why);

@@ -37,11 +37,12 @@ static void print_settings(const struct service_settings *settings)
 
 static int verb_install(int argc, const char *const *argv)
 {
-    static struct config unused; /* 20 KiB */
+    static struct config unused; /* 60 KiB */
+    const struct config_input input = { .argc = argc, .argv = argv };
     char program[SERVICE_PATH_MAX], command[SERVICE_COMMAND_MAX];
     struct service_settings settings;
     struct errmsg e = { "" };
-    enum status st = config_load(&unused, argc, argv, &e);
+    enum status st = config_load(&unused, &input, &e);
 
     if (st) { /* or the service would not start */
         failed("install", st, &e);

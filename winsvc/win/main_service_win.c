@@ -27,7 +27,7 @@ static void on_event(void *ctx, enum service_event event, uint32_t detail)
 
 static int run_service(void *ctx, struct service *svc)
 {
-    static struct main_run run; /* some 20 KiB: not on a service thread's stack */
+    static struct main_run run; /* some 60 KiB: not on a service thread's stack */
     const struct service_arguments *args = ctx;
     struct errmsg e = { "" };
     int code = main_run_start(&run, args->argc, args->argv);

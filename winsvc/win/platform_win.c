@@ -15,31 +15,6 @@ void platform_raise_limits(void)
     /* Windows has no such limit. */
 }
 
-const char *platform_default_endpoint(void)
-{
-    return "npipe:docker_engine";
-}
-
-const char *platform_default_fallback(void)
-{
-    return "npipe:rancher_desktop_engine";
-}
-
-const char *platform_default_status(void)
-{
-    return "npipe:rdlink_status";
-}
-
-const char *platform_default_control(void)
-{
-    return "npipe:rdlink_control";
-}
-
-const char *platform_default_vm_folder(void)
-{
-    return NULL;
-}
-
 enum status platform_endpoint_sddl(const struct option_list *grant, char *buf, size_t cap,
                                    struct errmsg *e)
 {

@@ -226,6 +226,8 @@ void loop_uv_free(struct loop *loop)
     ASSERT(list_is_empty(&self->hybrid_hubs));
     for (unsigned i = 0; i < self->signal_count; i++)
         uv_close((uv_handle_t *)&self->signals[i], NULL);
+    if (self->has_reload_signal)
+        uv_close((uv_handle_t *)&self->reload_signal, NULL);
     let_last_bytes_leave(self);
     uv_close((uv_handle_t *)&self->timer, NULL);
     uv_close((uv_handle_t *)&self->awake, NULL);
@@ -277,3 +279,32 @@ enum status loop_uv_on_stop_signals(struct loop *loop, loop_uv_signal_fn *on_sig
     }
     return ST_OK;
 }
+
+#ifdef SIGBREAK /* Windows: SIGHUP is a stop signal */
+enum status loop_uv_on_reload_signal(struct loop *loop, loop_uv_signal_fn *on_signal, void *ctx)
+{
+    return ST_OK;
+}
+#else
+static void on_uv_reload(uv_signal_t *handle, int signum)
+{
+    struct loop_uv *self = handle->data;
+
+    self->on_reload_signal(self->reload_ctx, signum);
+}
+
+enum status loop_uv_on_reload_signal(struct loop *loop, loop_uv_signal_fn *on_signal, void *ctx)
+{
+    struct loop_uv *self = loop_uv_of(loop);
+    int err = uv_signal_init(&self->uv, &self->reload_signal);
+
+    if (err)
+        return uv_status(err);
+    self->has_reload_signal = true;
+    self->reload_signal.data = self;
+    self->on_reload_signal = on_signal;
+    self->reload_ctx = ctx;
+    err = uv_signal_start(&self->reload_signal, on_uv_reload, SIGHUP);
+    return err ? uv_status(err) : ST_OK;
+}
+#endif

@@ -27,5 +27,8 @@ struct uv_loop_s *loop_uv_handle(struct loop *loop);
  * time one comes. One registration per loop. */
 typedef void loop_uv_signal_fn(void *ctx, int signal);
 enum status loop_uv_on_stop_signals(struct loop *loop, loop_uv_signal_fn *on_signal, void *ctx);
+/* The same for SIGHUP where it means "read your configuration"; Windows has no such signal, and
+ * none comes. */
+enum status loop_uv_on_reload_signal(struct loop *loop, loop_uv_signal_fn *on_signal, void *ctx);
 
 #endif

@@ -24,11 +24,15 @@ struct loop_uv {
     uv_check_t turn_end;                      /* ... but when that is due while timers run */
     uv_idle_t awake;                          /* active then: no waiting for events */
     uv_signal_t signals[LOOP_UV_MAX_SIGNALS]; /* the first @signal_count are initialised */
+    uv_signal_t reload_signal;                /* likewise when @has_reload_signal */
+    bool has_reload_signal;
     unsigned signal_count;
     bool single_turn; /* within loop_uv_run_once() */
     bool in_timers;   /* within loop_run_timers() */
     loop_uv_signal_fn *on_signal;
     void *signal_ctx;
+    loop_uv_signal_fn *on_reload_signal;
+    void *reload_ctx;
     struct list hybrid_hubs; /* hybrid.c: one per path that is listened at */
     uint8_t *scratch;        /* owned; every stream receives into it */
     struct io_pump *pump;    /* port/win/io_pump.c's, while it has users */

@@ -5,15 +5,26 @@
 #include "support/cmocka_all.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* A folder that nobody makes: what this computer is configured to is not to be seen. */
+#define NO_ROOT "--config-root=no-such-folder"
+
+static enum status load_from(struct config *c, const char *const *argv,
+                             const struct config_store *store, struct errmsg *e)
+{
+    const char *words[16] = { NO_ROOT };
+    struct config_input in = { .argc = 1, .argv = words, .store = store };
+
+    for (; argv[in.argc - 1]; in.argc++)
+        words[in.argc] = argv[in.argc - 1];
+    return config_load(c, &in, e);
+}
 
 static enum status load(struct config *c, const char *const *argv, struct errmsg *e)
 {
-    int argc = 0;
-
-    while (argv[argc])
-        argc++;
-    return config_load(c, argc, argv, e);
+    return load_from(c, argv, NULL, e);
 }
 
 static void nothing_configured_means_the_platform_s_names(void **state)
@@ -154,7 +165,211 @@ static void a_file_does_not_name_a_file(void **state)
     fclose(f);
     assert_int_equal(load(&c, argv, &e), ST_INVAL);
     remove(name);
-    assert_string_equal(e.text, "rdlink-config-nested.conf: 'config' belongs on the command line");
+    assert_string_equal(e.text,
+                        "rdlink-config-nested.conf:1: 'config' belongs on the command line");
+}
+
+/* ---- registry and policy ------------------------------------------------------------------- */
+
+struct script {
+    const char *place;
+    struct config_value value;
+};
+
+static enum status script_read(const struct config_store *s, const char *place, config_value_fn *fn,
+                               void *ctx, struct errmsg *e)
+{
+    for (const struct script *line = s->ctx; line->place; line++)
+        if (!strcmp(line->place, place))
+            fn(ctx, &line->value);
+    return ST_OK;
+}
+
+static struct config_store store_of(struct script *script)
+{
+    return (struct config_store){
+        .read = script_read, .settings = "settings", .policy = "policy", .ctx = script
+    };
+}
+
+static const struct option *option_of(const char *key)
+{
+    struct option_source s = { .table = config_options(&s.count) };
+
+    return option_source_find(&s, key, NULL);
+}
+
+static void the_registry_is_above_the_file_and_the_policy_above_all(void **state)
+{
+    static struct config c;
+    static const char *const argv[] = { "--max-connections=7", "--mtu=2000", "--no-ip6", NULL };
+    struct script script[] = {
+        { "settings", { "max-connections", CONFIG_NUMBER, { "5" }, 1 } },
+        { "settings", { "deny-lan", CONFIG_NUMBER, { "1" }, 1 } },
+        { "settings",
+          { "forward", CONFIG_LIST, { ":1=192.168.127.2:1", ":2=192.168.127.2:2" }, 2 } },
+        { "settings", { "dial-timeout", CONFIG_NUMBER, { "2" }, 1 } },
+        { "policy", { "mtu", CONFIG_NUMBER, { "3000" }, 1 } },
+        { "policy", { "no-ip6", CONFIG_NUMBER, { "0" }, 1 } },
+        { NULL, { NULL, CONFIG_TEXT, { NULL }, 0 } },
+    };
+    const struct config_store store = store_of(script);
+    char text[300];
+
+    assert_int_equal(load_from(&c, argv, &store, NULL), ST_OK);
+    assert_int_equal(c.max_connections, 7);
+    assert_true(c.network.deny_lan);
+    assert_int_equal(c.network.forwards.count, 2);
+    assert_int_equal(c.dial_timeout_ms, 2000); /* a plain number is seconds */
+    assert_int_equal(c.network.mtu, 3000);
+    assert_false(c.network.no_ip6);
+    assert_true(config_is_locked(&c, option_of("mtu")));
+    assert_false(config_is_locked(&c, option_of("max-connections")));
+    assert_string_equal(config_origin_text(&c, option_of("mtu"), text, sizeof text),
+                        "HKLM\\policy");
+    assert_string_equal(config_origin_text(&c, option_of("deny-lan"), text, sizeof text),
+                        "HKLM\\settings");
+    assert_string_equal(config_origin_text(&c, option_of("max-connections"), text, sizeof text),
+                        "command line");
+    assert_string_equal(config_origin_text(&c, option_of("subnet"), text, sizeof text), "default");
+}
+
+static void an_empty_list_of_a_policy_takes_all_values_away(void **state)
+{
+    static struct config c;
+    static const char *const argv[] = { "--forward", ":1=192.168.127.2:1", NULL };
+    struct script script[] = {
+        { "policy", { "forward", CONFIG_LIST, { NULL }, 0 } },
+        { NULL, { NULL, CONFIG_TEXT, { NULL }, 0 } },
+    };
+    const struct config_store store = store_of(script);
+
+    assert_int_equal(load_from(&c, argv, &store, NULL), ST_OK);
+    assert_int_equal(c.network.forwards.count, 0);
+}
+
+static void a_registry_s_mistakes_say_where(void **state)
+{
+    static const struct {
+        struct config_value value;
+        const char *want;
+    } rows[] = {
+        { { "max-conections", CONFIG_NUMBER, { "1" }, 1 },
+          "HKLM\\settings: unknown option 'max-conections': did you mean 'max-connections'?" },
+        { { "mtu", CONFIG_NUMBER, { "5" }, 1 }, "HKLM\\settings: mtu: 5 is outside 576 to 65520" },
+        { { "mtu", CONFIG_LIST, { "1500" }, 1 },
+          "HKLM\\settings: mtu takes one value, not a list (REG_SZ or REG_DWORD)" },
+        { { "deny-lan", CONFIG_NUMBER, { "2" }, 1 },
+          "HKLM\\settings: deny-lan: '2' is neither true nor false" },
+        { { "config", CONFIG_TEXT, { "x" }, 1 },
+          "HKLM\\settings: 'config' belongs on the command line" },
+    };
+    static const char *const none[] = { NULL };
+    static struct config c;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct script script[] = { { "settings", rows[i].value },
+                                   { NULL, { NULL, CONFIG_TEXT, { NULL }, 0 } } };
+        const struct config_store store = store_of(script);
+        struct errmsg e = { "" };
+
+        assert_int_equal(load_from(&c, none, &store, &e), ST_INVAL);
+        assert_string_equal(e.text, rows[i].want);
+    }
+}
+
+static void another_value_is_another_fingerprint(void **state)
+{
+    static struct config c;
+    static const char *const none[] = { NULL };
+    struct script script[] = {
+        { "settings", { "mtu", CONFIG_NUMBER, { "1500" }, 1 } },
+        { NULL, { NULL, CONFIG_TEXT, { NULL }, 0 } },
+    };
+    const struct config_store store = store_of(script);
+    uint64_t before, moved, other;
+
+    assert_int_equal(load_from(&c, none, &store, NULL), ST_OK);
+    before = config_fingerprint(&c);
+    assert_true(config_fingerprint(&c) == before);
+    script[0].place = "policy";
+    moved = config_fingerprint(&c);
+    assert_true(moved != before);
+    script[0].value.items[0] = "1501";
+    other = config_fingerprint(&c);
+    assert_true(other != before && other != moved);
+}
+
+static void every_option_has_the_effect_that_its_part_can_have(void **state)
+{
+    static const char *const at_start[] = {
+        "config",         "config-root", "endpoint",    "endpoint-fallback",
+        "endpoint-grant", "status",      "status-file", "no-network",
+    };
+    size_t count;
+    const struct option *table = config_options(&count);
+
+    assert_true(count <= OPTIONS_MAX);
+    for (unsigned i = 0; i < ARRAY_SIZE(at_start); i++)
+        assert_int_equal(config_effect(option_of(at_start[i])), CONFIG_NEXT_START);
+    assert_int_equal(config_effect(option_of("max-connections")), CONFIG_DOCKER);
+    assert_int_equal(config_effect(option_of("forward")), CONFIG_NETWORK);
+    for (size_t i = 0; i < count; i++)
+        assert_in_range(config_effect(&table[i]), 0, CONFIG_EFFECT_COUNT - 1);
+}
+
+/* ---- the page ------------------------------------------------------------------------------ */
+
+static char *read_page(void)
+{
+    FILE *f = fopen(CONFIG_PAGE, "rb");
+    char *text = calloc(1, OPTION_FILE_MAX);
+
+    assert_non_null(text);
+    assert_non_null(f);
+    assert_in_range(fread(text, 1, OPTION_FILE_MAX - 1, f), 1, OPTION_FILE_MAX - 2);
+    fclose(f);
+    return text;
+}
+
+static void make_row(const struct option *o, char *buf, size_t cap)
+{
+    static const char *const kinds[] = {
+        [OPTION_FLAG] = "flag",   [OPTION_UINT] = "number", [OPTION_DURATION] = "time",
+        [OPTION_STRING] = "text", [OPTION_LIST] = "list",
+    };
+    static const char *const effects[] = {
+        [CONFIG_NEXT_START] = "next start", [CONFIG_CONTROLLER] = "at once",
+        [CONFIG_DOCKER] = "at once",        [CONFIG_NETWORK] = "switches",
+        [CONFIG_MACHINES] = "machines",
+    };
+    const char *fallback = o->fallback ? o->fallback : "", *tick = fallback[0] ? "`" : "";
+
+    snprintf(buf, cap, "\n| `%s` | %s | %s%s%s | %s | %s |\n", o->key, kinds[o->kind], tick,
+             fallback, tick, effects[config_effect(o)], o->help);
+}
+
+static void the_page_has_a_row_for_every_option(void **state)
+{
+    size_t count, rows = 0, missing = 0;
+    const struct option *table = config_options(&count);
+    char *page = read_page(), *keys = strstr(page, "\n## Keys\n");
+
+    assert_non_null(keys);
+    for (size_t i = 0; i < count; i++) {
+        char row[1024];
+
+        make_row(&table[i], row, sizeof row);
+        if (!strstr(keys, row)) {
+            print_error("docs/configuration.md lacks:%s", row);
+            missing++;
+        }
+    }
+    for (const char *at = keys; (at = strstr(at, "\n| `")); at++)
+        rows++;
+    assert_int_equal(missing, 0);
+    assert_int_equal(rows, count);
+    free(page);
 }
 
 static void help_names_every_option(void **state)
@@ -204,6 +419,12 @@ int main(void)
         cmocka_unit_test(wrong_options_are_explained),
         cmocka_unit_test(the_command_line_overrides_the_file),
         cmocka_unit_test(a_file_does_not_name_a_file),
+        cmocka_unit_test(the_registry_is_above_the_file_and_the_policy_above_all),
+        cmocka_unit_test(an_empty_list_of_a_policy_takes_all_values_away),
+        cmocka_unit_test(a_registry_s_mistakes_say_where),
+        cmocka_unit_test(another_value_is_another_fingerprint),
+        cmocka_unit_test(every_option_has_the_effect_that_its_part_can_have),
+        cmocka_unit_test(the_page_has_a_row_for_every_option),
         cmocka_unit_test(help_names_every_option),
         cmocka_unit_test(a_page_is_for_this_computer_and_has_a_token),
     };

@@ -252,6 +252,14 @@ static struct snapshot *full_snapshot(void)
                                       .token_file = "/run/rdlink/page-token",
                                       .message = "in use" };
     snprintf(s->control, sizeof s->control, "npipe:rdlink_control");
+    s->config = (struct snapshot_config){ .is_known = true,
+                                          .file = "/etc/rdlink/rdlinkd.conf",
+                                          .file_exists = true,
+                                          .generation = 2,
+                                          .loaded_ms = 1763769600000,
+                                          .sources = { { "file", "policy" }, 2 },
+                                          .pending = { { "status" }, 1 },
+                                          .locked = { { "subnet", "mtu" }, 2 } };
     return s;
 }
 
