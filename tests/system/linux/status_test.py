@@ -5,22 +5,20 @@ The guest is the real agent in front of a docker engine that can only say that i
 this module needs neither root nor an engine.
 """
 
-import http.server
 import json
 import os
 import pathlib
 import resource
 import shutil
 import signal
-import socketserver
 import subprocess
 import sys
 import tempfile
-import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
 import rdl
+import rdl_engine
 import rdl_http
 import rdl_link
 
@@ -62,42 +60,11 @@ print(json.dumps({f.name: f.samples[0].value for f in families if f.samples}))
 """
 
 
-class Engine:
-    """A unix socket that answers GET /_ping."""
-
-    class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-        daemon_threads = True
-
-    class _Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"OK")
-
-        def address_string(self):
-            return "unix"
-
-        def log_message(self, *_):
-            pass
-
-    def __init__(self, path):
-        self.path = path
-        self._server = self._Server(path, self._Handler)
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
-
-
 def setUpModule():
     global session, host
     session = rdl.Session()
     unittest.addModuleCleanup(session.close)
-    engine = Engine(session.path("docker.sock"))
+    engine = rdl_engine.PingEngine(session.path("docker.sock"))
     session.at_end(engine.close)
     rdl_link.Agent(session, engine.path)
     host = rdl_link.Host(session)
