@@ -32,7 +32,11 @@ toolchain_value() {
 }
 cc=$(toolchain_value CMAKE_C_COMPILER)
 ar=${cc%-gcc*}-ar
-cflags=(-O2 -g -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+cflags=(-O2 -g -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+    -ftrivial-auto-var-init=zero "-ffile-prefix-map=$root=." "-ffile-prefix-map=$work=deps")
+case $target in
+mingw) cflags+=(-fcf-protection=full) ;;
+esac
 
 # rows NAME KIND: "sha256 where" of each alternative.
 rows() {
@@ -127,6 +131,7 @@ compile_one() {
 cmake_build() {
     local name=$1
     shift
+    rm -rf "${work:?}/$name-build" # its cache names the folder it was made in
     cmake -S "$work/$name" -B "$work/$name-build" -G Ninja --log-level=ERROR \
         -DCMAKE_TOOLCHAIN_FILE="$toolchain" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF \
         -DCMAKE_C_FLAGS_RELEASE="${cflags[*]}" -Wno-dev "$@"
@@ -144,15 +149,15 @@ build_cjson() {
 }
 
 build_libuv() {
-    cmake_build libuv -DLIBUV_BUILD_TESTS=OFF -DLIBUV_BUILD_BENCH=OFF -DBUILD_TESTING=OFF
-    ninja -C "$work/libuv-build" -j "$jobs" uv_a
+    cmake_build libuv -DLIBUV_BUILD_TESTS=OFF -DLIBUV_BUILD_BENCH=OFF -DBUILD_TESTING=OFF || return 1
+    ninja -C "$work/libuv-build" -j "$jobs" uv_a || return 1
     install -m 644 "$work/libuv-build/libuv_a.a" "$prefix/lib/libuv.a"
     cp -R "$work/libuv/include/." "$prefix/include/"
 }
 
 build_cmocka() {
-    cmake_build cmocka -DWITH_STATIC_LIB=ON -DWITH_EXAMPLES=OFF -DUNIT_TESTING=OFF
-    ninja -C "$work/cmocka-build" -j "$jobs" cmocka-static
+    cmake_build cmocka -DWITH_STATIC_LIB=ON -DWITH_EXAMPLES=OFF -DUNIT_TESTING=OFF || return 1
+    ninja -C "$work/cmocka-build" -j "$jobs" cmocka-static || return 1
     install -m 644 "$(find "$work/cmocka-build" -name libcmocka-static.a)" "$prefix/lib/"
     install -m 644 -t "$prefix/include" "$work"/cmocka/include/cmocka*.h
 }
