@@ -14,11 +14,11 @@
 
 #include "base/util.h"
 #include "base/version.h"
-#include "cli/hints.h"
 #include "cli/http_client.h"
 #include "cli/status_fields.h"
 #include "ipc/peer_text.h"
 #include "port/loop.h"
+#include "status/hints.h"
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>

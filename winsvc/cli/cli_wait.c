@@ -11,10 +11,10 @@
 #include "cli/cli_command.h"
 
 #include "base/util.h"
-#include "cli/hints.h"
 #include "cli/status_fields.h"
 #include "cli/status_poll.h"
 #include "port/loop.h"
+#include "status/hints.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>

@@ -19,8 +19,8 @@
 #include "cli/render.h"
 
 #include "base/util.h"
-#include "cli/hints.h"
 #include "ipc/peer_text.h"
+#include "status/hints.h"
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>

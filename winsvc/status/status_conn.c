@@ -34,8 +34,10 @@
 #include "http/http_message.h"
 #include "page/page.h"
 #include "port/stream.h"
+#include "status/health_check.h"
 #include "status/metrics.h"
 #include "status/snapshot.h"
+#include "status/status_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -233,6 +235,41 @@ static bool send_health(struct conn *c)
                        MIN((size_t)n, sizeof text - 1), "");
 }
 
+static bool send_diagnostics(struct conn *c)
+{
+    char *text;
+    size_t len;
+    bool lives;
+
+    if (status_json_render_diagnostics(status_body_snapshot(c->server->body), &text, &len) != ST_OK)
+        return send_error(c, 503);
+    lives = send_answer(c, 200, json_type, text, len, "");
+    status_json_free(text);
+    return lives;
+}
+
+/* ---- gRPC's health ----------------------------------------------------------------------- */
+
+static enum health_state health_now(const struct conn *c)
+{
+    return health_check(status_body_snapshot(c->server->body), c->request.service);
+}
+
+/* gRPC's Check: a service that is not there is NOT_FOUND (5), not a state. */
+static bool send_check(struct conn *c)
+{
+    enum health_state state = health_now(c);
+    char text[64];
+    int n;
+
+    if (state == HEALTH_SERVICE_UNKNOWN)
+        n = snprintf(text, sizeof text, "{\"code\":5,\"message\":\"unknown service\"}\n");
+    else
+        n = snprintf(text, sizeof text, "{\"status\":%u}\n", (unsigned)state);
+    return send_answer(c, state == HEALTH_SERVICE_UNKNOWN ? 404 : 200, json_type, text, (size_t)n,
+                       "");
+}
+
 /* It holds nothing but itself, so that it takes no token: a browser could not send one with it. */
 static bool send_page(struct conn *c)
 {
@@ -278,6 +315,21 @@ static bool event_written(struct conn *c, enum status st)
     c->has_unsent = st == ST_QUEUED;
     timer_start(&c->deadline, c->has_unsent ? c->server->config.write_timeout_ms : HEARTBEAT_MS);
     return true;
+}
+
+/* gRPC's Watch: one message for each change of that service's state, of whichever generation. */
+static bool send_health_event(struct conn *c, const struct status_body_view *view, bool is_first)
+{
+    enum health_state state = health_now(c);
+    char text[64];
+    int n;
+
+    c->seen = view->generation;
+    if (!is_first && state == c->told)
+        return true;
+    c->told = state;
+    n = snprintf(text, sizeof text, "event: health\ndata: {\"status\":%u}\n\n", (unsigned)state);
+    return event_written(c, stream_write(c->stream, text, (size_t)n));
 }
 
 /* The same text as the status, as one event. Its id is the tag without quotes. */
@@ -329,6 +381,8 @@ static bool begin_events(struct conn *c, const struct status_body_view *view)
     enter(c, CONN_EVENTS, HEARTBEAT_MS);
     status_server_waits(c->server);
     c->seen = view->generation;
+    if (c->request.resource == STATUS_RESOURCE_HEALTH_WATCH)
+        return send_health_event(c, view, true);
     return has_it || send_event(c, view);
 }
 
@@ -344,12 +398,14 @@ void conn_wake(struct conn *c, const struct status_body_view *view)
 {
     if (c->seen == view->generation)
         return;
-    if (c->state == CONN_EVENTS) {
-        if (!c->has_unsent)
-            send_event(c, view);
+    if (c->state != CONN_EVENTS)
+        answer_wait(c, view);
+    else if (c->has_unsent)
         return;
-    }
-    answer_wait(c, view);
+    else if (c->request.resource == STATUS_RESOURCE_HEALTH_WATCH)
+        (void)send_health_event(c, view, false);
+    else
+        (void)send_event(c, view);
 }
 
 /* A comment shows a dead client, and keeps what is between alive. */
@@ -402,7 +458,10 @@ static bool send_resource(struct conn *c)
     if (status_body_get(c->server->body, tag, loop_now_ms(c->server->loop), &view, &not_modified))
         return send_error(c, 503);
     switch (c->request.resource) {
-    case STATUS_RESOURCE_EVENTS: return begin_events(c, &view);
+    case STATUS_RESOURCE_EVENTS:
+    case STATUS_RESOURCE_HEALTH_WATCH: return begin_events(c, &view);
+    case STATUS_RESOURCE_DIAGNOSTICS: return send_diagnostics(c);
+    case STATUS_RESOURCE_HEALTH: return send_check(c);
     case STATUS_RESOURCE_METRICS: return send_metrics(c);
     case STATUS_RESOURCE_HEALTHZ:
     case STATUS_RESOURCE_READYZ: return send_health(c);

@@ -37,8 +37,9 @@ struct conn {
     unsigned answer; /* HTTP status; 200 also stands for 304, decided when it is sent */
     struct status_request request;
 
-    uint64_t seen;   /* generation that a waiter has */
-    bool has_unsent; /* events: the last one is still on its way */
+    uint64_t seen;          /* generation that a waiter has */
+    bool has_unsent;        /* events: the last one is still on its way */
+    enum health_state told; /* events of health: what the last one said */
 };
 
 struct status_server {

@@ -6,6 +6,7 @@
 #include "status/status_json.h"
 
 #include "ipc/peer_text.h"
+#include "status/diagnostics.h"
 #include "status/snapshot.h"
 
 #include <cjson/cJSON.h>
@@ -296,6 +297,36 @@ static void put_endpoint(struct out *o, cJSON *to, const struct snapshot_endpoin
     put_text_or_null(o, to, "message", e->message);
 }
 
+static void put_fixes(struct out *o, cJSON *to, const struct diagnostic *d)
+{
+    cJSON *array = kept(o, cJSON_AddArrayToObject(to, "fixes"));
+
+    if (d->fix)
+        put_text(o, append_object(o, array), "description", d->fix);
+}
+
+/* Names as Rancher Desktop has them, so that its reader needs no other words. */
+static void put_diagnostics(struct out *o, cJSON *to, const struct snapshot *s)
+{
+    struct diagnostic rows[DIAGNOSTIC_ROWS];
+    cJSON *array;
+
+    diagnostics_of(s, rows);
+    put_time_or_null(o, to, "last_update", diagnostics_last_update_ms(s));
+    array = kept(o, cJSON_AddArrayToObject(to, "checks"));
+    for (unsigned i = 0; i < DIAGNOSTIC_ROWS; i++) {
+        cJSON *item = append_object(o, array);
+
+        put_text(o, item, "id", rows[i].id);
+        put_text(o, item, "category", rows[i].category);
+        put_text_or_null(o, item, "documentation", rows[i].documentation);
+        put_text(o, item, "description", rows[i].description);
+        put_bool(o, item, "passed", rows[i].passed);
+        put_bool(o, item, "mute", false);
+        put_fixes(o, item, &rows[i]);
+    }
+}
+
 static void put_status(struct out *o, cJSON *to, const struct snapshot *s)
 {
     cJSON *array;
@@ -319,16 +350,18 @@ static void put_status(struct out *o, cJSON *to, const struct snapshot *s)
         put_endpoint(o, append_object(o, array), &s->endpoints[i]);
     put_page(o, to, &s->page);
     put_config(o, to, &s->config);
+    put_diagnostics(o, kept(o, cJSON_AddObjectToObject(to, "diagnostics")), s);
     put_uint(o, to, "leftOut", s->left_out);
 }
 
-enum status status_json_render(const struct snapshot *s, char **out, size_t *len_bytes)
+static enum status render(void (*put)(struct out *o, cJSON *to, const struct snapshot *s),
+                          const struct snapshot *s, char **out, size_t *len_bytes)
 {
     struct out o = { .failed = false };
     cJSON *root = kept(&o, cJSON_CreateObject());
     char *text = NULL;
 
-    put_status(&o, root, s);
+    put(&o, root, s);
     if (!o.failed)
         text = cJSON_PrintUnformatted(root);
     cJSON_Delete(root);
@@ -337,6 +370,16 @@ enum status status_json_render(const struct snapshot *s, char **out, size_t *len
     *out = text;
     *len_bytes = strlen(text);
     return ST_OK;
+}
+
+enum status status_json_render(const struct snapshot *s, char **out, size_t *len_bytes)
+{
+    return render(put_status, s, out, len_bytes);
+}
+
+enum status status_json_render_diagnostics(const struct snapshot *s, char **out, size_t *len_bytes)
+{
+    return render(put_diagnostics, s, out, len_bytes);
 }
 
 void status_json_free(char *text)

@@ -26,6 +26,8 @@ const char *status_json_time(int64_t wall_ms, char buf[static STATUS_TIME_MAX]);
  * status_json_free(). ST_NOMEM. */
 enum status status_json_render(const struct snapshot *s, char **out, size_t *len_bytes);
 /* NULL is fine. */
+/* The same for the part `diagnostics` alone. */
+enum status status_json_render_diagnostics(const struct snapshot *s, char **out, size_t *len_bytes);
 void status_json_free(char *text);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/options.h"
 #include "base/util.h"
+#include "http/api.h"
 #include "http/http_message.h"
 
 #include <assert.h>
@@ -60,9 +61,15 @@ static bool take_query(struct status_request *r, const char *query)
 static bool find_resource(struct status_request *r, const char *target, const char **query)
 {
     static const char *const paths[] = {
-        [STATUS_RESOURCE_STATUS] = "/v1/status", [STATUS_RESOURCE_EVENTS] = "/v1/events",
-        [STATUS_RESOURCE_METRICS] = "/metrics",  [STATUS_RESOURCE_HEALTHZ] = "/healthz",
-        [STATUS_RESOURCE_READYZ] = "/readyz",    [STATUS_RESOURCE_PAGE] = "/",
+        [STATUS_RESOURCE_STATUS] = "/v1/status",
+        [STATUS_RESOURCE_EVENTS] = "/v1/events",
+        [STATUS_RESOURCE_METRICS] = "/metrics",
+        [STATUS_RESOURCE_HEALTHZ] = "/healthz",
+        [STATUS_RESOURCE_READYZ] = "/readyz",
+        [STATUS_RESOURCE_PAGE] = "/",
+        [STATUS_RESOURCE_DIAGNOSTICS] = "/v1/diagnostics",
+        [STATUS_RESOURCE_HEALTH] = "/v1/health",
+        [STATUS_RESOURCE_HEALTH_WATCH] = "/v1/health/watch",
     };
     size_t len = http_target_path(target, query);
 
@@ -98,5 +105,7 @@ unsigned status_route(struct status_request *out, const struct http_head *head)
     if (!out->head_only && strcmp(head->method, "GET") != 0)
         return 405;
     take_tag(out, head);
+    if (query && api_query_find(query, "service", out->service, sizeof out->service) == ST_INVAL)
+        return 400;
     return take_query(out, query) ? 200 : 400;
 }

@@ -3,6 +3,9 @@
  *
  *   /v1/status   JSON; ?wait=25s&since=GENERATION answers when there is another one, or 304
  *   /v1/events   server-sent events: the same JSON, now and at each change
+ *   /v1/diagnostics                  the status' rows for a user interface, alone
+ *   /v1/health?service=NAME          {"status":1}, by gRPC's health semantics; 404
+ *   /v1/health/watch?service=NAME    the same as events: now and at each change
  *   /metrics     OpenMetrics        /healthz  200        /readyz  200 or 503
  *   /            the status page, where there is a gate (status_gate.h); all but it takes a token
  *

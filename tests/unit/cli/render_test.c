@@ -2,8 +2,8 @@
 #include "support/cmocka_all.h"
 
 #include "base/util.h"
-#include "cli/hints.h"
 #include "cli/render.h"
+#include "status/hints.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>

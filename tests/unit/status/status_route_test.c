@@ -33,6 +33,9 @@ static void each_path_is_a_resource(void **state)
         { "/healthz", 200, STATUS_RESOURCE_HEALTHZ },
         { "/readyz", 200, STATUS_RESOURCE_READYZ },
         { "/", 200, STATUS_RESOURCE_PAGE },
+        { "/v1/diagnostics", 200, STATUS_RESOURCE_DIAGNOSTICS },
+        { "/v1/health", 200, STATUS_RESOURCE_HEALTH },
+        { "/v1/health/watch?service=", 200, STATUS_RESOURCE_HEALTH_WATCH },
         { "//", 404, 0 },
         { "/v1/statu", 404, 0 },
         { "/v1/status/", 404, 0 },
@@ -46,6 +49,31 @@ static void each_path_is_a_resource(void **state)
         assert_int_equal(route(&r, "GET", rows[i].target, NULL, NULL), rows[i].answer);
         if (rows[i].answer == 200)
             assert_int_equal(r.resource, rows[i].resource);
+    }
+}
+
+static void the_service_of_a_health_check_is_decoded_and_bounded(void **state)
+{
+    static const struct {
+        const char *target;
+        unsigned answer;
+        const char *service;
+    } rows[] = {
+        { "/v1/health", 200, "" },
+        { "/v1/health?service=", 200, "" },
+        { "/v1/health?service=docker", 200, "docker" },
+        { "/v1/health/watch?service=vm1%2Fbridge", 200, "vm1/bridge" },
+        { "/v1/health?service=%4", 400, "" },
+        { "/v1/health?service=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+          400, "" },
+    };
+    struct status_request r;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        print_message("row: %s\n", rows[i].target);
+        assert_int_equal(route(&r, "GET", rows[i].target, NULL, NULL), rows[i].answer);
+        assert_string_equal(r.service, rows[i].service);
     }
 }
 
@@ -114,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_path_is_a_resource),
+        cmocka_unit_test(the_service_of_a_health_check_is_decoded_and_bounded),
         cmocka_unit_test(nothing_but_get_and_head),
         cmocka_unit_test(the_query_says_how_long_to_wait_and_for_what),
         cmocka_unit_test(the_tag_comes_from_the_header_that_fits),

@@ -2,7 +2,7 @@
  * A reason is here when there is one thing to do that fits on a line; all others are explained in
  * docs/troubleshooting.md, where the reader is sent for want of a row.
  */
-#include "cli/hints.h"
+#include "status/hints.h"
 
 #include "base/util.h"
 
