@@ -24,6 +24,7 @@
 #include "config_live.h"
 #include "control/control_server.h"
 #include "docker/docker_service.h"
+#include "log_service.h"
 #include "network/network_service.h"
 #include "platform.h"
 #include "port/listener.h"
@@ -55,6 +56,7 @@ struct app {
     struct loop *loop;           /* borrowed */
     const struct config *config; /* borrowed; replaced in place by live */
     struct config_live *live;    /* owned */
+    struct log_service *logs;    /* borrowed */
     app_done_fn *done;
     void *ctx;
     char program[1024], sddl[4096];
@@ -318,6 +320,7 @@ static void fill(void *ctx, struct snapshot *out)
     fill_network(a, out);
     fill_page(a, out);
     fill_config(a, out);
+    log_service_fill(a->logs, &a->conditions, out);
     if (snapshot_conclude(out, &a->conditions, sys_wall_ms())) {
         const struct condition *c = condition_find(&a->conditions, "Ready");
 
@@ -675,9 +678,14 @@ static enum status start_parts(struct app *a, struct errmsg *e)
     return st ? st : open_source(a, &a->source, e);
 }
 
+static void on_log_change(void *ctx)
+{
+    changed(ctx);
+}
+
 enum status app_start(struct app **out, struct loop *loop, struct config *config,
-                      const struct config_input *input, app_done_fn *done, void *ctx,
-                      struct errmsg *e)
+                      const struct config_input *input, struct log_service *logs, app_done_fn *done,
+                      void *ctx, struct errmsg *e)
 {
     struct app *a = calloc(1, sizeof *a);
     enum status st = ST_NOMEM;
@@ -689,10 +697,12 @@ enum status app_start(struct app **out, struct loop *loop, struct config *config
     }
     a->loop = loop;
     a->config = config;
+    a->logs = logs;
     a->done = done;
     a->ctx = ctx;
     a->started_ms = sys_wall_ms();
     timer_init(&a->refresh, loop, on_refresh, a);
+    log_service_on_change(logs, on_log_change, a);
     st = start_live(a, config, input, e); /* first: the status tells of it */
     if (st == ST_OK)
         st = start_parts(a, e);
@@ -766,6 +776,7 @@ void app_free(struct app *a)
 {
     if (!a)
         return;
+    log_service_on_change(a->logs, NULL, NULL);
     timer_stop(&a->refresh);
     control_server_free(a->control);
     status_file_free(a->status_file);

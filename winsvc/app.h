@@ -17,18 +17,19 @@
 struct app;
 struct config;
 struct config_input;
+struct log_service;
 struct loop;
 
 /* The process should exit with @code. Called once, from the loop, after app_stop(). */
 typedef void app_done_fn(void *ctx, int code);
 
 /* @config was loaded from @input just now and is replaced in place when what is written there
- * changes; both are borrowed for the life of the app. Fails only for what cannot get better by
- * itself (the status address is taken by another rdlinkd, memory); names that are taken, guests
- * that are not there and workers that do not start are states, shown in the status. */
+ * changes; both and @logs are borrowed for the life of the app. Fails only for what cannot get
+ * better by itself (the status address is taken by another rdlinkd, memory); names that are taken,
+ * guests that are not there and workers that do not start are states, shown in the status. */
 enum status app_start(struct app **out, struct loop *loop, struct config *config,
-                      const struct config_input *input, app_done_fn *done, void *ctx,
-                      struct errmsg *e);
+                      const struct config_input *input, struct log_service *logs, app_done_fn *done,
+                      void *ctx, struct errmsg *e);
 /* First call: drain and stop. Second call: cut what is left. */
 void app_stop(struct app *a);
 /* Somebody asks to read the configuration now. ST_OK also when nothing has changed; otherwise @e is

@@ -34,7 +34,7 @@ struct config_text {
     struct option_list vm, endpoint;
     char vm_folder[OPTION_VALUE_MAX], vm_registry_key[OPTION_VALUE_MAX], vm_via[OPTION_VALUE_MAX];
     char endpoint_fallback[OPTION_VALUE_MAX], status[OPTION_VALUE_MAX], control[OPTION_VALUE_MAX],
-        status_file[OPTION_VALUE_MAX], log_level[OPTION_VALUE_MAX];
+        status_file[OPTION_VALUE_MAX], log_level[OPTION_VALUE_MAX], log_dir[OPTION_VALUE_MAX];
     char page[OPTION_VALUE_MAX], page_token_file[OPTION_VALUE_MAX];
     struct option_list endpoint_grant;
     char switch_control[OPTION_VALUE_MAX];
@@ -52,6 +52,7 @@ struct config {
     struct addr page;    /* tcp:; ADDR_NONE = none. Its token goes to text.page_token_file */
     struct addr control; /* ADDR_NONE = no control socket */
     uint32_t max_connections, dial_timeout_ms, drain_ms, probe_interval_ms;
+    uint32_t log_max_mib, log_max_age_ms, log_keep;
     bool no_network;               /* guests get no switch; otherwise each gets one of ... */
     struct switch_options network; /* ... subnet to api_token_file; its other options are unused */
     struct option_origin origins[OPTIONS_MAX]; /* of each option, in the table's order */

@@ -18,6 +18,21 @@ static void on_mistake(void *ctx, const char *text)
     log_error(LOG_CONFIG, "%s", text);
 }
 
+/* The log first, so that what follows is in it. */
+static enum status start_parts(struct main_run *run, struct errmsg *e)
+{
+    const struct config *c = &run->config;
+    const struct log_service_config logs = { .folder = c->text.log_dir,
+                                             .max_mib = c->log_max_mib,
+                                             .max_age_ms = c->log_max_age_ms,
+                                             .keep = c->log_keep };
+    enum status st = log_service_new(&run->logs, run->loop, &logs, e);
+
+    if (st == ST_OK)
+        st = app_start(&run->app, run->loop, &run->config, &run->input, run->logs, on_done, run, e);
+    return st;
+}
+
 int main_run_start(struct main_run *run, int argc, const char *const *argv)
 {
     struct config_input all_mistakes = { .argc = argc, .argv = argv, .on_error = on_mistake };
@@ -32,8 +47,9 @@ int main_run_start(struct main_run *run, int argc, const char *const *argv)
         log_error(LOG_MAIN, "event loop: %s", e.text);
         return EXIT_FAILED;
     }
-    if (app_start(&run->app, run->loop, &run->config, &run->input, on_done, run, &e) != ST_OK) {
+    if (start_parts(run, &e) != ST_OK) {
         log_write_event(LOG_EVENT_START_FAILED, LOG_ERROR, LOG_MAIN, "start: %s", e.text);
+        log_service_free(run->logs);
         loop_uv_free(run->loop);
         return EXIT_FAILED;
     }
@@ -48,6 +64,7 @@ void main_run_wait(struct main_run *run)
 int main_run_finish(struct main_run *run)
 {
     app_free(run->app);
+    log_service_free(run->logs);
     loop_uv_free(run->loop);
     return run->exit_code;
 }

@@ -7,13 +7,15 @@
 
 #include "app.h"
 #include "config.h"
+#include "log_service.h"
 
 /* Exit codes of rdlinkd. */
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_NOT_RUNNING = 3, EXIT_USAGE = 4 };
 
 struct main_run {
-    struct loop *loop; /* owned */
-    struct app *app;   /* owned */
+    struct loop *loop;        /* owned */
+    struct app *app;          /* owned */
+    struct log_service *logs; /* owned */
     struct config config;
     struct config_input input; /* what it is loaded from */
     int exit_code;

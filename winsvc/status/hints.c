@@ -25,6 +25,8 @@ static const struct {
     { "EngineSilent", "in the guest: systemctl status docker" },
     { "GuestNotAnswering", "start Rancher Desktop, or rdlink-agent in the guest" },
     { "GuestUnreachable", "in the guest: systemctl status rdlink-bridge" },
+    { "LogDiskFull", "make room; the file is written again by itself" },
+    { "LogFolderDenied", "give the folder of log-dir to the account that rdlinkd runs as" },
     { "NetworkNotReady", "see what NetworkReady and the guest say below" },
     { "NoListener", "start Rancher Desktop's distribution: wsl -d rancher-desktop" },
     { "NoGuest", "see what the virtual machine says below" },

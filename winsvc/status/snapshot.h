@@ -110,6 +110,14 @@ struct snapshot_endpoint {
     char message[SNAPSHOT_TEXT_MAX]; /* why, when it is not listening; may be empty */
 };
 
+/* What becomes of the log. */
+struct snapshot_log {
+    char file[512];   /* empty = standard error only */
+    char levels[256]; /* "info,switch=debug" */
+    bool writable;    /* the last write to @file was good */
+    uint64_t dropped; /* lines that did not get there since the start */
+};
+
 /* The status page, when it was asked for. */
 struct snapshot_page {
     bool is_wanted;
@@ -165,6 +173,7 @@ struct snapshot {
     unsigned instance_count;
     struct snapshot_endpoint endpoints[SNAPSHOT_MAX_ENDPOINTS];
     unsigned endpoint_count;
+    struct snapshot_log log;
     struct snapshot_page page;
     struct snapshot_config config;
     unsigned left_out; /* parts for which there was no room */

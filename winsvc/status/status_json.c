@@ -225,6 +225,19 @@ static void put_instance(struct out *o, cJSON *to, const struct snapshot_instanc
     put_counters(o, to, &i->counters);
 }
 
+static void put_log(struct out *o, cJSON *to, const struct snapshot_log *l)
+{
+    cJSON *item = kept(o, cJSON_AddObjectToObject(to, "log"));
+
+    put_text_or_null(o, item, "file", l->file);
+    put_text(o, item, "levels", l->levels);
+    if (l->file[0])
+        put_bool(o, item, "writable", l->writable);
+    else
+        kept(o, cJSON_AddNullToObject(item, "writable"));
+    put_uint(o, item, "dropped", l->dropped);
+}
+
 static void put_page(struct out *o, cJSON *to, const struct snapshot_page *p)
 {
     cJSON *item;
@@ -348,6 +361,7 @@ static void put_status(struct out *o, cJSON *to, const struct snapshot *s)
     array = kept(o, cJSON_AddArrayToObject(to, "endpoints"));
     for (unsigned i = 0; i < s->endpoint_count; i++)
         put_endpoint(o, append_object(o, array), &s->endpoints[i]);
+    put_log(o, to, &s->log);
     put_page(o, to, &s->page);
     put_config(o, to, &s->config);
     put_diagnostics(o, kept(o, cJSON_AddObjectToObject(to, "diagnostics")), s);

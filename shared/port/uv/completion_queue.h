@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * completion_queue.h - hands finished work from other threads to a loop, in order.
  *
- * The only place of the program where two threads touch the same data. A completion is embedded in
- * its owner, so posting never allocates and never fails; the queue is as long as there is work
- * under way. Runs on: everything on the loop's thread, but completion_queue_post(), which any
- * thread may call. Owns: nothing that is posted.
+ * Beside log_writer the only place of the program where two threads touch the same data. A
+ * completion is embedded in its owner, so posting never allocates and never fails; the queue is as
+ * long as there is work under way. Runs on: everything on the loop's thread, but
+ * completion_queue_post(), which any thread may call. Owns: nothing that is posted.
  */
 #ifndef SHARED_PORT_UV_COMPLETION_QUEUE_H
 #define SHARED_PORT_UV_COMPLETION_QUEUE_H

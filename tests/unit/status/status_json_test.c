@@ -247,6 +247,10 @@ static struct snapshot *full_snapshot(void)
     snprintf(e->instance, sizeof e->instance, "dev");
     snprintf(e->message, sizeof e->message, "held by \"other\"");
     snprintf(s->source, sizeof s->source, "/vms");
+    s->log = (struct snapshot_log){ .file = "/var/log/rdlink/rdlinkd.log",
+                                    .levels = "info,switch=debug",
+                                    .writable = true,
+                                    .dropped = 3 };
     s->page = (struct snapshot_page){ .is_wanted = true,
                                       .url = "http://127.0.0.1:8080/",
                                       .token_file = "/run/rdlink/page-token",

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log's file: what is in it, and what a full disk does to the service (nothing)."""
+
+import os
+import pathlib
+import re
+import signal
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
+import rdl  # noqa: E402
+import rdl_http  # noqa: E402
+import rdl_link  # noqa: E402
+
+LINE = re.compile(r'time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=(error|warn|info|debug|trace) '
+                  r'component=[a-z]+ process=[\w-]+ pid=\d+ (event=\d+ )?msg="(\\.|[^"\\])*"')
+
+
+class LogsTest(unittest.TestCase):
+    def setUp(self):
+        self.session = rdl.Session()
+        self.addCleanup(self.session.close)
+        self.folder = pathlib.Path(self.session.path("logs"))
+
+    def start(self, *options, wrapper=()):
+        self.host = rdl_link.Host(self.session, wrapper=wrapper,
+                                  options=["--log-dir", str(self.folder), *options])
+
+    def text(self, folder=None):
+        return ((folder or self.folder) / "rdlinkd.log").read_text()
+
+    def reason(self):
+        status = self.host.status()
+        return next(c["reason"] for c in status["conditions"] if c["type"] == "LogWritable")
+
+    def end_worker(self):
+        """A moment that is logged; the pid of the next one."""
+        before = self.host.worker()["pid"]
+        os.kill(before, signal.SIGKILL)
+        return rdl.wait_until(lambda: self.host.worker()["pid"] not in (None, before) and
+                              self.host.worker()["pid"], 20, "another worker runs")
+
+    def test_every_line_has_the_form_that_is_promised(self):
+        self.start()
+        self.end_worker()
+        self.assertEqual(self.host.process.stop(), 0)
+        lines = self.text().splitlines()
+        for line in lines:
+            self.assertTrue(LINE.fullmatch(line), line)
+        self.assertIn(" event=1 ", lines[0])
+        self.assertIn(" event=3 ", lines[-1])
+        self.assertIn("event=20 msg=\"worker=docker ended: Killed", self.text())
+
+    def test_the_status_tells_where_it_is(self):
+        self.start("--log-level", "info,docker=debug")
+        self.assertEqual(self.host.status()["log"],
+                         {"file": f"{self.folder}/rdlinkd.log", "levels": "info,docker=debug",
+                          "writable": True, "dropped": 0})
+
+    def test_a_full_disk_holds_up_nothing_and_is_told(self):
+        if os.geteuid() != 0:
+            raise rdl.Skip("needs root: a mount of its own")
+        self.folder.mkdir()
+        self.start(wrapper=[rdl.tool("unshare", "util-linux"), "--mount", "sh", "-c",
+                            f"mount -t tmpfs -o size=256k none {self.folder} && exec \"$@\"", "sh"])
+        inside = pathlib.Path(f"/proc/{self.host.process.pid}/root{self.folder}")
+        rdl.wait_until(lambda: "event=1 " in self.text(inside), 10, "the first line is written")
+        filler = inside / "filler"
+        with self.assertRaises(OSError), open(filler, "wb", buffering=0) as f:
+            while True:
+                f.write(b"x" * 4096)
+        rdl.wait_until(lambda: self.flood() and self.reason() == "LogDiskFull", 20, "it is told")
+        self.assertFalse(self.host.status()["log"]["writable"])
+        with rdl.Stalls() as stalls:
+            answer = rdl_http.request(self.host.status_socket, "GET", "/v1/status")
+        self.assertLess(answer.seconds, 1 + stalls.worst_s)
+        newest = self.end_worker()
+        filler.unlink()
+        rdl.wait_until(lambda: self.reason() == "LogWritten", 20, "it is written again")
+        rdl.wait_until(lambda: f"worker=docker pid={newest} started" in self.text(inside), 10,
+                       "what was said meanwhile is there")
+        rdl.wait_until(lambda: "event=32 " in self.text(inside), 10, "that it works again is told")
+        for line in self.text(inside).splitlines():
+            self.assertTrue(LINE.fullmatch(line), line)
+
+    def flood(self):
+        """Until the last block of the file that was there is full, too."""
+        self.end_worker()
+        return True
+
+
+if __name__ == "__main__":
+    rdl.main()
