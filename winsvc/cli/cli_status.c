@@ -130,11 +130,12 @@ static void on_redraw(void *ctx)
 
 static void show_change(struct status_run *r, const cJSON *status)
 {
-    char *text = NULL;
+    const char *text;
+    size_t len_bytes;
 
-    if (r->json && (text = cJSON_PrintUnformatted(status))) {
-        show_json(&r->env, text, strlen(text));
-        cJSON_free(text);
+    if (r->json) {
+        text = status_poll_text(r->poll, &len_bytes);
+        show_json(&r->env, text, len_bytes);
     } else if (r->is_short) {
         show_short(&r->env, status);
     } else if (r->env.terminal) {

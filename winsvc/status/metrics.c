@@ -95,6 +95,8 @@ static void put_program(struct text *t, const struct snapshot *s)
         s->started_ms % 1000);
     put_family(t, "rdlink_ready", "gauge", "1 while docker and the network work.");
     put(t, "rdlink_ready %d\n", s->ready);
+    put_family(t, "rdlink_left_out", "gauge", "Parts for which the status has no room.");
+    put(t, "rdlink_left_out %u\n", s->left_out);
     put_family(t, "rdlink_phase", "stateset", "All of it in one word.");
     for (unsigned p = 0; p < PHASE_COUNT; p++)
         put(t, "rdlink_phase{rdlink_phase=\"%s\"} %d\n", snapshot_phase_name(p), p == s->phase);

@@ -133,6 +133,20 @@ class Raw(unittest.TestCase):
               f"p99 {times[197] * 1e3:.1f} ms")
         self.assertLess(times[197], 0.050)
 
+    def test_every_counter_of_the_status_is_a_metric(self):
+        """By its place: the label has the part's name, the family what kind of part it is."""
+        status = get().json()
+        metrics = get(path="/metrics").body.decode()
+        wanted = {f'rdlink_component_value{{component="{c["name"]}",name="{name}"}}'
+                  for c in status["components"] for name in c["counters"]}
+        for instance in status["instances"]:
+            parts = {"instance": instance, "bridge": instance["agent"], "net": instance["netAgent"]}
+            wanted |= {f'rdlink_{kind}_value{{vm="{instance["vm"]}",name="{name}"}}'
+                       for kind, part in parts.items() if part for name in part["counters"]}
+        told = {line.rpartition(" ")[0] for line in metrics.splitlines()}
+        self.assertGreater(len(wanted), 20)
+        self.assertEqual(wanted - told, set())
+
     def test_metrics_pass_anothers_parser(self):
         answer = get(path="/metrics")
         self.assertIn("application/openmetrics-text", answer.headers["content-type"])

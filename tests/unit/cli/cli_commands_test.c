@@ -119,6 +119,19 @@ static void watch_shows_each_change_once(void **state)
     assert_int_equal(f->code, CLI_PENDING);
 }
 
+static void watch_shows_json_as_the_service_sent_it(void **state)
+{
+    static const char text[] =
+        "{\"ready\":true,\"generation\":1,\"n\":18446744073709551615, \"x\":1e2}";
+    struct fixture *f = *state;
+
+    start(f, "status --watch --json");
+    answer(f, "/v1/status", "200 OK", text);
+    sim_run(f->sim);
+    assert_memory_equal(f->out, text, strlen(text));
+    assert_string_equal(f->out + strlen(text), "\n");
+}
+
 static void watch_on_a_terminal_redraws_in_place(void **state)
 {
     struct fixture *f = *state;
@@ -328,6 +341,7 @@ int main(void)
         WITH_SIM(wait_goes_on_while_the_service_is_not_there_yet),
         WITH_SIM(wait_for_a_service_that_never_comes_is_not_running),
         WITH_SIM(watch_shows_each_change_once),
+        WITH_SIM(watch_shows_json_as_the_service_sent_it),
         WITH_SIM(watch_on_a_terminal_redraws_in_place),
         WITH_SIM(metrics_are_printed_as_they_came),
         WITH_SIM(check_goes_all_the_way),

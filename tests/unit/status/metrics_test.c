@@ -44,10 +44,12 @@ static void every_part_has_its_samples(void **state)
     snapshot_add_endpoint(s, "docker", SNAPSHOT_ENDPOINT_FALLBACK, "unix:/a", "unix:/b", 1);
     s->phase = PHASE_READY;
     s->ready = true;
+    s->left_out = 2;
     text = render(s);
     expect(text, "rdlink_build_info{program=\"rdlinkd\",version=\"0.1.0\"} 1\n");
     expect(text, "rdlink_start_time_seconds 4.096\n");
     expect(text, "rdlink_ready 1\n");
+    expect(text, "rdlink_left_out 2\n");
     expect(text, "rdlink_phase{rdlink_phase=\"Ready\"} 1\n");
     expect(text, "rdlink_phase{rdlink_phase=\"Waiting\"} 0\n");
     expect(text, "rdlink_component_restarts_total{component=\"docker\"} 3\n");
