@@ -6,6 +6,8 @@ import json
 import sys
 import tarfile
 import unittest
+import urllib.error
+import urllib.request
 
 sys.path.insert(0, __file__.rpartition("/")[0])
 import wine_support
@@ -51,6 +53,35 @@ class CommandLine(unittest.TestCase):
                                  wine_path(other))
         self.assertEqual(code, 0, text)
         self.assertIn("status.json.missing.txt", self.files_of(other))
+
+    def test_the_page_and_a_report(self):
+        port, token = wine_support.free_port(), self.session.path("token")
+        host = wine_support.Host(self.wine, "--no-network", "--page", f"tcp:127.0.0.1:{port}",
+                                 "--page-token-file", wine_path(token))
+        host.wait_for(lambda status: status["page"]["served"], "the page is served")
+        text, code = self.rdlink("page", "--address", f"npipe:{host.status_pipe}")
+        self.assertEqual(code, 0, text)
+        url, _, shown = text.strip().partition("#token=")
+        self.assertEqual(url, f"http://127.0.0.1:{port}/")
+        with open(token, encoding="ascii") as f:
+            self.assertEqual(f.read().strip(), shown)
+        with urllib.request.urlopen(url, timeout=20) as page:
+            self.assertTrue(page.read().startswith(b"<!doctype html>"))
+        asked = urllib.request.Request(f"{url}v1/status")
+        with self.assertRaisesRegex(urllib.error.HTTPError, "401"):
+            urllib.request.urlopen(asked, timeout=20)
+        asked.add_header("Authorization", f"Bearer {shown}")
+        with urllib.request.urlopen(asked, timeout=20) as answer:
+            self.assertTrue(json.load(answer)["page"]["served"])
+
+        output = self.session.path("x.html")
+        text, code = self.rdlink("report", "--html", "--address", f"npipe:{host.status_pipe}", "-o",
+                                 wine_path(output))
+        self.assertEqual(code, 0, text)
+        with open(output, encoding="utf-8", newline="") as f:
+            page = f.read()
+        self.assertIn('"from":"service"', page)
+        self.assertNotIn("\r", page)
 
     def test_powershell_gets_its_script(self):
         text, code = self.rdlink("completion", "powershell")
