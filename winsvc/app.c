@@ -17,6 +17,7 @@
  */
 #include "app.h"
 
+#include "access.h"
 #include "app_control.h"
 #include "base/log.h"
 #include "base/version.h"
@@ -59,7 +60,8 @@ struct app {
     struct log_service *logs;    /* borrowed */
     app_done_fn *done;
     void *ctx;
-    char program[1024], sddl[4096];
+    char program[1024];
+    struct access *access;           /* owned */
     struct vm_source *source;        /* owned */
     struct vm_manager *manager;      /* owned */
     struct network_service *network; /* owned; NULL = guests get no switch */
@@ -72,6 +74,7 @@ struct app {
     struct control_server *control;  /* owned; NULL: there is none */
     struct snapshot *snapshot;       /* owned; scratch of refresh() */
     struct condition_set conditions;
+    struct process_identity identity; /* ours */
     struct snapshot_clock clock;
     struct timer refresh;
     int64_t started_ms;
@@ -307,6 +310,7 @@ static void fill(void *ctx, struct snapshot *out)
 
     snapshot_clock_update(&a->clock, sys_wall_ms(), loop_now_ms(a->loop));
     snapshot_init(out, "rdlinkd", rdlink_version(), sys_pid(), a->started_ms);
+    out->identity = a->identity;
     out->stopping = a->stopping;
     snprintf(out->source, sizeof out->source, "%s", source_text(a));
     if (a->control)
@@ -321,6 +325,7 @@ static void fill(void *ctx, struct snapshot *out)
     fill_page(a, out);
     fill_config(a, out);
     log_service_fill(a->logs, &a->conditions, out);
+    access_fill(a->access, &a->conditions, out);
     if (snapshot_conclude(out, &a->conditions, sys_wall_ms())) {
         const struct condition *c = condition_find(&a->conditions, "Ready");
 
@@ -459,7 +464,7 @@ static struct network_service_config network_config(const struct app *a)
         .program = a->program,
         .log_level = c->text.log_level,
         .control = c->text.switch_control,
-        .sddl = a->sddl[0] ? a->sddl : NULL,
+        .sddl = access_sddl(a->access),
         .options = &c->network,
         .drain_ms = c->drain_ms,
     };
@@ -509,7 +514,7 @@ static enum status start_endpoint(struct app *a, unsigned i, struct errmsg *e)
         .name = name,
         .program = a->program,
         .wanted = c->endpoints[i].at,
-        .sddl = a->sddl[0] ? a->sddl : NULL,
+        .sddl = access_sddl(a->access),
         .log_level = c->text.log_level,
         .max_connections = c->max_connections,
         .dial_timeout_ms = c->dial_timeout_ms,
@@ -523,6 +528,25 @@ static enum status start_endpoint(struct app *a, unsigned i, struct errmsg *e)
     else
         config.fallback = c->endpoint_fallback;
     return docker_service_new(&ep->service, a->loop, &config, &service_ops, ep, e);
+}
+
+/* ---- who may connect ------------------------------------------------------------------------- */
+
+static void on_access_change(void *ctx, bool revokes)
+{
+    struct app *a = ctx;
+    const char *sddl = access_sddl(a->access);
+    struct errmsg e = { "" };
+
+    if (a->stopping)
+        return;
+    for (unsigned i = 0; i < a->endpoint_count; i++)
+        docker_service_regrant(a->endpoints[i].service, sddl, revokes);
+    if (status_server_regrant(a->status, sddl, &e) != ST_OK)
+        log_warn(LOG_STATUS, "the status is readable by whom it was: %s", e.text);
+    if (a->network && network_service_regrant(a->network, sddl) != ST_OK)
+        log_warn(LOG_NET, "control sockets are for whom they were: %s", status_text(ST_NOMEM));
+    changed(a);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -550,7 +574,7 @@ static enum status start_status(struct app *a, struct errmsg *e)
     enum status st;
 
     config.listen.unix_mode = 0600;
-    config.listen.sddl = a->sddl[0] ? a->sddl : NULL; /* who may use docker may know how it is */
+    config.listen.sddl = access_sddl(a->access); /* who may use docker may know how it is */
     st = status_server_new(&a->status, a->loop, &a->config->status, &config, &status_ops, a, e);
     if (st == ST_OK && file[0]) {
         st = status_file_new(&a->status_file, a->loop, a->status, file);
@@ -613,6 +637,7 @@ static void on_config_applied(void *ctx, unsigned effects)
     log_set_levels_text(c->text.log_level);
     for (unsigned i = 0; i < a->endpoint_count; i++)
         docker_service_set_limits(a->endpoints[i].service, &docker);
+    access_rescan(a->access);
     vm_manager_set(a->manager, c->probe_interval_ms, c->network.mtu);
     if (a->network)
         network_service_set(a->network, &network, effects & 1u << CONFIG_NETWORK);
@@ -645,6 +670,16 @@ enum status app_reload(struct app *a, struct errmsg *e)
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
+static enum status start_access(struct app *a, struct errmsg *e)
+{
+    const struct config_text *t = &a->config->text;
+    const struct access_config config = { .grant = &t->endpoint_grant,
+                                          .distributions = &t->owner_distribution,
+                                          .users_key = t->owner_registry_key };
+
+    return access_open(&a->access, a->loop, &config, on_access_change, a, e);
+}
+
 static enum status start_parts(struct app *a, struct errmsg *e)
 {
     const struct config *c = a->config;
@@ -658,7 +693,7 @@ static enum status start_parts(struct app *a, struct errmsg *e)
         errmsg_set(e, "path of this program: %s", status_text(st));
         return st;
     }
-    st = platform_endpoint_sddl(&c->text.endpoint_grant, a->sddl, sizeof a->sddl, e);
+    st = start_access(a, e);
     if (st == ST_OK)
         st = start_network(a, e);
     if (st == ST_OK)
@@ -701,6 +736,7 @@ enum status app_start(struct app **out, struct loop *loop, struct config *config
     a->done = done;
     a->ctx = ctx;
     a->started_ms = sys_wall_ms();
+    process_identity_of(sys_pid(), &a->identity);
     timer_init(&a->refresh, loop, on_refresh, a);
     log_service_on_change(logs, on_log_change, a);
     st = start_live(a, config, input, e); /* first: the status tells of it */
@@ -743,6 +779,7 @@ void app_stop(struct app *a)
 
 void app_probe_now(struct app *a)
 {
+    access_rescan(a->access);
     if (a->source)
         vm_source_rescan(a->source);
     vm_manager_probe_now(a->manager);
@@ -788,6 +825,7 @@ void app_free(struct app *a)
         docker_service_free(a->endpoints[i].service);
     vm_manager_free(a->manager);
     network_service_free(a->network);
+    access_free(a->access);
     free(a->snapshot);
     free(a);
 }

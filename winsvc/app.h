@@ -35,7 +35,8 @@ void app_stop(struct app *a);
 /* Somebody asks to read the configuration now. ST_OK also when nothing has changed; otherwise @e is
  * the first mistake, with its place, and everything is as it was. */
 enum status app_reload(struct app *a, struct errmsg *e);
-/* The machine woke up or its network changed: look at every guest now. */
+/* The machine woke up, its network changed, somebody logged on or off: look at every guest now, and
+ * whose it is. */
 void app_probe_now(struct app *a);
 /* Drains the component @name, a worker of ours, and starts it again. *restarts: how often it was
  * started again before, which a reader of the status sees grow. ST_NOTFOUND; ST_CLOSED while

@@ -115,7 +115,12 @@ static const struct option table[] = {
       "served instead while another program holds the first endpoint's name. Default: "
       "unix:/run/rdlink/docker-fallback.sock, on Windows npipe:rancher_desktop_engine" },
     { "endpoint-grant", OPTION_LIST, TEXT(endpoint_grant), NULL, 0, 0, NULL, "ACCOUNT",
-      "Windows: user or group that may use docker and read the status, beside administrators" },
+      "Windows: user or group that may use docker and read the status, beside administrators and "
+      "the virtual machine's owner. Default: the group docker-users, where the owner is known" },
+    { "owner-distribution", OPTION_LIST, TEXT(owner_distribution), NULL, 0, 0, NULL, "NAME",
+      "Windows: the user who has this WSL distribution is the owner. Default: rancher-desktop" },
+    { "owner-registry-key", OPTION_STRING, TEXT(owner_registry_key), "", 0, 0, NULL, "KEY",
+      "Windows, for tests: the key under HKLM that stands for HKEY_USERS" },
     { "status", OPTION_STRING, TEXT(status), NULL, 0, 0, check_addr, "ADDR",
       "where the status is served. Default: unix:/run/rdlink/status.sock, on Windows "
       "npipe:rdlink_status" },
@@ -282,6 +287,9 @@ enum status config_finish(struct config *c, struct errmsg *e)
         st = check_network(c, e);
     if (st == ST_OK)
         st = finish_page(c, e);
+    if (!c->text.owner_distribution.count)
+        set_default(c->text.owner_distribution.items[c->text.owner_distribution.count++],
+                    "rancher-desktop");
     set_default(c->text.vm_folder, platform_default_vm_folder());
     /* A second controller, beside the installed one, has a status of its own and must not need a
      * name for what it may do without. */
@@ -301,6 +309,8 @@ enum config_effect config_effect(const struct option *o)
         const char *key;
         enum config_effect effect;
     } effects[] = {
+        { "endpoint-grant", CONFIG_CONTROLLER },
+        { "owner-distribution", CONFIG_CONTROLLER },
         { "vm", CONFIG_MACHINES },
         { "vm-folder", CONFIG_MACHINES },
         { "vm-registry-key", CONFIG_MACHINES },

@@ -36,7 +36,8 @@ struct config_text {
     char endpoint_fallback[OPTION_VALUE_MAX], status[OPTION_VALUE_MAX], control[OPTION_VALUE_MAX],
         status_file[OPTION_VALUE_MAX], log_level[OPTION_VALUE_MAX], log_dir[OPTION_VALUE_MAX];
     char page[OPTION_VALUE_MAX], page_token_file[OPTION_VALUE_MAX];
-    struct option_list endpoint_grant;
+    struct option_list endpoint_grant, owner_distribution;
+    char owner_registry_key[OPTION_VALUE_MAX];
     char switch_control[OPTION_VALUE_MAX];
 };
 

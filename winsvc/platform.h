@@ -10,7 +10,10 @@
 #include "base/status.h"
 #include "config_store.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+
+enum { PLATFORM_SDDL_MAX = 4096 };
 
 /* First thing in main(): what makes the process harder to abuse. */
 void platform_harden_process(void);
@@ -33,10 +36,17 @@ struct config_places {
 /* @root "" = the system's own. Linux: the folder of rdlinkd.conf and policy.conf; Windows: the name
  * of the folder under %ProgramData% and of the keys. ST_FULL: it is too long. */
 enum status platform_config_places(const char *root, struct config_places *out);
-/* Security descriptor string of the docker pipe for the accounts in @grant, beside administrators
- * and the service itself; "" where there are no pipes. Accounts that do not exist are left out
- * and logged: the endpoint must come up. ST_FULL when it does not fit. */
-enum status platform_endpoint_sddl(const struct option_list *grant, char *buf, size_t cap,
-                                   struct errmsg *e);
+
+/* Who may connect to our pipes, beside administrators and the service itself. */
+struct platform_access {
+    char sddl[PLATFORM_SDDL_MAX]; /* security descriptor string; "" where there are no pipes */
+    char accounts[OPTION_LIST_MAX][OPTION_VALUE_MAX]; /* those of the names that exist */
+    unsigned count;
+    char missing[256]; /* those that do not, "a, b": the endpoint must come up without them */
+};
+/* @last_is_optional: the last of @names is not missed when there is no such account. ST_FULL when
+ * it does not fit; ST_UNSUPPORTED: names, where there are no pipes. */
+enum status platform_access(const char *const *names, unsigned count, bool last_is_optional,
+                            struct platform_access *out, struct errmsg *e);
 
 #endif

@@ -53,6 +53,9 @@ int claim_inherit_fd(const struct claim *c);
 /* False once the name no longer leads to us (somebody removed or replaced the socket file): close
  * the claim and open it again. Always true for a pipe, whose name lives as long as our handle. */
 bool claim_still_held(const struct claim *c);
+/* Who may connect from now on; those who are connected stay so. ST_UNSUPPORTED: a unix socket,
+ * whose rights are a file's. ST_INVAL (SDDL), ST_DENIED, ST_IO. */
+enum status claim_regrant(struct claim *c, const char *sddl, struct errmsg *e);
 /* Gives the name up; removes a socket file only when it is still ours. NULL is fine. */
 void claim_close(struct claim *c);
 

@@ -65,6 +65,8 @@ struct listener_ops {
     void (*pause)(struct listener *);
     void (*resume)(struct listener *);
     void (*close)(struct listener *);
+    /* NULL where there is no descriptor to change. */
+    enum status (*regrant)(struct listener *, const char *sddl, struct errmsg *e);
 };
 
 /* Listens at @at. ST_EXISTS: someone else has the name (the message says who, where that can be
@@ -86,6 +88,13 @@ static inline void listener_pause(struct listener *l)
 static inline void listener_resume(struct listener *l)
 {
     l->ops->resume(l);
+}
+
+/* Named pipe that is not joined: another security descriptor. Those who are connected stay so.
+ * ST_UNSUPPORTED: no such pipe; otherwise as claim_regrant(). */
+static inline enum status listener_regrant(struct listener *l, const char *sddl, struct errmsg *e)
+{
+    return l->ops->regrant ? l->ops->regrant(l, sddl, e) : ST_UNSUPPORTED;
 }
 
 /* No callback comes afterwards; removes the name it made. NULL is fine. */

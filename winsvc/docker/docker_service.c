@@ -7,6 +7,11 @@
  * The wanted name is always worth a try (every RETRY_MS while CLOSED); the fallback is claimed only
  * while the wanted one is somebody else's, and never given up again. A name can be lost on Linux,
  * where anybody with rights on the directory may remove a socket file; on Windows it cannot.
+ * When others may connect than before, the claim gets the new descriptor and is kept; where
+ * somebody may not any more the worker is replaced too (SERVING -> REPLACING -> SERVING), since it
+ * holds their connections. Clients that come meanwhile wait. A claim that takes no other descriptor
+ * is given up and made anew.
+ *
  * A worker gets its target at each greeting, so that one that was restarted knows what the old one
  * knew; the controller remembers it here.
  */
@@ -15,6 +20,7 @@
 #include "base/log.h"
 #include "port/claim.h"
 #include "port/loop.h"
+#include "port/process_identity.h"
 #include "status/snapshot.h"
 #include "supervisor/worker_host.h"
 
@@ -24,7 +30,7 @@
 
 enum { RETRY_MS = 1000, NAMES = 2, WANTED = 0, FALLBACK = 1 };
 
-enum served_state { SERVED_CLOSED, SERVED_SERVING, SERVED_STOPPING };
+enum served_state { SERVED_CLOSED, SERVED_SERVING, SERVED_STOPPING, SERVED_REPLACING };
 
 struct served {
     struct docker_service *service;
@@ -109,6 +115,11 @@ static void on_worker_stopped(void *ctx)
 {
     struct served *n = ctx;
 
+    if (n->state == SERVED_REPLACING) {
+        n->state = SERVED_SERVING;
+        worker_host_start(n->host);
+        return;
+    }
     n->state = SERVED_CLOSED; /* the host is freed from the timer: it is calling us */
     timer_start(&n->service->retry, 0);
 }
@@ -377,14 +388,46 @@ void docker_service_set_limits(struct docker_service *s, const struct docker_ser
     }
 }
 
+static void regrant(struct served *n, bool revokes)
+{
+    struct errmsg e = { "" };
+    enum status st;
+
+    if (n->state != SERVED_SERVING && n->state != SERVED_REPLACING)
+        return;
+    st = claim_regrant(n->claim, n->service->sddl, &e);
+    if (st == ST_OK && n->state == SERVED_REPLACING)
+        return;
+    if (st == ST_OK && !revokes) {
+        log_info(LOG_DOCKER, "endpoint=%s others may connect now", n->text);
+        return;
+    }
+    if (st == ST_OK) {
+        log_info(LOG_DOCKER,
+                 "endpoint=%s somebody may not connect any more: its worker is replaced", n->text);
+        n->state = SERVED_REPLACING;
+    } else {
+        log_warn(LOG_DOCKER, "endpoint=%s: %s; claiming the name anew", n->text, e.text);
+        n->state = SERVED_STOPPING;
+    }
+    worker_host_stop(n->host);
+}
+
+void docker_service_regrant(struct docker_service *s, const char *sddl, bool revokes)
+{
+    s->sddl = sddl;
+    for (unsigned i = 0; i < NAMES && !s->stopping; i++)
+        regrant(&s->names[i], revokes);
+}
+
 void docker_service_stop(struct docker_service *s)
 {
     s->stopping = true;
     for (unsigned i = 0; i < NAMES; i++) {
-        if (s->names[i].state != SERVED_SERVING)
-            continue;
-        s->names[i].state = SERVED_STOPPING;
-        worker_host_stop(s->names[i].host);
+        if (s->names[i].state == SERVED_SERVING)
+            worker_host_stop(s->names[i].host);
+        if (s->names[i].state != SERVED_CLOSED)
+            s->names[i].state = SERVED_STOPPING; /* one that is being replaced is not started */
     }
     timer_start(&s->retry, 0);
 }
@@ -417,6 +460,8 @@ static void fill_worker(const struct served *n, struct snapshot *out,
 
     worker_host_view(n->host, 0, &view);
     to = snapshot_add_worker(out, &view, clock);
+    if (to)
+        to->identity = *worker_host_identity(n->host, 0);
     if (to)
         snapshot_component_health(to, health ? health_find(health, "docker") : NULL);
 }

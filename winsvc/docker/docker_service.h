@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "port/addr.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct docker_service;
@@ -50,6 +51,9 @@ struct docker_service_limits {
     const char *log_level; /* of the next process; copied */
 };
 void docker_service_set_limits(struct docker_service *s, const struct docker_service_limits *l);
+/* npipe: who may connect from now on; @sddl is borrowed as config.sddl. The names stay ours. With
+ * @revokes the workers are drained and replaced, so that nobody stays who may not any more. */
+void docker_service_regrant(struct docker_service *s, const char *sddl, bool revokes);
 /* Adds its workers as components and its names as endpoints. */
 void docker_service_fill(const struct docker_service *s, struct snapshot *out,
                          const struct snapshot_clock *clock);

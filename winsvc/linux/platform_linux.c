@@ -19,15 +19,13 @@ void platform_raise_limits(void)
     (void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
-enum status platform_endpoint_sddl(const struct option_list *grant, char *buf, size_t cap,
-                                   struct errmsg *e)
+enum status platform_access(const char *const *names, unsigned count, bool last_is_optional,
+                            struct platform_access *out, struct errmsg *e)
 {
-    if (grant->count) {
-        errmsg_set(e, "endpoint-grant: a unix socket is granted by the rights of its folder; "
-                      "this option is for named pipes");
-        return ST_UNSUPPORTED;
-    }
-    if (cap)
-        buf[0] = '\0';
-    return ST_OK;
+    *out = (struct platform_access){ .count = 0 };
+    if (count == 0)
+        return ST_OK;
+    errmsg_set(e, "endpoint-grant: a unix socket is granted by the rights of its folder; "
+                  "this option is for named pipes");
+    return ST_UNSUPPORTED;
 }

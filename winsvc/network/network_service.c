@@ -36,6 +36,7 @@
 #include "ipc/peer_text.h"
 #include "port/addr.h"
 #include "port/loop.h"
+#include "port/process_identity.h"
 #include "status/snapshot.h"
 #include "supervisor/worker_host.h"
 #include "switch/switch_options.h"
@@ -85,7 +86,7 @@ struct net_worker {
     unsigned forward_count, forward_cap;
     /* What the worker is started with; the host borrows it. */
     char name[NAME_MAX_BYTES], link[ADDR_TEXT_MAX + 8], cid[16], mtu[16];
-    char control[ADDR_TEXT_MAX + NAME_MAX_BYTES];
+    char control[ADDR_TEXT_MAX + NAME_MAX_BYTES], sddl[OPTION_VALUE_MAX];
     char *argv[ARGV_MAX];
 };
 
@@ -308,9 +309,15 @@ static void push_control(struct net_worker *w, unsigned *count)
     }
     push(w, count, control);
     push(w, count, w->control);
-    if (n->sddl) {
+    if (n->sddl && strlen(n->sddl) >= sizeof w->sddl) {
+        log_warn(LOG_NET,
+                 "worker=%s control socket is for administrators only: more accounts than "
+                 "a worker's option holds",
+                 w->name);
+    } else if (n->sddl) {
+        snprintf(w->sddl, sizeof w->sddl, "%s", n->sddl);
         push(w, count, sddl);
-        push(w, count, n->sddl);
+        push(w, count, w->sddl);
     }
 }
 
@@ -664,6 +671,17 @@ enum status network_service_new(struct network_service **out, struct loop *loop,
     return ST_OK;
 }
 
+enum status network_service_regrant(struct network_service *n, const char *sddl)
+{
+    char *copy = strdup(sddl);
+
+    if (!copy)
+        return ST_NOMEM;
+    free(n->sddl);
+    n->sddl = copy;
+    return ST_OK;
+}
+
 static struct net_worker *add_worker(struct network_service *n, const char *vm_id,
                                      enum guest_generation generation)
 {
@@ -802,6 +820,7 @@ void network_service_fill(const struct network_service *n, struct snapshot *out,
         if (!to)
             continue;
         to->is_network = true;
+        to->identity = *worker_host_identity(w->host, 0);
         snprintf(to->control, sizeof to->control, "%.*s", ADDR_TEXT_MAX - 1, w->control);
         snapshot_component_health(to, health_of(w));
     }

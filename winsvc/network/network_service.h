@@ -85,6 +85,8 @@ bool network_service_condition(const struct network_service *n, const char *vm_i
  * run time; *restarts as docker_service_restart(). ST_NOTFOUND. */
 enum status network_service_restart(struct network_service *n, const char *name,
                                     uint64_t *restarts);
+/* Who may ask a control socket, of workers that are made from now on. ST_NOMEM. */
+enum status network_service_regrant(struct network_service *n, const char *sddl);
 /* Ends all workers; on_stopped() follows, never before this returns. */
 void network_service_stop(struct network_service *n);
 /* Cuts a running stop short. */

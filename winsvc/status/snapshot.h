@@ -14,6 +14,7 @@
 
 #include "base/condition.h"
 #include "ipc/health.h"
+#include "port/process_identity.h"
 #include "supervisor/supervisor.h"
 #include "vm/guest_session.h"
 #include "vm/vm_source.h"
@@ -27,6 +28,8 @@ enum {
     SNAPSHOT_MAX_INSTANCES = 24,
     SNAPSHOT_MAX_ENDPOINTS = 8,
     SNAPSHOT_MAX_NAMES = 64, /* as many as there can be options */
+    SNAPSHOT_MAX_GRANTED = 16,
+    SNAPSHOT_ACCOUNT_MAX = 96,
     SNAPSHOT_TEXT_MAX = 256
 };
 
@@ -56,8 +59,9 @@ struct snapshot_component {
     int64_t since_ms;
     int64_t next_start_ms;
     bool crash_loop;
-    char control[ADDR_TEXT_MAX]; /* address of its control socket; empty = it has none */
-    bool is_network;             /* a guest's switch: the whole judges it by NetworkReady alone */
+    struct process_identity identity; /* of the process that there is; empty = none */
+    char control[ADDR_TEXT_MAX];      /* address of its control socket; empty = it has none */
+    bool is_network; /* a guest's switch: the whole judges it by NetworkReady alone */
     struct worker_exit last_exit;
     struct condition_set conditions;   /* what the worker reported */
     struct snapshot_counters counters; /* likewise */
@@ -81,7 +85,8 @@ struct snapshot_instance {
     enum guest_generation generation;
     enum session_state lanes[GUEST_GENERATION_COUNT]; /* [GUEST_NONE] unused */
     int64_t since_ms;
-    char last_error[160]; /* empty = none */
+    char last_error[160];             /* empty = none */
+    char owner[SNAPSHOT_ACCOUNT_MAX]; /* the user whose it is; empty = unknown, or not asked here */
     struct snapshot_agent bridge, net;
     struct condition_set conditions;
     struct snapshot_counters counters;
@@ -158,6 +163,7 @@ struct snapshot {
     char program[32];    /* "rdlinkd" */
     char version[32];
     int64_t pid;
+    struct process_identity identity;
     int64_t started_ms;
     bool stopping;
     bool needs_network;          /* Ready takes the condition NetworkReady of the owner's set */
@@ -174,6 +180,8 @@ struct snapshot {
     struct snapshot_endpoint endpoints[SNAPSHOT_MAX_ENDPOINTS];
     unsigned endpoint_count;
     struct snapshot_log log;
+    char granted[SNAPSHOT_MAX_GRANTED][SNAPSHOT_ACCOUNT_MAX]; /* who may connect to each endpoint */
+    unsigned granted_count;
     struct snapshot_page page;
     struct snapshot_config config;
     unsigned left_out; /* parts for which there was no room */

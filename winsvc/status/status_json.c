@@ -135,6 +135,14 @@ static void put_counters(struct out *o, cJSON *to, const struct snapshot_counter
     }
 }
 
+/* What a process may do, as the system says. */
+static void put_identity(struct out *o, cJSON *to, const struct process_identity *p)
+{
+    put_text_or_null(o, to, "account", p->account);
+    put_text_or_null(o, to, "token", p->token);
+    put_text_or_null(o, to, "mitigations", p->mitigations);
+}
+
 static void put_program(struct out *o, cJSON *to, const struct snapshot *s)
 {
     cJSON *item = kept(o, cJSON_AddObjectToObject(to, "program"));
@@ -142,6 +150,7 @@ static void put_program(struct out *o, cJSON *to, const struct snapshot *s)
     put_text(o, item, "name", s->program);
     put_text(o, item, "version", s->version);
     put_int(o, item, "pid", s->pid);
+    put_identity(o, item, &s->identity);
     put_time_or_null(o, item, "startedAt", s->started_ms);
 }
 
@@ -179,6 +188,7 @@ static void put_component(struct out *o, cJSON *to, const struct snapshot_compon
     put_time_or_null(o, to, "since", c->since_ms);
     put_time_or_null(o, to, "nextStart", c->next_start_ms);
     put_bool(o, to, "crashLoop", c->crash_loop);
+    put_identity(o, to, &c->identity);
     put_text_or_null(o, to, "control", c->control);
     put_last_exit(o, to, &c->last_exit);
     put_conditions(o, to, &c->conditions);
@@ -219,6 +229,7 @@ static void put_instance(struct out *o, cJSON *to, const struct snapshot_instanc
     put_lanes(o, to, i);
     put_time_or_null(o, to, "since", i->since_ms);
     put_text_or_null(o, to, "lastError", i->last_error);
+    put_text_or_null(o, to, "owner", i->owner);
     put_agent(o, to, "agent", &i->bridge);
     put_agent(o, to, "netAgent", &i->net);
     put_conditions(o, to, &i->conditions);
@@ -298,7 +309,25 @@ static void put_owner(struct out *o, cJSON *to, const struct snapshot_endpoint *
     put_text_or_null(o, item, "image", e->owner_image);
 }
 
-static void put_endpoint(struct out *o, cJSON *to, const struct snapshot_endpoint *e)
+static void put_granted(struct out *o, cJSON *to, const struct snapshot *s)
+{
+    cJSON *array = kept(o, cJSON_AddArrayToObject(to, "granted"));
+
+    for (unsigned i = 0; i < s->granted_count; i++) {
+        char clean[SNAPSHOT_ACCOUNT_MAX];
+        cJSON *item;
+
+        peer_text_copy(clean, sizeof clean, s->granted[i]);
+        item = kept(o, cJSON_CreateString(clean));
+        if (item && !cJSON_AddItemToArray(array, item)) {
+            cJSON_Delete(item);
+            o->failed = true;
+        }
+    }
+}
+
+static void put_endpoint(struct out *o, cJSON *to, const struct snapshot *s,
+                         const struct snapshot_endpoint *e)
 {
     put_text(o, to, "name", e->name);
     put_text(o, to, "state", snapshot_endpoint_state_name(e->state));
@@ -306,6 +335,7 @@ static void put_endpoint(struct out *o, cJSON *to, const struct snapshot_endpoin
     put_text_or_null(o, to, "address", e->address);
     put_time_or_null(o, to, "since", e->since_ms);
     put_owner(o, to, e);
+    put_granted(o, to, s);
     put_text_or_null(o, to, "instance", e->instance);
     put_text_or_null(o, to, "message", e->message);
 }
@@ -360,7 +390,7 @@ static void put_status(struct out *o, cJSON *to, const struct snapshot *s)
         put_instance(o, append_object(o, array), &s->instances[i]);
     array = kept(o, cJSON_AddArrayToObject(to, "endpoints"));
     for (unsigned i = 0; i < s->endpoint_count; i++)
-        put_endpoint(o, append_object(o, array), &s->endpoints[i]);
+        put_endpoint(o, append_object(o, array), s, &s->endpoints[i]);
     put_log(o, to, &s->log);
     put_page(o, to, &s->page);
     put_config(o, to, &s->config);

@@ -130,6 +130,11 @@ enum status status_server_new(struct status_server **out, struct loop *loop, con
     return ST_OK;
 }
 
+enum status status_server_regrant(struct status_server *s, const char *sddl, struct errmsg *e)
+{
+    return listener_regrant(s->listener, sddl, e);
+}
+
 enum status status_server_view(struct status_server *s, struct status_body_view *out)
 {
     bool not_modified;

@@ -27,6 +27,7 @@
 #include "ipc/peer_text.h"
 #include "port/loop.h"
 #include "port/process.h"
+#include "port/process_identity.h"
 #include "port/stream.h"
 #include "port/sys.h"
 
@@ -48,6 +49,7 @@ struct hosted {
     int64_t exit_code;
     int exit_signal;
     struct timer last_words;
+    struct process_identity identity;
     bool has_health;
     struct health_report health;
 };
@@ -143,6 +145,7 @@ static void release(struct hosted *w)
     w->process = NULL;
     w->has_exited = false;
     w->has_health = false;
+    w->identity = (struct process_identity){ .account = "" };
 }
 
 static void finish_exit(struct hosted *w)
@@ -181,6 +184,7 @@ static void on_channel_open(void *ctx, const struct channel_peer *peer)
 
     log_debug(LOG_SUPERVISOR, "worker=%s pid=%llu greeted, version %s", name_of(w),
               (unsigned long long)peer->pid, peer->version);
+    process_identity_of(process_pid(w->process), &w->identity); /* it has confined itself by now */
     if (w->host->ops->on_open)
         w->host->ops->on_open(w->host->ctx, w->index, peer);
 }
@@ -460,6 +464,12 @@ const struct health_report *worker_host_health(const struct worker_host *h, unsi
 {
     ASSERT(index < h->count);
     return h->workers[index]->has_health ? &h->workers[index]->health : NULL;
+}
+
+const struct process_identity *worker_host_identity(const struct worker_host *h, unsigned index)
+{
+    ASSERT(index < h->count);
+    return &h->workers[index]->identity;
 }
 
 void worker_host_free(struct worker_host *h)

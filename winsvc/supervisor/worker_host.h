@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 struct loop;
+struct process_identity;
 struct worker_host;
 
 struct worker_spec {
@@ -81,6 +82,10 @@ void worker_host_view(const struct worker_host *h, unsigned index, struct worker
 /* The newest report of the process that is there now; NULL before the first and after its end.
  * Borrowed until control returns to the loop. */
 const struct health_report *worker_host_health(const struct worker_host *h, unsigned index);
+
+/* What its process may do, measured when it greeted; empty texts while there is none. Borrowed as
+ * above. */
+const struct process_identity *worker_host_identity(const struct worker_host *h, unsigned index);
 
 /* Kills what still runs; no callback afterwards. NULL is fine. */
 void worker_host_free(struct worker_host *h);

@@ -19,9 +19,9 @@ static void on_event(void *ctx, enum service_event event, uint32_t detail)
 
     switch (event) {
     case SERVICE_EVENT_STOP: app_stop(run->app); break;
-    case SERVICE_EVENT_RESUME: app_probe_now(run->app); break;
-    case SERVICE_EVENT_SUSPEND:
-    case SERVICE_EVENT_SESSION: break;
+    case SERVICE_EVENT_RESUME:
+    case SERVICE_EVENT_SESSION: app_probe_now(run->app); break;
+    case SERVICE_EVENT_SUSPEND: break;
     }
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "platform.h"
 
-#include "base/log.h"
 #include "port/win/pipe_acl.h"
 #include "win/service_main.h"
+
+#include <stdio.h>
+#include <string.h>
 
 void platform_harden_process(void)
 {
@@ -15,17 +17,26 @@ void platform_raise_limits(void)
     /* Windows has no such limit. */
 }
 
-enum status platform_endpoint_sddl(const struct option_list *grant, char *buf, size_t cap,
-                                   struct errmsg *e)
-{
-    const char *names[OPTION_LIST_MAX];
-    struct pipe_acl_report report = { 0 };
-    enum status st;
+_Static_assert((int)PLATFORM_SDDL_MAX >= (int)PIPE_ACL_TEXT_MAX, "the longest descriptor fits");
 
-    for (unsigned i = 0; i < grant->count; i++)
-        names[i] = grant->items[i];
-    st = pipe_acl_build(buf, cap, names, grant->count, &report, e);
-    if (st == ST_OK && report.unresolved)
-        log_warn(LOG_DOCKER, "endpoint-grant: no such account, left out: %s", report.names.text);
-    return st;
+enum status platform_access(const char *const *names, unsigned count, bool last_is_optional,
+                            struct platform_access *out, struct errmsg *e)
+{
+    struct pipe_acl_report report = { 0 };
+    enum status st = pipe_acl_build(out->sddl, sizeof out->sddl, names, count, &report, e);
+
+    if (st)
+        return st;
+    out->count = 0;
+    out->missing[0] = '\0';
+    for (unsigned i = 0; i < count; i++) {
+        size_t len = strlen(out->missing);
+
+        if (report.resolved >> i & 1u)
+            snprintf(out->accounts[out->count++], OPTION_VALUE_MAX, "%s", names[i]);
+        else if (i + 1 < count || !last_is_optional)
+            snprintf(out->missing + len, sizeof out->missing - len, "%s%s", len ? ", " : "",
+                     names[i]);
+    }
+    return ST_OK;
 }

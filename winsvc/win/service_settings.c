@@ -18,8 +18,10 @@
 #include "port/win/win_error.h"
 #include "win/service_plan.h"
 
-#include <sddl.h>
 #include <string.h>
+#include <windows.h>
+
+#include <sddl.h> /* needs windows.h */
 
 enum { PRIVILEGES_MAX = 256, ANSWER_MAX = 8192 };
 

@@ -12,12 +12,13 @@
 #include "port/win/win_error.h"
 #include "win/service_plan.h"
 
-#include <aclapi.h>
-#include <sddl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <wchar.h>
 #include <windows.h>
+
+#include <aclapi.h> /* need windows.h */
+#include <sddl.h>
 
 #define SOURCE_KEY \
     L"SYSTEM\\CurrentControlSet\\Services\\EventLog\\Application\\" TEXT(SERVICE_NAME)

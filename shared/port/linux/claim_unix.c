@@ -46,6 +46,12 @@ int claim_inherit_fd(const struct claim *c)
     return c->socket.fd;
 }
 
+enum status claim_regrant(struct claim *c, const char *sddl, struct errmsg *e)
+{
+    errmsg_set(e, "a unix socket has the rights of a file, no descriptor");
+    return ST_UNSUPPORTED;
+}
+
 bool claim_still_held(const struct claim *c)
 {
     return listen_socket_has_name(&c->socket);

@@ -90,10 +90,13 @@ enum status pipe_acl_build(char *out, size_t cap, const char *const *names, unsi
         return st;
     for (unsigned i = 0; i < count; i++) {
         char *sid = sids[acl.client_count];
-        if (resolve(sid, PIPE_ACL_SID_MAX, names[i]) == ST_OK)
-            acl.clients[acl.client_count++] = sid;
-        else
+        if (resolve(sid, PIPE_ACL_SID_MAX, names[i]) != ST_OK) {
             report_unresolved(report, names[i]);
+            continue;
+        }
+        acl.clients[acl.client_count++] = sid;
+        if (report)
+            report->resolved |= 1u << i;
     }
     return pipe_acl_text(out, cap, &acl, e);
 }

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
     PIPE_ACL_MAX_CLIENTS = 16,
@@ -33,6 +34,7 @@ enum status pipe_acl_text(char *out, size_t cap, const struct pipe_acl *acl, str
 struct pipe_acl_report {
     unsigned unresolved;
     struct errmsg names; /* "docker-users, ci": the unresolved ones */
+    uint32_t resolved;   /* bit i: @names[i] has been granted */
 };
 
 /* Windows only. The descriptor for a server that runs as the current account and serves @names

@@ -75,6 +75,11 @@ int claim_inherit_fd(const struct claim *c)
     return -1;
 }
 
+enum status claim_regrant(struct claim *c, const char *sddl, struct errmsg *e)
+{
+    return pipe_regrant(c->h, sddl, e);
+}
+
 bool claim_still_held(const struct claim *c)
 {
     return true;

@@ -3,9 +3,9 @@
  * CreateNamedPipeW() cannot say "only if it exists already" or "without any data access", so pipes
  * are made with the call beneath it. The disposition carries the meaning of enum pipe_create:
  *
- *   PIPE_CLAIM  FILE_CREATE, access SYNCHRONIZE: fails when the name exists. An instance without
- *               read or write access starts disconnected, so clients find the pipe busy, not there
- *               or absent, until instances are added.
+ *   PIPE_CLAIM  FILE_CREATE, access SYNCHRONIZE and WRITE_DAC (for pipe_regrant): fails when the
+ *               name exists. An instance without read or write access starts disconnected, so
+ *               clients find the pipe busy, not there or absent, until instances are added.
  *   PIPE_JOIN   FILE_OPEN, access read and write: fails when the name does not exist. Opening needs
  *               FILE_CREATE_PIPE_INSTANCE, which the descriptor gives the server's account only.
  *
@@ -147,7 +147,8 @@ enum status pipe_create(HANDLE *out, const wchar_t *path, enum pipe_create how, 
 
     ULONG type = byte_mode ? NT_PIPE_BYTE_TYPE : NT_PIPE_MESSAGE_TYPE;
     ULONG mode = byte_mode ? NT_PIPE_BYTE_MODE : NT_PIPE_MESSAGE_MODE;
-    ULONG access = how == PIPE_CLAIM ? SYNCHRONIZE : GENERIC_READ | GENERIC_WRITE | SYNCHRONIZE;
+    ULONG access =
+        how == PIPE_CLAIM ? SYNCHRONIZE | WRITE_DAC : GENERIC_READ | GENERIC_WRITE | SYNCHRONIZE;
     NTSTATUS nt =
         NtCreateNamedPipeFile(&h, access, &attributes, &io, FILE_SHARE_READ | FILE_SHARE_WRITE,
                               how == PIPE_JOIN ? FILE_OPEN : FILE_CREATE, 0,
@@ -161,6 +162,19 @@ enum status pipe_create(HANDLE *out, const wchar_t *path, enum pipe_create how, 
         make_unreachable(h, path);
     *out = h;
     return ST_OK;
+}
+
+enum status pipe_regrant(HANDLE h, const char *sddl, struct errmsg *e)
+{
+    PSECURITY_DESCRIPTOR sd;
+    enum status st = descriptor(&sd, sddl, e);
+
+    if (st)
+        return st;
+    if (!SetKernelObjectSecurity(h, DACL_SECURITY_INFORMATION, sd))
+        st = win_error_set(e, "change who may connect", GetLastError());
+    LocalFree(sd);
+    return st;
 }
 
 bool pipe_exists(const wchar_t *path)

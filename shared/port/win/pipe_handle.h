@@ -30,6 +30,10 @@ enum status pipe_path(wchar_t out[static PIPE_PATH_MAX], const char *name, struc
 enum status pipe_create(HANDLE *out, const wchar_t *path, enum pipe_create how, bool byte_mode,
                         const char *sddl, struct errmsg *e);
 
+/* Another descriptor for the pipe that the claim @h holds: the list of who may do what, for all its
+ * instances; owner and label stay. ST_INVAL (SDDL), ST_DENIED, ST_IO. */
+enum status pipe_regrant(HANDLE h, const char *sddl, struct errmsg *e);
+
 /* Somebody serves or holds the name; connects to nobody. */
 bool pipe_exists(const wchar_t *path);
 /* Who serves the name; zeroed where that cannot be found out. Connects for a moment, as anonymous,

@@ -249,10 +249,18 @@ static void listener_pipe_close(struct listener *base)
     release(l);
 }
 
+static enum status listener_pipe_regrant(struct listener *base, const char *sddl, struct errmsg *e)
+{
+    struct pipe_listener *l = from_base(base);
+
+    return l->claim ? claim_regrant(l->claim, sddl, e) : ST_UNSUPPORTED;
+}
+
 static const struct listener_ops ops = {
     .pause = listener_pipe_pause,
     .resume = listener_pipe_resume,
     .close = listener_pipe_close,
+    .regrant = listener_pipe_regrant,
 };
 
 /* The name: our own claim, or proof that there is one to join. */

@@ -303,8 +303,8 @@ static void another_value_is_another_fingerprint(void **state)
 static void every_option_has_the_effect_that_its_part_can_have(void **state)
 {
     static const char *const at_start[] = {
-        "config",         "config-root", "endpoint",    "endpoint-fallback",
-        "endpoint-grant", "status",      "status-file", "no-network",
+        "config", "config-root", "endpoint",   "endpoint-fallback",
+        "status", "status-file", "no-network",
     };
     size_t count;
     const struct option *table = config_options(&count);
@@ -312,6 +312,7 @@ static void every_option_has_the_effect_that_its_part_can_have(void **state)
     assert_true(count <= OPTIONS_MAX);
     for (unsigned i = 0; i < ARRAY_SIZE(at_start); i++)
         assert_int_equal(config_effect(option_of(at_start[i])), CONFIG_NEXT_START);
+    assert_int_equal(config_effect(option_of("endpoint-grant")), CONFIG_CONTROLLER);
     assert_int_equal(config_effect(option_of("max-connections")), CONFIG_DOCKER);
     assert_int_equal(config_effect(option_of("forward")), CONFIG_NETWORK);
     for (size_t i = 0; i < count; i++)

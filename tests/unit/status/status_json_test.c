@@ -251,6 +251,10 @@ static struct snapshot *full_snapshot(void)
                                     .levels = "info,switch=debug",
                                     .writable = true,
                                     .dropped = 3 };
+    s->identity = (struct process_identity){ "NT AUTHORITY\\SYSTEM", "2 privileges", "imageLoad" };
+    s->components[0].identity = s->identity;
+    snprintf(s->instances[0].owner, sizeof s->instances[0].owner, "PC\\anna");
+    snprintf(s->granted[s->granted_count++], sizeof s->granted[0], "docker-users");
     s->page = (struct snapshot_page){ .is_wanted = true,
                                       .url = "http://127.0.0.1:8080/",
                                       .token_file = "/run/rdlink/page-token",
@@ -491,6 +495,9 @@ static void the_largest_status_fits_a_stream(void **state)
         struct snapshot_component *c = &s->components[i];
 
         fill_text(c->name, sizeof c->name);
+        fill_text(c->identity.account, sizeof c->identity.account);
+        fill_text(c->identity.token, sizeof c->identity.token);
+        fill_text(c->identity.mitigations, sizeof c->identity.mitigations);
         c->last_exit.any = true;
         fill_text(c->last_exit.message, sizeof c->last_exit.message);
         fill_conditions(&c->conditions);
@@ -502,6 +509,7 @@ static void the_largest_status_fits_a_stream(void **state)
 
         fill_text(v->address, sizeof v->address);
         fill_text(v->last_error, sizeof v->last_error);
+        fill_text(v->owner, sizeof v->owner);
         v->bridge.reports = true;
         fill_conditions(&v->conditions);
         fill_counters(&v->counters);
@@ -512,6 +520,8 @@ static void the_largest_status_fits_a_stream(void **state)
     s->endpoint_count = SNAPSHOT_MAX_ENDPOINTS;
     for (unsigned i = 0; i < s->endpoint_count; i++)
         fill_text(s->endpoints[i].message, sizeof s->endpoints[i].message);
+    for (; s->granted_count < SNAPSHOT_MAX_GRANTED; s->granted_count++)
+        fill_text(s->granted[s->granted_count], sizeof s->granted[0]);
     assert_int_equal(status_json_render(s, &text, &len), ST_OK);
     assert_in_range(len, STREAM_MAX_QUEUED / 4, STREAM_MAX_QUEUED - 4096);
     status_json_free(text);
