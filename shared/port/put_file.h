@@ -14,8 +14,10 @@
 
 enum { PUT_FILE_PATH_MAX = 512 };
 
-/* @mode: permission bits where the system has them. ST_NOTFOUND (no such directory), DENIED, FULL
- * (disk), INVAL (path too long), IO. After a failure PATH is what it was. */
+/* @mode: permission bits; on Windows those for group and others, all off, make the file that of
+ * SYSTEM, administrators and ourselves, and otherwise it has the rights of its folder. ST_NOTFOUND
+ * (no such directory), DENIED, FULL (disk), INVAL (path too long), IO. After a failure PATH is what
+ * it was. */
 enum status put_file(const char *path, const void *data, size_t len_bytes, unsigned mode);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "port/put_file.h"
 
+#include "port/uv/put_file_os.h"
 #include "port/uv/uv_status.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <uv.h>
 
@@ -42,19 +42,6 @@ static int write_all(uv_file file, const char *data, size_t len_bytes)
     return 0;
 }
 
-/* A leftover of a writer that died is removed first: it may be a link that somebody put there. */
-static int create(const char *path, unsigned mode)
-{
-    uv_fs_t req;
-    int file;
-
-    (void)remove_file(path);
-    file = uv_fs_open(NULL, &req, path, UV_FS_O_CREAT | UV_FS_O_EXCL | UV_FS_O_WRONLY, (int)mode,
-                      NULL);
-    uv_fs_req_cleanup(&req);
-    return file;
-}
-
 static int rename_file(const char *from, const char *to)
 {
     uv_fs_t req;
@@ -68,13 +55,17 @@ enum status put_file(const char *path, const void *data, size_t len_bytes, unsig
 {
     char beside[PUT_FILE_PATH_MAX];
     int n = snprintf(beside, sizeof beside, "%s.new", path);
-    int file, err, close_err;
+    int err, close_err;
+    enum status st;
+    uv_file file;
 
     if (n < 0 || (size_t)n >= sizeof beside)
         return ST_INVAL;
-    file = create(beside, mode);
-    if (file < 0)
-        return uv_status(file);
+    /* A leftover of a writer that died: it may be a link that somebody put there. */
+    (void)remove_file(beside);
+    st = put_file_create(&file, beside, mode);
+    if (st != ST_OK)
+        return st;
     err = write_all(file, data, len_bytes);
     close_err = close_file(file);
     if (!err)

@@ -3,6 +3,7 @@
 
 import io
 import json
+import os
 import sys
 import tarfile
 import unittest
@@ -65,6 +66,8 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(url, f"http://127.0.0.1:{port}/")
         with open(token, encoding="ascii") as f:
             self.assertEqual(f.read().strip(), shown)
+        # Wine keeps who may read a file as its mode; the group's are those of administrators.
+        self.assertEqual(os.stat(token).st_mode & 0o007, 0)
         with urllib.request.urlopen(url, timeout=20) as page:
             self.assertTrue(page.read().startswith(b"<!doctype html>"))
         asked = urllib.request.Request(f"{url}v1/status")
