@@ -5,7 +5,7 @@
 
 #include "base/man_page.h"
 #include "base/util.h"
-#include "config.h"
+#include "config/config.h"
 #include "main_run.h"
 #include "switch/switch_options.h"
 

@@ -6,7 +6,7 @@
 #define WINSVC_MAIN_RUN_H
 
 #include "app.h"
-#include "config.h"
+#include "config/config.h"
 #include "log_service.h"
 
 /* Exit codes of rdlinkd. */

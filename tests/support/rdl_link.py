@@ -82,7 +82,9 @@ class Host:
                       "--endpoint", f"unix:{self.endpoint}",
                       "--endpoint-fallback", f"unix:{self.fallback}",
                       "--status", f"unix:{self.status_socket}",
-                      "--control", f"unix:{self.control_socket}", *options]
+                      "--control", f"unix:{self.control_socket}",
+                      "--config-root", str(folder / "etc"),  # not what this machine has
+                      *options]
         self.process = None
         self.start()
 

@@ -21,6 +21,7 @@
 #include "cli/bundle.h"
 #include "cli/cli_file.h"
 #include "cli/http_client.h"
+#include "cli/status_fields.h"
 #include "port/loop.h"
 #include "port/sys.h"
 
@@ -82,7 +83,9 @@ static const struct option options[] = {
       .kind = OPTION_STRING,
       .offset = offsetof(struct bugreport_run, config_file),
       .value_name = "FILE",
-      .help = "the service's --config FILE, to be put in without its secrets" },
+      .help =
+          "the service's configuration, to be put in without its secrets; by default the file that "
+          "its status names" },
     { .key = "status-file",
       .kind = OPTION_STRING,
       .offset = offsetof(struct bugreport_run, status_file),
@@ -243,11 +246,23 @@ static void answered(struct bugreport_run *r, bool is_good)
     }
 }
 
+/* The service knows its file, where nobody named another. */
+static void take_config_file(struct bugreport_run *r, const cJSON *status)
+{
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(status, "config");
+    const char *file = status_text_in(config, "file");
+
+    if (!r->config_file[0] && file &&
+        cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "fileExists")))
+        snprintf(r->config_file, sizeof r->config_file, "%s", file);
+}
+
 static void take_status(struct bugreport_run *r, const struct http_client_answer *answer)
 {
     cJSON *status = cJSON_ParseWithLength(answer->body, answer->len_bytes);
     unsigned switches;
 
+    take_config_file(r, status);
     r->place_count = control_places(status, "", r->places, &switches);
     cJSON_Delete(status);
 }

@@ -8,7 +8,7 @@
 #ifndef WINSVC_WIN_CONFIG_REGISTRY_H
 #define WINSVC_WIN_CONFIG_REGISTRY_H
 
-#include "config_store.h"
+#include "config/config_store.h"
 
 /* ST_FULL: @name is too long. */
 enum status config_registry_init(struct config_store *s, const char *name);

@@ -67,6 +67,15 @@ static void expect(const struct fixture *f, const char *name, const char *want)
         fail_msg("%s: '%s' has no '%s'", name, text, want);
 }
 
+static void put_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "wb");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
 /* ---- with a service ---------------------------------------------------------------------- */
 
 static void answer_all(struct fixture *f)
@@ -107,6 +116,23 @@ static void everything_is_asked_and_put_in(void **state)
     assert_null(file_in(f, "status-file.json"));
 }
 
+static void the_service_says_which_configuration_is_its_own(void **state)
+{
+    static const char status[] = "{\"generation\":1,\"components\":[],\"config\":{\"file\":"
+                                 "\"bugreport-own.conf\",\"fileExists\":true}}";
+    struct fixture *f = *state;
+
+    put_file("bugreport-own.conf", "api-token = abc\nmtu = 1300\n");
+    start(f, "bugreport");
+    answer(f, "/v1/status", "200 OK", status);
+    answer(f, "/metrics", "200 OK", "# EOF\n");
+    answer(f, "/v1/status", "200 OK", status);
+    sim_run(f->sim);
+    remove("bugreport-own.conf");
+    assert_int_equal(f->code, CLI_READY);
+    expect(f, "config.txt", "api-token = [redacted]\nmtu = 1300\n");
+}
+
 static void the_files_are_listed_before_they_are_written(void **state)
 {
     struct fixture *f = *state;
@@ -132,15 +158,6 @@ static void on_standard_output_there_is_only_the_tar(void **state)
 }
 
 /* ---- without ----------------------------------------------------------------------------- */
-
-static void put_file(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "wb");
-
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
 
 static void a_service_that_is_down_is_reported_from_its_files(void **state)
 {
@@ -237,6 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_SIM(everything_is_asked_and_put_in),
+        WITH_SIM(the_service_says_which_configuration_is_its_own),
         WITH_SIM(the_files_are_listed_before_they_are_written),
         WITH_SIM(on_standard_output_there_is_only_the_tar),
         WITH_SIM(a_service_that_is_down_is_reported_from_its_files),

@@ -2,7 +2,7 @@
  * A folder of its own for each test, and the real loop: what is tested is that a written file comes
  * into force.
  */
-#include "config_live.h"
+#include "config/config_live.h"
 
 #include "port/put_file.h"
 #include "port/sys.h"

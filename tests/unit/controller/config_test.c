@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config.h"
+#include "config/config.h"
 
-#include "platform.h"
+#include "config/config_names.h"
 #include "support/cmocka_all.h"
 
 #include <stdio.h>
@@ -37,10 +37,10 @@ static void nothing_configured_means_the_platform_s_names(void **state)
     assert_int_equal(c.endpoint_count, 1);
     assert_string_equal(c.endpoints[0].vm, "");
     assert_string_equal(addr_format(&c.endpoints[0].at, text, sizeof text),
-                        platform_default_endpoint());
+                        config_default_endpoint());
     assert_string_equal(addr_format(&c.endpoint_fallback, text, sizeof text),
-                        platform_default_fallback());
-    assert_string_equal(addr_format(&c.status, text, sizeof text), platform_default_status());
+                        config_default_fallback());
+    assert_string_equal(addr_format(&c.status, text, sizeof text), config_default_status());
     assert_int_equal(c.dial_timeout_ms, 800);
     assert_int_equal(c.vm_via.kind, ADDR_NONE);
 }

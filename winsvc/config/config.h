@@ -6,13 +6,13 @@
  * The table in config.c is the only list of options; parsing, checks and help come from it. Some
  * 60 KiB: not for a stack. Runs on: any thread.
  */
-#ifndef WINSVC_CONFIG_H
-#define WINSVC_CONFIG_H
+#ifndef WINSVC_CONFIG_CONFIG_H
+#define WINSVC_CONFIG_CONFIG_H
 
 #include "base/option_source.h"
 #include "base/options.h"
 #include "base/status.h"
-#include "platform.h"
+#include "config/config_names.h"
 #include "port/addr.h"
 #include "switch/switch_options.h"
 #include "vm/vm_source.h"
@@ -76,7 +76,9 @@ struct config_input {
     int argc; /* what follows the verb; borrowed */
     const char *const *argv;
     const struct config_store *store; /* NULL = the system's; borrowed */
-    option_error_fn *on_error;        /* told each mistake; NULL: the first one ends it */
+    const char *file_text;            /* read as if the file had it; NULL = what it has */
+    size_t file_text_len;
+    option_error_fn *on_error; /* told each mistake; NULL: the first one ends it */
     void *error_ctx;
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The table of options, and how their texts become values. Where they come from: config_load.c.
  */
-#include "config.h"
+#include "config/config.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -211,8 +212,8 @@ static enum status finish_endpoints(struct config *c, struct errmsg *e)
 
     c->endpoint_count = 0;
     if (!list->count) {
-        set_default(list->items[list->count++], platform_default_endpoint());
-        set_default(c->text.endpoint_fallback, platform_default_fallback());
+        set_default(list->items[list->count++], config_default_endpoint());
+        set_default(c->text.endpoint_fallback, config_default_fallback());
     }
     if (list->count > CONFIG_MAX_ENDPOINTS) {
         errmsg_set(e, "endpoint: more than %d", CONFIG_MAX_ENDPOINTS);
@@ -241,7 +242,7 @@ static enum status finish_vms(struct config *c, struct errmsg *e)
 }
 
 /* What a switch worker would refuse is refused here, where a person sees it. */
-static enum status check_network(const struct config *c, struct errmsg *e)
+static enum status check_network(struct config *c, struct errmsg *e)
 {
     struct switch_config unused;
 
@@ -275,30 +276,79 @@ static enum status finish_page(struct config *c, struct errmsg *e)
     return ST_OK;
 }
 
-enum status config_finish(struct config *c, struct errmsg *e)
+/* Names that have a default of this system. */
+static enum status finish_names(struct config *c, struct errmsg *e)
 {
-    enum status st = finish_vms(c, e);
+    enum status st = parse_optional(&c->vm_via, c->text.vm_via, e);
 
-    if (st == ST_OK)
-        st = finish_endpoints(c, e);
-    if (st == ST_OK)
-        st = parse_optional(&c->vm_via, c->text.vm_via, e);
-    if (st == ST_OK)
-        st = check_network(c, e);
-    if (st == ST_OK)
-        st = finish_page(c, e);
     if (!c->text.owner_distribution.count)
         set_default(c->text.owner_distribution.items[c->text.owner_distribution.count++],
                     "rancher-desktop");
-    set_default(c->text.vm_folder, platform_default_vm_folder());
+    set_default(c->text.vm_folder, config_default_vm_folder());
     /* A second controller, beside the installed one, has a status of its own and must not need a
      * name for what it may do without. */
-    if (!c->text.status[0] || !strcmp(c->text.status, platform_default_status()))
-        set_default(c->text.control, platform_default_control());
-    set_default(c->text.status, platform_default_status());
+    if (!c->text.status[0] || !strcmp(c->text.status, config_default_status()))
+        set_default(c->text.control, config_default_control());
+    set_default(c->text.status, config_default_status());
     if (st == ST_OK)
         st = parse_optional(&c->control, c->text.control, e);
     return st ? st : parse_optional(&c->status, c->text.status, e);
+}
+
+/* Says where @key is set, unless whoever reads this is the one who set it on the command line. */
+static void wrap_place(const struct config *c, const char *key, struct errmsg *e)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        enum option_layer layer = c->origins[i].layer;
+        char place[OPTION_VALUE_MAX + 16];
+
+        if (strcmp(table[i].key, key) == 0 && layer != OPTION_FROM_DEFAULT &&
+            layer != OPTION_FROM_ARGV)
+            errmsg_wrap(e, "%.120s", config_origin_text(c, &table[i], place, sizeof place));
+    }
+}
+
+static bool begins_with(const char *text, const char *key)
+{
+    while (*key && tolower((unsigned char)*text) == *key) {
+        text++;
+        key++;
+    }
+    return !*key;
+}
+
+/* The key that a mistake of the network is about: the one that it begins with. */
+static const char *network_key(const struct errmsg *e)
+{
+    static const char *const keys[] = { "mtu", "forward", "api-token-file" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        if (begins_with(e->text, keys[i]))
+            return keys[i];
+    return "subnet";
+}
+
+enum status config_finish(struct config *c, struct errmsg *e)
+{
+    static const struct {
+        enum status (*finish)(struct config *c, struct errmsg *e);
+        const char *key; /* NULL: the mistake says which */
+    } steps[] = {
+        { finish_vms, "vm" },    { finish_endpoints, "endpoint" }, { check_network, NULL },
+        { finish_page, "page" }, { finish_names, "status" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        struct errmsg mistake = { "" };
+        enum status st = steps[i].finish(c, &mistake);
+
+        if (st == ST_OK)
+            continue;
+        wrap_place(c, steps[i].key ? steps[i].key : network_key(&mistake), &mistake);
+        errmsg_set(e, "%s", mistake.text);
+        return st;
+    }
+    return ST_OK;
 }
 
 /* ---- the table for others -------------------------------------------------------------------- */

@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "platform.h"
+#include "config/config_names.h"
 
 #include <stdio.h>
 
-const char *platform_default_endpoint(void)
+const char *config_default_endpoint(void)
 {
     return "unix:/run/rdlink/docker.sock";
 }
 
-const char *platform_default_fallback(void)
+const char *config_default_fallback(void)
 {
     return "unix:/run/rdlink/docker-fallback.sock";
 }
 
-const char *platform_default_status(void)
+const char *config_default_status(void)
 {
     return "unix:/run/rdlink/status.sock";
 }
 
-const char *platform_default_control(void)
+const char *config_default_control(void)
 {
     return "unix:/run/rdlink/control.sock";
 }
 
-const char *platform_default_vm_folder(void)
+const char *config_default_vm_folder(void)
 {
     return "/run/rdlink/vms";
 }
 
-enum status platform_config_places(const char *root, struct config_places *out)
+enum status config_places_find(const char *root, struct config_places *out)
 {
     const char *folder = root[0] ? root : "/etc/rdlink";
     int file = snprintf(out->file, sizeof out->file, "%s/rdlinkd.conf", folder);

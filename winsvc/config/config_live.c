@@ -14,7 +14,7 @@
  * SETTLE_MS after a hint, a fingerprint of all sources is taken; they are read when it is another
  * one than that of the last reading, good or not. A mistake is thereby told once, not at each tick.
  */
-#include "config_live.h"
+#include "config/config_live.h"
 
 #include "base/log.h"
 #include "base/option_value.h"

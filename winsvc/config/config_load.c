@@ -9,7 +9,7 @@
  * Mistakes: with on_error every source is read to its end and each mistake told; config_finish()
  * comes only when there was none, because it would complain of what they led to.
  */
-#include "config.h"
+#include "config/config.h"
 
 #include "base/hash.h"
 #include "base/option_value.h"
@@ -125,6 +125,14 @@ static void read_argv(struct loading *l)
     take_mistake(l, st, &e, false);
 }
 
+static void read_text(struct loading *l, const char *path, const char *text, size_t len_bytes)
+{
+    struct errmsg e = { "" };
+
+    take_mistake(l, option_source_text(&l->source, path, text, len_bytes, &e), &e, true);
+    check_places(l);
+}
+
 static void read_file(struct loading *l, enum option_layer layer, const char *path, bool must_exist,
                       bool *is_there)
 {
@@ -136,6 +144,10 @@ static void read_file(struct loading *l, enum option_layer layer, const char *pa
     if (!path[0] || !may_go_on(l))
         return;
     begin_layer(l, layer);
+    if (layer == OPTION_FROM_FILE && l->in->file_text) {
+        read_text(l, path, l->in->file_text, l->in->file_text_len);
+        return;
+    }
     st = option_file_read(path, &text, &len, &e);
     *is_there = st != ST_NOTFOUND;
     if (st == ST_NOTFOUND && !must_exist)
@@ -144,9 +156,8 @@ static void read_file(struct loading *l, enum option_layer layer, const char *pa
         take_mistake(l, st, &e, false);
         return;
     }
-    take_mistake(l, option_source_text(&l->source, path, text, len, &e), &e, true);
+    read_text(l, path, text, len);
     free(text);
-    check_places(l);
 }
 
 /* A number may stand for a flag; nothing else stands for another kind. */
@@ -209,7 +220,7 @@ static void reset(struct loading *l)
 static enum status find_places(struct loading *l, struct config_places *out, bool *is_named)
 {
     const struct config_text *text = &l->config->text;
-    enum status st = platform_config_places(text->config_root, out);
+    enum status st = config_places_find(text->config_root, out);
 
     if (l->in->store)
         out->store = *l->in->store;

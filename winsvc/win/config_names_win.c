@@ -1,37 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "platform.h"
+#include "config/config_names.h"
 
 #include "win/config_registry.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-const char *platform_default_endpoint(void)
+const char *config_default_endpoint(void)
 {
     return "npipe:docker_engine";
 }
 
-const char *platform_default_fallback(void)
+const char *config_default_fallback(void)
 {
     return "npipe:rancher_desktop_engine";
 }
 
-const char *platform_default_status(void)
+const char *config_default_status(void)
 {
     return "npipe:rdlink_status";
 }
 
-const char *platform_default_control(void)
+const char *config_default_control(void)
 {
     return "npipe:rdlink_control";
 }
 
-const char *platform_default_vm_folder(void)
+const char *config_default_vm_folder(void)
 {
     return NULL;
 }
 
-enum status platform_config_places(const char *root, struct config_places *out)
+enum status config_places_find(const char *root, struct config_places *out)
 {
     const char *folder = root[0] ? root : "rdlink", *data = getenv("ProgramData");
     int file = snprintf(out->file, sizeof out->file, "%s\\%s\\rdlinkd.conf",

@@ -8,10 +8,10 @@
  * new value, key by key.
  * Owns: the watches and the newest good configuration. Runs on: the controller's loop.
  */
-#ifndef WINSVC_CONFIG_LIVE_H
-#define WINSVC_CONFIG_LIVE_H
+#ifndef WINSVC_CONFIG_CONFIG_LIVE_H
+#define WINSVC_CONFIG_CONFIG_LIVE_H
 
-#include "config.h"
+#include "config/config.h"
 
 struct config_live;
 struct loop;

@@ -4,8 +4,8 @@
  *
  * Runs on: any thread, blocks shortly.
  */
-#ifndef WINSVC_CONFIG_STORE_H
-#define WINSVC_CONFIG_STORE_H
+#ifndef WINSVC_CONFIG_CONFIG_STORE_H
+#define WINSVC_CONFIG_CONFIG_STORE_H
 
 #include "base/options.h"
 #include "base/status.h"
