@@ -28,6 +28,7 @@
 #include "guestagent/config.h"
 #include "guestagent/control_server.h"
 #include "guestagent/docker_bridge.h"
+#include "guestagent/published_ports.h"
 #include "guestagent/sd_notify.h"
 #include "guestagent/service.h"
 #include "ipc/health.h"
@@ -49,6 +50,7 @@ struct agent {
     enum agent_state state;
     struct docker_bridge *bridge;   /* owned */
     struct control_server *control; /* owned */
+    struct published_ports *ports;  /* owned */
     struct service_watchdog watchdog;
     struct timer drain_deadline, stopped;
     void (*on_stopped)(void *ctx);
@@ -83,8 +85,20 @@ static void on_bridge_change(void *ctx)
     } else {
         notify_status(a, "");
     }
+    if (a->ports)
+        published_ports_set_engine(a->ports, docker_bridge_is_serving(a->bridge));
     if (a->control)
         control_server_changed(a->control);
+}
+
+static void on_ports_change(void *ctx)
+{
+    struct agent *a = ctx;
+
+    if (a->control) {
+        control_server_publish(a->control);
+        control_server_changed(a->control);
+    }
 }
 
 static void stop_now(struct agent *a)
@@ -128,8 +142,19 @@ static void report(void *ctx, struct health_report *out)
     struct agent *a = ctx;
     struct health_component *c = health_add(out, "bridge");
 
-    if (c)
-        docker_bridge_report(a->bridge, c);
+    if (!c)
+        return;
+    docker_bridge_report(a->bridge, c);
+    published_ports_report(a->ports, c);
+}
+
+static bool publish(void *ctx, Rdlink__V1__Envelope *out)
+{
+    struct agent *a = ctx;
+
+    out->published_ports = published_ports_message(a->ports);
+    out->body_case = RDLINK__V1__ENVELOPE__BODY_PUBLISHED_PORTS;
+    return out->published_ports != NULL;
 }
 
 static bool is_serving(void *ctx)
@@ -144,6 +169,7 @@ static const struct control_source control_source = {
     .ready_detail = "docker bridge",
     .report = report,
     .is_serving = is_serving,
+    .publish = publish,
 };
 
 /* ---- listening --------------------------------------------------------------------------- */
@@ -226,6 +252,8 @@ enum status agent_new(struct agent **out, struct loop *loop, const struct config
     service_watchdog_start(&a->watchdog, loop, is_alive, a);
     st = docker_bridge_new(&a->bridge, loop, &bridge, &bridge_ops, a, e);
     if (st == ST_OK)
+        st = published_ports_new(&a->ports, loop, &config->target_at, on_ports_change, a);
+    if (st == ST_OK)
         st = control_server_new(&a->control, loop, &control_source, a, e);
     if (st == ST_OK)
         st = listen_everywhere(a, e);
@@ -266,6 +294,7 @@ void agent_free(struct agent *a)
     timer_stop(&a->drain_deadline);
     timer_stop(&a->stopped);
     control_server_free(a->control);
+    published_ports_free(a->ports);
     docker_bridge_free(a->bridge);
     free(a);
 }

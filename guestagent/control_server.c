@@ -73,6 +73,26 @@ static void report_to(struct control_server *c, struct lane *only)
     health_message_free(msg.health);
 }
 
+/* What the source publishes, to one lane or (NULL) to all. */
+static void publish_to(struct control_server *c, struct lane *only)
+{
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+
+    if (!c->source->publish || !c->source->publish(c->ctx, &msg))
+        return;
+    for (unsigned i = 0; i < CONTROL_MAX_CHANNELS; i++) {
+        struct lane *lane = &c->lanes[i];
+
+        if (lane->channel && channel_is_open(lane->channel) && (!only || lane == only))
+            (void)channel_send(lane->channel, &msg); /* a lane that fails asks anew, as another */
+    }
+}
+
+void control_server_publish(struct control_server *c)
+{
+    publish_to(c, NULL);
+}
+
 static void on_tick(void *ctx)
 {
     struct control_server *c = ctx;
@@ -97,6 +117,7 @@ static void on_open(void *ctx, const struct channel_peer *peer)
                       (unsigned long long)peer->pid);
     lane->greeted = true;
     report_to(lane->server, lane);
+    publish_to(lane->server, lane);
 }
 
 static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)

@@ -31,6 +31,9 @@ struct control_source {
     void (*report)(void *ctx, struct health_report *out);
     /* The agent does its job: Ready may be sent. */
     bool (*is_serving)(void *ctx);
+    /* What a host is told after its greeting and at each control_server_publish(); borrowed for the
+     * call. False: nothing yet. May be NULL. */
+    bool (*publish)(void *ctx, Rdlink__V1__Envelope *out);
     /* A host offers its network, on channel @channel (never 0, never used again); borrowed for the
      * call. Must not free the server. NULL: such are ignored. */
     void (*on_offer)(void *ctx, uint64_t channel, const Rdlink__V1__NetworkOffer *offer);
@@ -46,6 +49,8 @@ enum status control_server_listen(struct control_server *c, const struct addr *a
                                   const struct listener_opts *opts, struct errmsg *e);
 /* Reports to everybody now instead of within a second. */
 void control_server_changed(struct control_server *c);
+/* Asks the source's publish() and tells everybody. */
+void control_server_publish(struct control_server *c);
 /* Says goodbye (ExitNotice) and closes everything. NULL is fine. */
 void control_server_free(struct control_server *c);
 

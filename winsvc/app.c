@@ -391,6 +391,14 @@ static void on_release_link(void *ctx, const char *vm_id, enum guest_generation 
         network_service_release(a->network, vm_id, generation);
 }
 
+static void on_published(void *ctx, const char *vm_id, const Rdlink__V1__PublishedPorts *ports)
+{
+    struct app *a = ctx;
+
+    if (a->network)
+        network_service_publish(a->network, vm_id, ports);
+}
+
 static void on_vm_gone(void *ctx, const char *vm_id)
 {
     struct app *a = ctx;
@@ -402,6 +410,7 @@ static void on_vm_gone(void *ctx, const char *vm_id)
 static const struct vm_manager_ops manager_ops = { .on_change = on_vm_change,
                                                    .want_link = on_want_link,
                                                    .release_link = on_release_link,
+                                                   .on_published = on_published,
                                                    .on_gone = on_vm_gone };
 
 /* ---- their networks -------------------------------------------------------------------------- */
@@ -466,6 +475,7 @@ static struct network_service_config network_config(const struct app *a)
         .control = c->text.switch_control,
         .sddl = access_sddl(a->access),
         .options = &c->network,
+        .publish = c->publish,
         .drain_ms = c->drain_ms,
     };
 }

@@ -109,8 +109,8 @@ const char *channel_proved_name(enum channel_proved p)
 
 /* Ping and Pong are everybody's and handled here; greetings have their own time. */
 static const uint32_t taken_by_role[] = {
-    [RDLINK__V1__ROLE__ROLE_CONTROLLER] =
-        BODY(HEALTH) | BODY(READY) | BODY(EXIT_NOTICE) | BODY(FORWARD_CHANGE),
+    [RDLINK__V1__ROLE__ROLE_CONTROLLER] = BODY(HEALTH) | BODY(READY) | BODY(EXIT_NOTICE) |
+                                          BODY(FORWARD_CHANGE) | BODY(PUBLISHED_PORTS),
     [RDLINK__V1__ROLE__ROLE_WORKER_DOCKER] = BODY(DRAIN) | BODY(SHUTDOWN) | BODY(DOCKER_TARGET),
     [RDLINK__V1__ROLE__ROLE_WORKER_SWITCH] =
         BODY(DRAIN) | BODY(SHUTDOWN) | BODY(FORWARD_CHANGE) | BODY(NETWORK_OFFER),

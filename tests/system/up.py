@@ -30,7 +30,6 @@ import rdl_link
 import rdl_vm
 
 PAGE = "a page of the host, fetched by name\n"
-PUBLISHED = 18080  # in the guest
 API = "http://gateway.rancher-desktop.internal/services/forwarder"
 
 
@@ -161,17 +160,20 @@ class Up:
             server.server_close()
 
     def reach_published(self):
-        """A container's published port, told to the host as the guest's agent does it."""
+        """A container's published port, as the agent hears of it from the engine; where there is
+        no bridge nothing can be published, and the gateway's API is asked instead."""
         bridged = not self.network()
-        port = 80 if bridged else PUBLISHED
-        self.docker.run("run", "-d", *(("-p", f"{PUBLISHED}:80") if bridged else self.network()),
+        port = free_port()
+        self.docker.run("run", "-d", *(("-p", f"{port}:80") if bridged else self.network()),
                         rdl_link.IMAGE, "sh", "-c",
-                        f"echo published > /tmp/index.html; exec httpd -f -p {port} -h /tmp")
-        local = f"127.0.0.1:{free_port()}"
-        wanted = json.dumps({"local": local, "remote": f"192.168.127.2:{PUBLISHED}",
-                             "protocol": "tcp"})
-        self.show_run("published", "wget", "-q", "-O-", f"--post-data={wanted}", f"{API}/expose",
-                      network=("--network", "host"))
+                        "echo published > /tmp/index.html; "
+                        f"exec httpd -f -p {80 if bridged else port} -h /tmp")
+        local = f"127.0.0.1:{port}"
+        if not bridged:
+            wanted = json.dumps({"local": local, "remote": f"192.168.127.2:{port}",
+                                 "protocol": "tcp"})
+            self.show_run("published", "wget", "-q", "-O-", f"--post-data={wanted}",
+                          f"{API}/expose", network=("--network", "host"))
         text = rdl.wait_until(lambda: fetch(f"http://{local}/"), 10, "the published port answers")
         self.say("published", f"http://{local}/ says: {text.strip()}")
 

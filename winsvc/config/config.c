@@ -97,6 +97,13 @@ static enum status check_page(const char *value, struct errmsg *e)
     return ST_INVAL;
 }
 
+static enum status check_publish(const char *value, struct errmsg *e)
+{
+    enum publish_policy unused;
+
+    return publish_policy_parse(&unused, value, e);
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 #define TEXT(field) offsetof(struct config, text.field)
@@ -161,6 +168,9 @@ static const struct option table[] = {
       "has it, the next one when it is free again" },
     { "switch-limit", OPTION_LIST, AT(network.limits), NULL, 0, 0, switch_options_check_limit,
       "NAME=N", "the bound of a table of each guest's switch, as `limit` of `rdlinkd switch`" },
+    { "publish", OPTION_STRING, TEXT(publish), "loopback", 0, 0, check_publish, "loopback|all|off",
+      "where a port that a container publishes listens on this host: for its own programs, for its "
+      "network too, or nowhere; told by rdlink-agent bridge" },
     { "deny-lan", OPTION_FLAG, AT(network.deny_lan), NULL, 0, 0, NULL, NULL,
       "what a guest publishes may listen at loopback addresses only" },
     { "api-token-file", OPTION_STRING, AT(network.api_token_file), "", 0, 0, NULL, "FILE",
@@ -328,6 +338,11 @@ static const char *network_key(const struct errmsg *e)
     return "subnet";
 }
 
+static enum status finish_publish(struct config *c, struct errmsg *e)
+{
+    return publish_policy_parse(&c->publish, c->text.publish, e);
+}
+
 enum status config_finish(struct config *c, struct errmsg *e)
 {
     static const struct {
@@ -335,7 +350,7 @@ enum status config_finish(struct config *c, struct errmsg *e)
         const char *key; /* NULL: the mistake says which */
     } steps[] = {
         { finish_vms, "vm" },    { finish_endpoints, "endpoint" }, { check_network, NULL },
-        { finish_page, "page" }, { finish_names, "status" },
+        { finish_page, "page" }, { finish_names, "status" },       { finish_publish, "publish" },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
@@ -373,6 +388,7 @@ enum config_effect config_effect(const struct option *o)
         { "deny-lan", CONFIG_NETWORK },
         { "api-token-file", CONFIG_NETWORK },
         { "dns-rebind", CONFIG_NETWORK },
+        { "publish", CONFIG_CONTROLLER },
         { "switch-control", CONFIG_NETWORK },
         { "max-connections", CONFIG_DOCKER },
         { "dial-timeout", CONFIG_DOCKER },

@@ -13,6 +13,7 @@
 #include "base/options.h"
 #include "base/status.h"
 #include "config/config_names.h"
+#include "network/published.h"
 #include "port/addr.h"
 #include "switch/switch_options.h"
 #include "vm/vm_source.h"
@@ -38,7 +39,7 @@ struct config_text {
     char page[OPTION_VALUE_MAX], page_token_file[OPTION_VALUE_MAX];
     struct option_list endpoint_grant, owner_distribution;
     char owner_registry_key[OPTION_VALUE_MAX];
-    char switch_control[OPTION_VALUE_MAX];
+    char switch_control[OPTION_VALUE_MAX], publish[OPTION_VALUE_MAX];
 };
 
 struct config {
@@ -55,6 +56,7 @@ struct config {
     uint32_t max_connections, dial_timeout_ms, drain_ms, probe_interval_ms;
     uint32_t log_max_mib, log_max_age_ms, log_keep;
     bool no_network;               /* guests get no switch; otherwise each gets one of ... */
+    enum publish_policy publish;   /* what containers publish */
     struct switch_options network; /* ... subnet to api_token_file; its other options are unused */
     struct option_origin origins[OPTIONS_MAX]; /* of each option, in the table's order */
     struct config_places places;               /* .file is the one that was named or the default */

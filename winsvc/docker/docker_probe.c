@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * THEORY: IDLE --interval--> DIALLING --connected--> ASKING --answer, end or deadline--> IDLE.
- * The one timer means "ask again" in IDLE and "too late" in ASKING; the dial has its own bound.
- * Whatever happens, finish() is the only way back to IDLE, and it reports exactly once.
+ * THEORY: one question at a time (http_get.h). The timer means "ask again"; it runs from the end
+ * of one question to the next one, and on_end() is where each ends.
  */
 #include "docker/docker_probe.h"
 
-#include "http/http_message.h"
+#include "http/http_get.h"
 #include "port/addr.h"
 #include "port/loop.h"
-#include "port/stream.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -26,40 +24,17 @@ struct docker_probe {
     bool has_target;
     struct addr target;
     struct timer timer;
-    struct dial *dial;          /* DIALLING; owned by the loop, ours to cancel */
-    struct stream *stream;      /* ASKING; owned */
-    struct http_reader *reader; /* ASKING; owned */
-    unsigned status;            /* of the answer, once its head is there */
-    char body[200];             /* beginning of the answer's body, for the message */
+    struct http_get *get; /* owned; NULL = none under way */
+    char body[200];       /* beginning of the answer's body, for the message */
     size_t body_len;
 };
 
-static void ask(struct docker_probe *p);
-
-static void drop(struct docker_probe *p)
-{
-    dial_cancel(p->loop, p->dial);
-    p->dial = NULL;
-    stream_close(p->stream);
-    p->stream = NULL;
-    http_reader_free(p->reader);
-    p->reader = NULL;
-}
-
 static void finish(struct docker_probe *p, enum docker_answer answer, const char *detail)
 {
-    drop(p);
+    http_get_free(p->get);
+    p->get = NULL;
     timer_start(&p->timer, p->interval_ms);
     p->fn(p->ctx, answer, detail);
-}
-
-/* ---- the answer ------------------------------------------------------------------------------ */
-
-static void on_head(void *ctx, const struct http_head *head)
-{
-    struct docker_probe *p = ctx;
-
-    p->status = head->status;
 }
 
 static void on_body(void *ctx, const uint8_t *data, size_t len_bytes)
@@ -72,113 +47,57 @@ static void on_body(void *ctx, const uint8_t *data, size_t len_bytes)
     p->body[p->body_len] = '\0';
 }
 
-static const struct http_handler http_handler = { .on_head = on_head, .on_body = on_body };
-
-static void settle(struct docker_probe *p)
+/* A head that refuses says so; a body that is cut short or too long changes nothing about it. */
+static bool is_refusal(enum http_get_end why, unsigned status)
 {
-    char detail[256];
-
-    if (p->status == 200) {
-        finish(p, DOCKER_ANSWERS, "");
-        return;
-    }
-    snprintf(detail, sizeof detail, "GET /_ping answered %u: %s", p->status, p->body);
-    finish(p, DOCKER_REFUSES, detail);
+    return status != 0 && status != 200 && why != HTTP_GET_SILENT;
 }
 
-/* The head said so; a body that is cut short or too long changes nothing about it. */
-static bool is_refusal(const struct docker_probe *p)
-{
-    return p->status != 0 && p->status != 200;
-}
-
-static void on_data(void *ctx, const uint8_t *data, size_t len_bytes)
+static void on_end(void *ctx, enum http_get_end why, unsigned status, const char *detail)
 {
     struct docker_probe *p = ctx;
-    enum status st = http_reader_feed(p->reader, &data, &len_bytes);
+    static const enum docker_answer answers[HTTP_GET_END_COUNT] = {
+        [HTTP_GET_DONE] = DOCKER_ANSWERS,
+        [HTTP_GET_UNREACHABLE] = DOCKER_UNREACHABLE,
+        [HTTP_GET_SILENT] = DOCKER_SILENT,
+        [HTTP_GET_GARBLED] = DOCKER_GARBLED,
+    };
+    bool refuses = is_refusal(why, status);
+    char text[256] = ""; /* @detail goes with the question */
 
-    if (st == ST_OK || (st != ST_QUEUED && is_refusal(p)))
-        settle(p);
-    else if (st != ST_QUEUED)
-        finish(p, DOCKER_GARBLED, "the answer to GET /_ping is not HTTP");
+    if (refuses)
+        snprintf(text, sizeof text, "GET /_ping answered %u: %s", status, p->body);
+    else if (why == HTTP_GET_UNREACHABLE)
+        snprintf(text, sizeof text, "%s", detail);
+    else if (why != HTTP_GET_DONE)
+        snprintf(text, sizeof text, "GET /_ping: %s", detail);
+    finish(p, refuses ? DOCKER_REFUSES : answers[why], text);
 }
 
-static void on_eof(void *ctx)
-{
-    struct docker_probe *p = ctx;
-
-    if (http_reader_end(p->reader) == ST_OK || is_refusal(p))
-        settle(p);
-    else
-        finish(p, DOCKER_GARBLED, "the connection ended before the answer to GET /_ping");
-}
-
-static void on_error(void *ctx, enum status why)
-{
-    char detail[128];
-
-    snprintf(detail, sizeof detail, "the connection broke during GET /_ping: %s", status_text(why));
-    finish(ctx, DOCKER_GARBLED, detail);
-}
-
-static const struct stream_handler stream_handler = { .on_data = on_data,
-                                                      .on_eof = on_eof,
-                                                      .on_error = on_error };
-
-/* ---- the question ---------------------------------------------------------------------------- */
-
-static enum status send_question(struct docker_probe *p)
-{
-    char head[256];
-    size_t n = http_format_request_head(head, sizeof head, "GET", "/_ping", "docker",
-                                        "Connection: close\r\n");
-    enum status st =
-        http_reader_new(&p->reader, HTTP_KIND_RESPONSE, MAX_ANSWER_BYTES, &http_handler, p);
-
-    if (st != ST_OK)
-        return st;
-    stream_set_handler(p->stream, &stream_handler, p);
-    stream_read_start(p->stream);
-    st = stream_write(p->stream, head, n);
-    return st == ST_QUEUED ? ST_OK : st;
-}
-
-static void on_dialled(void *ctx, enum status st, struct stream *s, const struct errmsg *why)
-{
-    struct docker_probe *p = ctx;
-
-    p->dial = NULL;
-    if (st != ST_OK) {
-        finish(p, DOCKER_UNREACHABLE, why->text);
-        return;
-    }
-    p->stream = s;
-    timer_start(&p->timer, p->timeout_ms);
-    st = send_question(p);
-    if (st != ST_OK)
-        finish(p, DOCKER_GARBLED, status_text(st));
-}
+static const struct http_get_handler handler = { .on_body = on_body, .on_end = on_end };
 
 static void ask(struct docker_probe *p)
 {
-    struct errmsg why = { "" };
+    const struct http_get_config config = { .at = &p->target,
+                                            .target = "/_ping",
+                                            .host = "docker",
+                                            .dial_ms = p->timeout_ms,
+                                            .answer_ms = p->timeout_ms,
+                                            .max_body_bytes = MAX_ANSWER_BYTES };
     enum status st;
 
-    p->status = 0;
     p->body_len = 0;
     p->body[0] = '\0';
-    st = dial_start(p->loop, &p->dial, &p->target, p->timeout_ms, on_dialled, p, &why);
+    st = http_get_start(&p->get, p->loop, &config, &handler, p);
     if (st != ST_OK)
-        finish(p, DOCKER_UNREACHABLE, why.text);
+        finish(p, DOCKER_UNREACHABLE, status_text(st));
 }
 
 static void on_timer(void *ctx)
 {
     struct docker_probe *p = ctx;
 
-    if (p->stream)
-        finish(p, DOCKER_SILENT, "no answer to GET /_ping in time");
-    else if (p->has_target && !p->dial)
+    if (p->has_target && !p->get)
         ask(p);
 }
 
@@ -203,7 +122,8 @@ enum status docker_probe_new(struct docker_probe **out, struct loop *loop, uint3
 
 void docker_probe_set_target(struct docker_probe *p, const struct addr *to)
 {
-    drop(p);
+    http_get_free(p->get);
+    p->get = NULL;
     timer_stop(&p->timer);
     p->has_target = to != NULL;
     if (!to)
@@ -214,7 +134,7 @@ void docker_probe_set_target(struct docker_probe *p, const struct addr *to)
 
 void docker_probe_now(struct docker_probe *p)
 {
-    if (p->has_target && !p->dial && !p->stream)
+    if (p->has_target && !p->get)
         timer_start(&p->timer, 0);
 }
 
@@ -223,6 +143,6 @@ void docker_probe_free(struct docker_probe *p)
     if (!p)
         return;
     timer_stop(&p->timer);
-    drop(p);
+    http_get_free(p->get);
     free(p);
 }

@@ -27,6 +27,9 @@
  * Limits. NETWORK_MAX_WORKERS processes; who comes when they are all there makes one end that only
  * lingers, and waits otherwise. NETWORK_MAX_FORWARDS remembered each (about 130 KiB).
  *
+ * Published ports are a state per machine (published.h), not changes. A worker that has a link gets
+ * what it lacks, at each new state and whenever a link of it begins; what it was given is @given.
+ *
  * Static forwards go to every worker: the first has the port, the next one takes over once it is
  * free (the switch tries again by itself), which is what a restarted distribution needs.
  */
@@ -84,10 +87,18 @@ struct net_worker {
     struct timer linger;
     struct memo *forwards; /* owned */
     unsigned forward_count, forward_cap;
+    struct published_list given; /* of the machine's published ports, to the present process */
     /* What the worker is started with; the host borrows it. */
     char name[NAME_MAX_BYTES], link[ADDR_TEXT_MAX + 8], cid[16], mtu[16];
     char control[ADDR_TEXT_MAX + NAME_MAX_BYTES], sddl[OPTION_VALUE_MAX];
     char *argv[ARGV_MAX];
+};
+
+/* What the containers of one machine publish. */
+struct machine_ports {
+    char vm_id[VM_ID_MAX];            /* empty = free */
+    Rdlink__V1__PublishedPorts *said; /* owned; by the guest */
+    struct published_list list;       /* what becomes of it */
 };
 
 struct network_service {
@@ -97,7 +108,10 @@ struct network_service {
     char program[1024], log_level[LOG_LEVELS_MAX], control[ADDR_TEXT_MAX];
     char *sddl; /* owned; NULL = default */
     struct switch_options options;
+    enum publish_policy publish;
+    struct ip_addr guest; /* its address, of the options */
     uint32_t drain_ms, linger_ms;
+    struct machine_ports ports[VM_SNAPSHOT_MAX];
     struct net_worker *workers[SLOTS_MAX]; /* owned */
     unsigned count, made;                  /* now; ever */
     struct timer settle;
@@ -192,22 +206,114 @@ static void take_forward_change(struct net_worker *w, const Rdlink__V1__ForwardC
                           fresh.protocol, fresh.local, w->forward_count);
 }
 
+static enum status send_forward(struct net_worker *w, char *protocol, char *local, char *remote,
+                                bool removed)
+{
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    Rdlink__V1__ForwardChange change = RDLINK__V1__FORWARD_CHANGE__INIT;
+    Rdlink__V1__Forward forward = RDLINK__V1__FORWARD__INIT;
+
+    forward.protocol = protocol;
+    forward.local = local;
+    forward.remote = remote;
+    change.forward = &forward;
+    change.removed = removed;
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_FORWARD_CHANGE;
+    msg.forward_change = &change;
+    return worker_host_send(w->host, 0, &msg);
+}
+
 static void restore_forwards(struct net_worker *w)
 {
     for (unsigned i = 0; i < w->forward_count; i++) {
-        Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
-        Rdlink__V1__ForwardChange change = RDLINK__V1__FORWARD_CHANGE__INIT;
-        Rdlink__V1__Forward forward = RDLINK__V1__FORWARD__INIT;
+        struct memo *m = &w->forwards[i];
 
-        forward.protocol = w->forwards[i].protocol;
-        forward.local = w->forwards[i].local;
-        forward.remote = w->forwards[i].remote;
-        change.forward = &forward;
-        msg.body_case = RDLINK__V1__ENVELOPE__BODY_FORWARD_CHANGE;
-        msg.forward_change = &change;
-        if (worker_host_send(w->host, 0, &msg) != ST_OK)
+        if (send_forward(w, m->protocol, m->local, m->remote, false) != ST_OK)
             return; /* its end follows, and the next one gets them all */
     }
+}
+
+/* ---- published ports --------------------------------------------------------------------------
+ */
+
+/* Of @vm_id; NULL: none are known. */
+static struct machine_ports *ports_of(struct network_service *n, const char *vm_id)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(n->ports); i++)
+        if (n->ports[i].vm_id[0] && !strcmp(n->ports[i].vm_id, vm_id))
+            return &n->ports[i];
+    return NULL;
+}
+
+static void on_published_change(void *ctx, const struct published_forward *f, bool removed)
+{
+    struct published_forward copy = *f;
+    struct net_worker *w = ctx;
+
+    log_write_limited(&w->service->forwards_log, LOG_INFO, LOG_NET, "worker=%s %s %s %s", w->name,
+                      removed ? "unpublished" : "published", f->protocol, f->local);
+    (void)send_forward(w, copy.protocol, copy.local, copy.remote, removed);
+}
+
+/* Its end may be under way: then the next process gets them all, with its link. */
+static void give_ports(struct net_worker *w)
+{
+    const struct machine_ports *m = ports_of(w->service, w->vm_id);
+
+    if (m && published_diff(&w->given, &m->list, on_published_change, w) != ST_OK)
+        log_error(LOG_NET, "worker=%s gets no published ports: %s", w->name, status_text(ST_NOMEM));
+}
+
+static struct machine_ports *add_machine(struct network_service *n, const char *vm_id)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(n->ports); i++) {
+        if (n->ports[i].vm_id[0])
+            continue;
+        snprintf(n->ports[i].vm_id, sizeof n->ports[i].vm_id, "%s", vm_id);
+        return &n->ports[i];
+    }
+    return NULL;
+}
+
+static void forget_ports(struct machine_ports *m)
+{
+    if (!m)
+        return;
+    published_list_clear(&m->list);
+    published_message_free(m->said);
+    *m = (struct machine_ports){ .said = NULL };
+}
+
+/* What the guest said last, as it is served now. */
+static void apply_ports(struct network_service *n, struct machine_ports *m)
+{
+    if (published_list_set(&m->list, m->said, n->publish, &n->guest) != ST_OK) {
+        log_error(LOG_NET, "vm=%s its published ports stay as they were: %s", m->vm_id,
+                  status_text(ST_NOMEM));
+        return;
+    }
+    for (unsigned i = 0; i < n->count; i++)
+        if (n->workers[i]->is_up && !strcmp(n->workers[i]->vm_id, m->vm_id))
+            give_ports(n->workers[i]);
+}
+
+void network_service_publish(struct network_service *n, const char *vm_id,
+                             const Rdlink__V1__PublishedPorts *ports)
+{
+    struct machine_ports *m = ports_of(n, vm_id);
+    Rdlink__V1__PublishedPorts *said = published_message_copy(ports);
+
+    if (!m)
+        m = add_machine(n, vm_id);
+    if (!m || !said) {
+        log_error(LOG_NET, "vm=%s its published ports are not taken: %s", vm_id,
+                  status_text(said ? ST_FULL : ST_NOMEM));
+        published_message_free(said);
+        return;
+    }
+    published_message_free(m->said);
+    m->said = said;
+    apply_ports(n, m);
 }
 
 /* ---- what a worker does ---------------------------------------------------------------------- */
@@ -217,6 +323,7 @@ static void on_open(void *ctx, unsigned index, const struct channel_peer *peer)
     struct net_worker *w = ctx;
 
     w->is_new = true;
+    published_list_clear(&w->given);
     restore_forwards(w);
     kick(w->service);
 }
@@ -561,6 +668,7 @@ static void tell_link(struct net_worker *w)
     }
     if (links > w->links || (is_up && !w->is_up)) {
         w->is_up = true;
+        give_ports(w);
         n->ops->on_link_start(n->ctx, w->vm_id, w->generation);
     } else if (is_up && rx_frames != w->rx_frames) {
         n->ops->on_link_activity(n->ctx, w->vm_id, w->generation);
@@ -589,6 +697,7 @@ static void remove_worker(struct network_service *n, unsigned i)
     timer_stop(&w->linger);
     worker_host_free(w->host);
     drop_forwards(w);
+    published_list_clear(&w->given);
     free(w);
 }
 
@@ -639,11 +748,25 @@ static void on_settle(void *ctx)
 
 /* ---- for the owner --------------------------------------------------------------------------- */
 
+/* The options were checked when they were read; the token is the workers' alone. */
+static struct ip_addr guest_of(const struct switch_options *o)
+{
+    struct switch_options copy = *o;
+    struct switch_config config;
+
+    copy.api_token_file[0] = '\0';
+    if (switch_options_config(&copy, &config, NULL) != ST_OK)
+        return ip_addr_v4(0); /* nothing is published then */
+    return config.guest;
+}
+
 static void take_config(struct network_service *n, const struct network_service_config *config)
 {
     snprintf(n->log_level, sizeof n->log_level, "%s", config->log_level);
     snprintf(n->control, sizeof n->control, "%s", config->control ? config->control : "");
     n->options = *config->options;
+    n->publish = config->publish;
+    n->guest = guest_of(&n->options);
     n->drain_ms = config->drain_ms;
 }
 
@@ -739,6 +862,7 @@ void network_service_forget(struct network_service *n, const char *vm_id)
         drop_forwards(w);
         stop_worker(w);
     }
+    forget_ports(ports_of(n, vm_id));
     kick(n);
 }
 
@@ -775,6 +899,9 @@ void network_service_set(struct network_service *n, const struct network_service
         log_info(LOG_NET, "worker=%s is started anew: its options have changed", w->name);
         worker_host_restart(w->host, 0);
     }
+    for (unsigned i = 0; i < ARRAY_SIZE(n->ports); i++)
+        if (n->ports[i].vm_id[0])
+            apply_ports(n, &n->ports[i]);
 }
 
 void network_service_stop(struct network_service *n)
@@ -799,6 +926,8 @@ void network_service_free(struct network_service *n)
     timer_stop(&n->settle);
     while (n->count > 0)
         remove_worker(n, n->count - 1);
+    for (unsigned i = 0; i < ARRAY_SIZE(n->ports); i++)
+        forget_ports(&n->ports[i]);
     free(n->sddl);
     free(n);
 }

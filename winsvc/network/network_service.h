@@ -17,6 +17,7 @@
 
 #include "base/condition.h"
 #include "base/status.h"
+#include "network/published.h"
 #include "vm/guest_session.h"
 
 #include <stdint.h>
@@ -38,6 +39,7 @@ struct network_service_config {
     /* Of these subnet, mtu, no_ip6, forwards, limits, deny_lan, dns_rebind are every worker's;
      * copied. */
     const struct switch_options *options;
+    enum publish_policy publish;
     uint32_t drain_ms;
     uint32_t linger_ms; /* 0 = 60,000 */
 };
@@ -64,6 +66,10 @@ enum status network_service_new(struct network_service **out, struct loop *loop,
  * follows from the loop, at once where the worker listens already. Calls may be repeated. */
 void network_service_want(struct network_service *n, const char *vm_id, const struct addr *vm,
                           enum guest_generation generation, uint32_t data_port);
+/* What its containers publish from now on, all of it: forwards of every switch that has a link to
+ * the machine. */
+void network_service_publish(struct network_service *n, const char *vm_id,
+                             const Rdlink__V1__PublishedPorts *ports);
 /* It does not for now: without a link the worker ends after linger_ms. */
 void network_service_release(struct network_service *n, const char *vm_id,
                              enum guest_generation generation);

@@ -52,6 +52,10 @@ static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
     case RDLINK__V1__ENVELOPE__BODY_EXIT_NOTICE:
         peer_text_copy(l->notice, sizeof l->notice, msg->exit_notice->message);
         break;
+    case RDLINK__V1__ENVELOPE__BODY_PUBLISHED_PORTS:
+        if (l->ops->on_published)
+            l->ops->on_published(l->ctx, msg->published_ports);
+        break;
     default: break; /* Ready says nothing that the reports do not */
     }
 }

@@ -26,6 +26,8 @@ struct agent_lane_ops {
     /* Open or not, what the agent reports, or how it ended has changed. */
     void (*on_change)(void *ctx);
     void (*on_failure)(void *ctx, enum guest_generation generation, bool nobody, const char *text);
+    /* What the guest's containers publish; borrowed for the call. May be NULL. */
+    void (*on_published)(void *ctx, const Rdlink__V1__PublishedPorts *ports);
 };
 
 /* Everything here is borrowed from the session and outlives the lane. */

@@ -409,9 +409,16 @@ static void on_release_link(void *ctx, enum guest_generation generation)
     s->ops->release_link(s->ctx, s, generation);
 }
 
+static void on_published(void *ctx, const Rdlink__V1__PublishedPorts *ports)
+{
+    struct guest_session *s = ctx;
+
+    s->ops->on_published(s->ctx, s, ports);
+}
+
 static const struct rancher_lane_ops lane_ops = { on_lane_change, on_lane_failure, on_want_link,
                                                   on_release_link };
-static const struct agent_lane_ops agent_ops = { on_lane_change, on_lane_failure };
+static const struct agent_lane_ops agent_ops = { on_lane_change, on_lane_failure, on_published };
 
 static void on_budget(void *ctx)
 {

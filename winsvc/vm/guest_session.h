@@ -91,6 +91,9 @@ struct session_ops {
                       uint32_t data_port);
     /* For now not any more. A link that exists goes on. */
     void (*release_link)(void *ctx, struct guest_session *s, enum guest_generation generation);
+    /* The ports that the guest's containers publish, all of them; borrowed for the call. */
+    void (*on_published)(void *ctx, struct guest_session *s,
+                         const Rdlink__V1__PublishedPorts *ports);
 };
 
 /* Probing starts at once. @instance is what we call ourselves in Hello, copied. ST_NOMEM. */

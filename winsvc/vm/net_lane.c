@@ -75,7 +75,7 @@ static void on_agent_failure(void *ctx, enum guest_generation generation, bool n
     l->ops->on_failure(l->ctx, generation, nobody, text);
 }
 
-static const struct agent_lane_ops agent_ops = { on_agent_change, on_agent_failure };
+static const struct agent_lane_ops agent_ops = { on_agent_change, on_agent_failure, NULL };
 
 /* ---- for the session --------------------------------------------------------------------- */
 

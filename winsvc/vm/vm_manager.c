@@ -66,7 +66,17 @@ static void on_release_link(void *ctx, struct guest_session *s, enum guest_gener
     m->ops->release_link(m->ctx, vm_of(m, s)->id, generation);
 }
 
-static const struct session_ops session_ops = { on_session_change, on_want_link, on_release_link };
+static void on_published(void *ctx, struct guest_session *s,
+                         const Rdlink__V1__PublishedPorts *ports)
+{
+    struct vm_manager *m = ctx;
+    const struct vm_info *vm = vm_of(m, s);
+
+    m->ops->on_published(m->ctx, vm->id, ports);
+}
+
+static const struct session_ops session_ops = { on_session_change, on_want_link, on_release_link,
+                                                on_published };
 
 static void on_gone(void *ctx, const struct vm_info *vm)
 {

@@ -25,6 +25,7 @@ struct vm_manager_ops {
     void (*want_link)(void *ctx, const char *vm_id, const struct addr *vm,
                       enum guest_generation generation, uint32_t data_port);
     void (*release_link)(void *ctx, const char *vm_id, enum guest_generation generation);
+    void (*on_published)(void *ctx, const char *vm_id, const Rdlink__V1__PublishedPorts *ports);
     /* The machine is gone (or comes anew at another address): what it wanted is void. */
     void (*on_gone)(void *ctx, const char *vm_id);
 };

@@ -80,11 +80,10 @@ static void only_an_answer_200_counts(void **state)
           "GET /_ping answered 503: no sock!" },
         { "a refusal cut short", "HTTP/1.1 500 Oops\r\nContent-Length: 80\r\n\r\nsorry",
           DOCKER_REFUSES, "GET /_ping answered 500: sorry" },
-        { "not HTTP", "SSH-2.0-OpenSSH\r\n", DOCKER_GARBLED,
-          "the answer to GET /_ping is not HTTP" },
-        { "nothing", "", DOCKER_GARBLED, "the connection ended before the answer to GET /_ping" },
+        { "not HTTP", "SSH-2.0-OpenSSH\r\n", DOCKER_GARBLED, "GET /_ping: the answer is not HTTP" },
+        { "nothing", "", DOCKER_GARBLED, "GET /_ping: the connection ended before the answer did" },
         { "half a head", "HTTP/1.1 200 OK\r\nCont", DOCKER_GARBLED,
-          "the connection ended before the answer to GET /_ping" },
+          "GET /_ping: the connection ended before the answer did" },
     };
 
     for (unsigned piece = 0; piece < 2; piece++) {

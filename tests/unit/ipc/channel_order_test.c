@@ -250,9 +250,9 @@ static const struct role_row {
     Rdlink__V1__Role role, peer;
     const char *takes; /* a letter for each of message_rows */
 } role_rows[] = {
-    { CONTROLLER, WORKER_DOCKER, "hrxf" }, { CONTROLLER, WORKER_SWITCH, "hrxf" },
-    { CONTROLLER, AGENT_NET, "hrxf" },     { WORKER_DOCKER, CONTROLLER, "dst" },
-    { WORKER_SWITCH, CONTROLLER, "dsfo" }, { AGENT_BRIDGE, CONTROLLER, "hrdsx" },
+    { CONTROLLER, WORKER_DOCKER, "hrxfp" }, { CONTROLLER, WORKER_SWITCH, "hrxfp" },
+    { CONTROLLER, AGENT_NET, "hrxfp" },     { WORKER_DOCKER, CONTROLLER, "dst" },
+    { WORKER_SWITCH, CONTROLLER, "dsfo" },  { AGENT_BRIDGE, CONTROLLER, "hrdsx" },
     { AGENT_NET, CONTROLLER, "hrdsxo" },
 };
 
@@ -262,7 +262,7 @@ static const struct message_row {
 } message_rows[] = {
     { 'h', BODY(HEALTH) },         { 'r', BODY(READY) },         { 'd', BODY(DRAIN) },
     { 's', BODY(SHUTDOWN) },       { 'x', BODY(EXIT_NOTICE) },   { 't', BODY(DOCKER_TARGET) },
-    { 'f', BODY(FORWARD_CHANGE) }, { 'o', BODY(NETWORK_OFFER) },
+    { 'f', BODY(FORWARD_CHANGE) }, { 'o', BODY(NETWORK_OFFER) }, { 'p', BODY(PUBLISHED_PORTS) },
 };
 
 static void expect_taken(const struct role_row *row, Rdlink__V1__Envelope__BodyCase body,

@@ -356,6 +356,39 @@ static void forwards_that_are_remembered_are_bounded(void **state)
     RUN_UNTIL(f, counter(f, "switch-greedy-A", "restored") == NETWORK_MAX_FORWARDS);
 }
 
+/* So many ports from 8000 on, one message. */
+static void publish(struct fixture *f, const char *vm_id, unsigned first, unsigned count)
+{
+    static char tcp[] = "tcp", every[] = "";
+    Rdlink__V1__PublishedPorts ports = RDLINK__V1__PUBLISHED_PORTS__INIT;
+    Rdlink__V1__PublishedPort items[4], *list[4];
+
+    for (unsigned i = 0; i < count; i++) {
+        rdlink__v1__published_port__init(&items[i]);
+        items[i].protocol = tcp;
+        items[i].host_address = every;
+        items[i].port = 8000 + first + i;
+        list[i] = &items[i];
+    }
+    ports.n_ports = count;
+    ports.ports = list;
+    network_service_publish(f->n, vm_id, &ports);
+}
+
+static void published_ports_go_to_the_worker_that_has_the_link(void **state)
+{
+    struct fixture *f = *state;
+
+    publish(f, "linked", 0, 2); /* before there is a worker */
+    want_a(f, "linked");
+    RUN_UNTIL(f, counter(f, "switch-linked-A", "restored") == 4); /* of both families */
+    publish(f, "linked", 1, 2);                                   /* one went, one is new */
+    RUN_UNTIL(f, counter(f, "switch-linked-A", "restored") == 6);
+    publish(f, "other", 0, 4);
+    publish(f, "linked", 1, 3);
+    RUN_UNTIL(f, counter(f, "switch-linked-A", "restored") == 8);
+}
+
 /* ---- several, and the end ------------------------------------------------------------------- */
 
 static void generations_of_a_machine_have_a_worker_each(void **state)
@@ -503,6 +536,7 @@ int main(void)
         T(address_without_room_for_the_port_is_a_reason),
         T(worker_that_dies_is_replaced_and_gets_its_forwards_back),
         T(forwards_that_are_remembered_are_bounded),
+        T(published_ports_go_to_the_worker_that_has_the_link),
         T(generations_of_a_machine_have_a_worker_each),
         T(names_too_long_are_cut_and_stay_different),
         T(worker_nobody_wants_ends_after_a_while),

@@ -60,6 +60,25 @@ static void agent_is_found_and_its_health_shown(void **state)
     expect_reason(w, "AgentHealthy", COND_FALSE, "NotServing");
 }
 
+static void what_containers_publish_is_passed_on(void **state)
+{
+    static char tcp[] = "tcp";
+    struct world *w = *state;
+    struct sim_peer *p = agent_comes(w, &BRIDGE);
+    Rdlink__V1__PublishedPorts ports = RDLINK__V1__PUBLISHED_PORTS__INIT;
+    Rdlink__V1__PublishedPort port = RDLINK__V1__PUBLISHED_PORT__INIT, *list[] = { &port };
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+
+    port.protocol = tcp;
+    port.port = 80;
+    ports.n_ports = 1;
+    ports.ports = list;
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_PUBLISHED_PORTS;
+    msg.published_ports = &ports;
+    agent_sends(w, p, &msg);
+    assert_int_equal(w->published, 1);
+}
+
 static void same_report_again_is_no_change(void **state)
 {
     struct world *w = *state;
@@ -200,6 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(agent_is_found_and_its_health_shown),
+        T(what_containers_publish_is_passed_on),
         T(same_report_again_is_no_change),
         T(a_guest_cannot_flood_the_log),
         T(agent_that_goes_silent_is_lost_and_dialled_again),

@@ -59,7 +59,16 @@ void world_on_release(void *ctx, struct guest_session *s, enum guest_generation 
     w->wanted[generation] = false;
 }
 
-const struct session_ops world_ops = { on_change, world_on_want, world_on_release };
+static void world_on_published(void *ctx, struct guest_session *s,
+                               const Rdlink__V1__PublishedPorts *ports)
+{
+    struct world *w = ctx;
+
+    w->published = (unsigned)ports->n_ports;
+}
+
+const struct session_ops world_ops = { on_change, world_on_want, world_on_release,
+                                       world_on_published };
 
 void world_new_session(struct world *w, const struct session_ops *ops)
 {

@@ -36,7 +36,7 @@ struct world {
     enum status switch_says;
     bool wanted[GUEST_GENERATION_COUNT];
     uint32_t wanted_port[GUEST_GENERATION_COUNT];
-    unsigned wants, releases;
+    unsigned wants, releases, published; /* published: ports of the last message */
     unsigned changes;
 };
 

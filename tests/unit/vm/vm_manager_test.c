@@ -77,7 +77,11 @@ static void on_gone(void *ctx, const char *vm_id)
     drop(w, vm_id);
 }
 
-static const struct vm_manager_ops ops = { on_change, on_want, on_release, on_gone };
+static void on_published(void *ctx, const char *vm_id, const Rdlink__V1__PublishedPorts *ports)
+{
+}
+
+static const struct vm_manager_ops ops = { on_change, on_want, on_release, on_published, on_gone };
 
 static int set_up(void **state)
 {

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "network/published.h"
+
+#include "support/cmocka_all.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PORTS_MAX = 300 };
+
+static struct ip_addr guest(void)
+{
+    return ip_addr_v4(0xc0a87f02);
+}
+
+struct said {
+    Rdlink__V1__PublishedPorts msg;
+    Rdlink__V1__PublishedPort items[PORTS_MAX];
+    Rdlink__V1__PublishedPort *list[PORTS_MAX];
+    char texts[PORTS_MAX][2][24];
+};
+
+/* "tcp 80" or "udp 53 10.0.0.2" */
+static void say(struct said *s, const char *text)
+{
+    Rdlink__V1__PublishedPort *p = &s->items[s->msg.n_ports];
+    char(*t)[24] = s->texts[s->msg.n_ports];
+    unsigned port = 0;
+
+    t[1][0] = '\0';
+    assert_true(sscanf(text, "%23s %u %23s", t[0], &port, t[1]) >= 2);
+    rdlink__v1__published_port__init(p);
+    p->protocol = t[0];
+    p->host_address = t[1];
+    p->port = port;
+    s->list[s->msg.n_ports++] = p;
+    s->msg.ports = s->list;
+}
+
+static struct said *said_new(void)
+{
+    struct said *s = calloc(1, sizeof *s);
+
+    assert_non_null(s);
+    rdlink__v1__published_ports__init(&s->msg);
+    return s;
+}
+
+static void describe(const struct published_list *l, char *buf, size_t cap)
+{
+    size_t n = 0;
+
+    buf[0] = '\0';
+    for (unsigned i = 0; i < l->count; i++)
+        n += (size_t)snprintf(buf + n, cap - n, "%s%s %s=%s", i ? "|" : "", l->items[i].protocol,
+                              l->items[i].local, l->items[i].remote);
+}
+
+static void where_a_port_listens_is_this_hosts_policy(void **state)
+{
+    static const struct {
+        const char *name, *port;
+        enum publish_policy policy;
+        const char *want;
+    } rows[] = {
+        { "for this computer", "tcp 80", PUBLISH_LOOPBACK,
+          "tcp 127.0.0.1:80=192.168.127.2:80|tcp [::1]:80=192.168.127.2:80" },
+        { "for its network", "tcp 80", PUBLISH_ALL, "tcp :80=192.168.127.2:80" },
+        { "for nobody", "tcp 80", PUBLISH_OFF, "" },
+        { "UDP", "udp 53", PUBLISH_ALL, "udp :53=192.168.127.2:53" },
+        { "the guest's own address", "tcp 80 192.168.127.2", PUBLISH_ALL,
+          "tcp :80=192.168.127.2:80" },
+        { "an address that is not the guest's", "tcp 80 10.0.0.1", PUBLISH_ALL, "" },
+        { "an address that is none", "tcp 80 localhost", PUBLISH_ALL, "" },
+        { "another protocol", "sctp 80", PUBLISH_ALL, "" },
+        { "no port", "tcp 0", PUBLISH_ALL, "" },
+        { "more than a port", "tcp 65616", PUBLISH_ALL, "" },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct published_list list = { NULL, 0 };
+        struct said *s = said_new();
+        struct ip_addr at = guest();
+        char text[256];
+
+        say(s, rows[i].port);
+        assert_int_equal(published_list_set(&list, &s->msg, rows[i].policy, &at), ST_OK);
+        describe(&list, text, sizeof text);
+        if (strcmp(text, rows[i].want) != 0)
+            fail_msg("%s: '%s'", rows[i].name, text);
+        published_list_clear(&list);
+        free(s);
+    }
+}
+
+static void on_change(void *ctx, const struct published_forward *f, bool removed)
+{
+    char *text = ctx;
+    size_t n = strlen(text);
+
+    snprintf(text + n, 256 - n, "%s%s ", removed ? "-" : "+", f->local);
+}
+
+static void from_one_state_to_the_next_only_differences_are_told(void **state)
+{
+    struct published_list given = { NULL, 0 }, now = { NULL, 0 };
+    struct said *s = said_new();
+    struct ip_addr at = guest();
+    char text[256] = "";
+
+    say(s, "tcp 80");
+    say(s, "tcp 81");
+    say(s, "tcp 80"); /* twice */
+    assert_int_equal(published_list_set(&now, &s->msg, PUBLISH_ALL, &at), ST_OK);
+    assert_int_equal(published_diff(&given, &now, on_change, text), ST_OK);
+    assert_string_equal(text, "+:80 +:81 ");
+    text[0] = '\0';
+    assert_int_equal(published_diff(&given, &now, on_change, text), ST_OK);
+    assert_string_equal(text, "");
+    s->items[0].port = s->items[2].port = 82;
+    assert_int_equal(published_list_set(&now, &s->msg, PUBLISH_ALL, &at), ST_OK);
+    assert_int_equal(published_diff(&given, &now, on_change, text), ST_OK);
+    assert_string_equal(text, "-:80 +:82 ");
+    text[0] = '\0';
+    assert_int_equal(published_list_set(&now, NULL, PUBLISH_ALL, &at), ST_OK);
+    assert_int_equal(published_diff(&given, &now, on_change, text), ST_OK);
+    assert_string_equal(text, "-:82 -:81 ");
+    published_list_clear(&given);
+    published_list_clear(&now);
+    free(s);
+}
+
+static void a_guest_cannot_publish_without_end(void **state)
+{
+    struct published_list now = { NULL, 0 };
+    struct said *s = said_new();
+    struct ip_addr at = guest();
+    Rdlink__V1__PublishedPorts *copy;
+
+    for (unsigned i = 0; i < PORTS_MAX; i++) {
+        char text[24];
+
+        snprintf(text, sizeof text, "tcp %u", 1000 + i);
+        say(s, text);
+    }
+    copy = published_message_copy(&s->msg);
+    assert_non_null(copy);
+    assert_int_equal(copy->n_ports, PUBLISHED_MAX);
+    published_message_free(copy);
+    assert_int_equal(published_list_set(&now, &s->msg, PUBLISH_ALL, &at), ST_OK);
+    assert_int_equal(now.count, PUBLISHED_MAX);
+    published_list_clear(&now);
+    free(s);
+}
+
+static void a_policy_has_a_name(void **state)
+{
+    enum publish_policy p;
+    struct errmsg e;
+
+    assert_int_equal(publish_policy_parse(&p, "all", &e), ST_OK);
+    assert_int_equal(p, PUBLISH_ALL);
+    assert_int_equal(publish_policy_parse(&p, "lan", &e), ST_INVAL);
+    assert_non_null(strstr(e.text, "loopback, all or off"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(where_a_port_listens_is_this_hosts_policy),
+        cmocka_unit_test(from_one_state_to_the_next_only_differences_are_told),
+        cmocka_unit_test(a_guest_cannot_publish_without_end),
+        cmocka_unit_test(a_policy_has_a_name),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
