@@ -111,7 +111,7 @@ function advice(reason, isOpen) {
 
 /* ---- what a status says ------------------------------------------------------------------ */
 
-const list = (value) => (Array.isArray(value) ? value : []);
+const list = (value) => (Array.isArray(value) ? value.filter((v) => v && typeof v === 'object') : []);
 
 /* Everything that has conditions and counters, with a name that a person knows it by. */
 function parts(status) {
@@ -464,22 +464,20 @@ async function serve() {
 /* ---- saved ------------------------------------------------------------------------------- */
 
 function showSaved(text) {
-  let data;
+  isSaved = true;
   try {
-    data = JSON.parse(text);
+    const data = JSON.parse(text);
+    for (const one of list(data.history)) {
+      if (one.status) take(one.status, one.at);
+      else lose(one.at);
+    }
+    savedNote = `Saved ${new Date(data.savedAt).toLocaleString()}; it does not change. `;
+    if (data.from === 'file')
+      savedNote += 'The service did not answer: this is what its status file said last.';
+    draw();
   } catch {
     refuse('The data in this report cannot be read: it was damaged.');
-    return;
   }
-  isSaved = true;
-  for (const one of list(data.history).slice(-RING)) {
-    if (one.status) take(one.status, one.at);
-    else lose(one.at);
-  }
-  savedNote = `Saved ${new Date(data.savedAt).toLocaleString()}; it does not change. `;
-  if (data.from === 'file')
-    savedNote += 'The service did not answer: this is what its status file said last.';
-  draw();
 }
 
 const data = byId('data').textContent.trim();

@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -351,6 +352,125 @@ class Report(unittest.TestCase):
         self.assertIn(IMAGE, tab.text("#components"))
         self.assertEqual(tab.eval("document.querySelectorAll('img').length"), 0)
         self.assertEqual(tab.eval("document.scripts.length"), 3)
+
+
+class Drawing(unittest.TestCase):
+    """What is drawn of given data: a report whose data is replaced."""
+
+    NOW = 1_800_000_000_000
+
+    @classmethod
+    def setUpClass(cls):
+        done = rdlink("report", "--html", "-o", "-")
+        assert done.returncode == 0, done.stderr
+        cls.head, rest = done.stdout.split('id="data">', 1)
+        cls.tail = rest[rest.index("</script>"):]
+
+    def show(self, data):
+        path = pathlib.Path(session.path(f"{self.id().rpartition('.')[2]}.html"))
+        text = data if isinstance(data, str) else json.dumps(data).replace("<", "\\u003c")
+        path.write_text(f'{self.head}id="data">{text}{self.tail}', encoding="utf-8")
+        tab = browser.open(path.as_uri())
+        self.addCleanup(tab.close)
+        self.assertEqual(tab.errors, [])
+        return tab
+
+    def gathered(self, *statuses, every_s=10):
+        first = self.NOW - 1000 * every_s * (len(statuses) - 1)
+        return {"savedAt": self.NOW, "from": "service", "history": [
+            {"at": first + 1000 * every_s * i, "status": status} for i, status in enumerate(statuses)]}
+
+    @staticmethod
+    def iso(ms):
+        seconds, rest = divmod(ms, 1000)
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:03}Z"
+
+    def status(self, counters=None, conditions=(), phase="Ready"):
+        return {"phase": phase, "ready": phase == "Ready", "program": {}, "conditions": list(conditions),
+                "source": {}, "instances": [], "endpoints": [],
+                "components": [{"name": "switch", "state": "SERVING", "counters": counters or {},
+                                "conditions": []}]}
+
+    def condition(self, status, reason, since_ms, kind="Ready"):
+        return {"type": kind, "status": status, "reason": reason, "message": reason,
+                "lastTransitionTime": self.iso(since_ms)}
+
+    def test_rates_and_levels_are_the_counters(self):
+        tab = self.show(self.gathered(
+            self.status({"rx_bytes": 5, "dns_own": 10, "dns_failed": 0}),
+            self.status({"rx_bytes": 5 + 20480, "tx_bytes": 1000, "dns_own": 15, "dns_forwarded": 10,
+                         "dns_failed": 25, "tcp_flows": 3, "udp_flows": 4, "connections_active": 2})))
+        self.assertRegex(tab.text("#charts"), r"from guests 2.0 KiB/s - - to guests 100 B/s")
+        self.assertRegex(tab.text("#charts"), r"network flows 7 - - docker connections 2")
+        self.assertRegex(tab.text("#charts"), r"answered 1.5/s - - failed 2.5/s")
+
+    def test_a_component_that_started_anew_is_no_traffic(self):
+        tab = self.show(self.gathered(self.status({"rx_bytes": 1 << 30}), self.status({"rx_bytes": 5})))
+        self.assertRegex(tab.text("#charts"), r"from guests 0 B/s")
+
+    def test_conditions_are_bars_of_their_length(self):
+        """Ready is false for the last quarter of the two minutes that are shown."""
+        good = self.condition("True", "AllServing", self.NOW - 3_600_000)
+        bad = self.condition("False", "ComponentRestarting", self.NOW - 30_000)
+        tab = self.show(self.gathered(*[self.status(conditions=[good])] * 3,
+                                      self.status(conditions=[bad], phase="Degraded"), every_s=40))
+        bars = tab.eval("[...document.querySelectorAll('.lane rect')].map((r) => [r.getAttribute('class'),"
+                        " Number(r.getAttribute('x')), Number(r.getAttribute('width'))])")
+        self.assertEqual(bars, [["True", 0, 750], ["False", 750, 250]])
+        self.assertRegex(tab.text("#verdict"), r"^Degraded for 30 s\n")
+        self.assertIn("ended and is started again by itself", tab.text("#verdict"))
+
+    def test_a_service_that_went_away_is_said_first(self):
+        data = self.gathered(self.status(), self.status())
+        data["history"].append({"at": self.NOW, "status": None})
+        tab = self.show(data)
+        self.assertIn("The service did not answer", tab.text("#verdict"))
+        self.assertEqual(tab.eval("document.title"), "rdlink: no answer")
+
+    def test_a_long_history_is_bounded(self):
+        many = [self.condition("True", "Fine", self.NOW, f"C{i}") for i in range(300)]
+        tab = self.show(self.gathered(*[self.status({"tcp_flows": i}, many) for i in range(700)]))
+        points = "Math.max(...[...document.querySelectorAll('.chart path')].map((p) => " \
+                 "p.getAttribute('d').split('L').length))"
+        self.assertEqual(tab.eval(points), 600)
+        self.assertEqual(tab.eval("document.querySelectorAll('.lane').length"), 200)
+
+    def test_whatever_the_data_is_the_page_says_something(self):
+        trap = {"toString": 1, "valueOf": 1}
+        for data in ("{", "[]", "null", "7", '{"history":7}', self.gathered({}), self.gathered(7),
+                     self.gathered({"components": [None, 3, "x", {}], "instances": [{"agent": 5}],
+                                    "conditions": [None, {}], "phase": 4, "endpoints": {}}),
+                     self.gathered({"phase": trap, "components": [{"name": trap}]})):
+            with self.subTest(data=data):
+                tab = self.show(data)
+                self.assertTrue(tab.text("#verdict").strip())
+
+
+class Colours(unittest.TestCase):
+    """Everything that is read stands out from what it stands on, by WCAG's 4.5 to 1."""
+
+    def test_light_and_dark(self):
+        css = (rdl.ROOT / "winsvc/page/page.css").read_text(encoding="ascii")
+        schemes = [dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block))
+                   for block in re.findall(r":root \{(.*?)\}", css, re.DOTALL)]
+        self.assertEqual([len(scheme) for scheme in schemes], [11, 11])
+        for scheme in schemes:
+            read = [(name, on) for name in ("text", "quiet", "good", "bad", "unsure", "one", "two")
+                    for on in ("ground", "card")]
+            for name, on in read + [("on", "good"), ("on", "bad"), ("on", "unsure")]:
+                with self.subTest(name=name, on=on, text=scheme["text"]):
+                    self.assertGreaterEqual(contrast(scheme[name], scheme[on]), 4.5)
+
+
+def luminance(colour):
+    parts = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a, b):
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
 
 
 def waiting_readers():
