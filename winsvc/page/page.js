@@ -353,10 +353,12 @@ function drawCharts() {
 
 function drawAbout(status) {
   const p = status.program || {}, source = status.source || {};
+  const waits = ((status.config || {}).pending || []).join(', ');
+  const pending = waits ? ` New values that wait for the next start: ${waits}.` : '';
   const left = status.leftOut ? ` ${status.leftOut} parts were left out for want of room.` : '';
-  show('about', [p, source, left], () => [node('p', null, foreign(`${p.name} ${p.version}`),
+  show('about', [p, source, left, pending], () => [node('p', null, foreign(`${p.name} ${p.version}`),
     ` (process ${p.pid}), `, since(p.startedAt), '. Virtual machines from ', foreign(source.address),
-    source.exists ? '.' : ', which is not there now.', left)]);
+    source.exists ? '.' : ', which is not there now.', left, pending)]);
 }
 
 function draw() {

@@ -7,6 +7,7 @@
 #include "base/util.h"
 #include "ipc/peer_text.h"
 #include "status/snapshot.h"
+#include "status/status_server.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -198,7 +199,47 @@ static void put_endpoints(struct text *t, const struct snapshot *s)
                 s->endpoints[i].state == k);
 }
 
-enum status metrics_render(const struct snapshot *s, char **text, size_t *len_bytes)
+static void put_log(struct text *t, const struct snapshot *s)
+{
+    put_family(t, "rdlink_log_dropped", "counter", "Lines that did not get into the log's file.");
+    put(t, "rdlink_log_dropped_total %" PRIu64 "\n", s->log.dropped);
+    if (!s->config.is_known)
+        return;
+    put_family(t, "rdlink_config_generation", "gauge", "Which configuration since the start.");
+    put(t, "rdlink_config_generation %" PRIu64 "\n", s->config.generation);
+    put_family(t, "rdlink_config_pending", "gauge", "Options that wait for the next start.");
+    put(t, "rdlink_config_pending %u\n", s->config.pending.count);
+}
+
+static void put_readers(struct text *t, const struct status_server_stats *readers)
+{
+    const struct {
+        const char *name, *help;
+        uint64_t value;
+    } counters[] = {
+        { "rdlink_status_connections", "Readers that connected.", readers->connections },
+        { "rdlink_status_requests", "What they asked.", readers->requests },
+        { "rdlink_status_not_modified", "Answered that nothing has changed.",
+          readers->not_modified },
+        { "rdlink_status_rejected", "Answered that the request is wrong or not allowed.",
+          readers->rejected },
+        { "rdlink_status_evicted", "Readers closed to make room.", readers->evicted },
+        { "rdlink_status_timed_out", "Readers cut by a deadline.", readers->timed_out },
+        { "rdlink_status_renders", "Texts made for them.", readers->renders },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(counters); i++) {
+        put_family(t, counters[i].name, "counter", counters[i].help);
+        put(t, "%s_total %" PRIu64 "\n", counters[i].name, counters[i].value);
+    }
+    put_family(t, "rdlink_status_readers", "gauge", "Readers now.");
+    put(t, "rdlink_status_readers %u\n", readers->active);
+    put_family(t, "rdlink_status_waiting", "gauge", "Readers that wait for a change.");
+    put(t, "rdlink_status_waiting %u\n", readers->waiting);
+}
+
+enum status metrics_render(const struct snapshot *s, const struct status_server_stats *readers,
+                           char **text, size_t *len_bytes)
 {
     struct text t = { NULL, 0, 0, false };
 
@@ -208,6 +249,8 @@ enum status metrics_render(const struct snapshot *s, char **text, size_t *len_by
     put_instances(&t, s);
     put_endpoints(&t, s);
     put_counters(&t, s);
+    put_log(&t, s);
+    put_readers(&t, readers);
     put(&t, "# EOF\n");
     if (t.failed) {
         free(t.bytes);

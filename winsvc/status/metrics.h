@@ -13,10 +13,13 @@
 #include <stddef.h>
 
 struct snapshot;
+struct status_server_stats;
 
 #define METRICS_CONTENT_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-/* The caller free()s *text, which is terminated; *len_bytes is without that. ST_NOMEM. */
-enum status metrics_render(const struct snapshot *s, char **text, size_t *len_bytes);
+/* @readers: of the server that is asked. The caller free()s *text, which is terminated; *len_bytes
+ * is without that. ST_NOMEM. */
+enum status metrics_render(const struct snapshot *s, const struct status_server_stats *readers,
+                           char **text, size_t *len_bytes);
 
 #endif

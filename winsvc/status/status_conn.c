@@ -206,11 +206,13 @@ static bool send_status(struct conn *c, const struct status_body_view *view, boo
 
 static bool send_metrics(struct conn *c)
 {
+    struct status_server_stats readers;
     char *text;
     size_t len;
     bool lives;
 
-    if (metrics_render(status_body_snapshot(c->server->body), &text, &len) != ST_OK)
+    status_server_stats(c->server, &readers);
+    if (metrics_render(status_body_snapshot(c->server->body), &readers, &text, &len) != ST_OK)
         return send_error(c, 503);
     lives = send_answer(c, 200, METRICS_CONTENT_TYPE, text, len, "");
     free(text);

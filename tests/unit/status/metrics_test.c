@@ -6,17 +6,28 @@
 
 #include "status/metrics.h"
 #include "status/snapshot.h"
+#include "status/status_server.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const struct status_server_stats readers = { .connections = 1,
+                                                    .active = 2,
+                                                    .requests = 3,
+                                                    .not_modified = 4,
+                                                    .rejected = 5,
+                                                    .evicted = 6,
+                                                    .timed_out = 7,
+                                                    .waiting = 8,
+                                                    .renders = 9 };
 
 static char *render(const struct snapshot *s)
 {
     size_t len;
     char *text;
 
-    assert_int_equal(metrics_render(s, &text, &len), ST_OK);
+    assert_int_equal(metrics_render(s, &readers, &text, &len), ST_OK);
     assert_int_equal(strlen(text), len);
     return text;
 }
@@ -58,6 +69,38 @@ static void every_part_has_its_samples(void **state)
     expect(text, "rdlink_instance_state{vm=\"vm1\",rdlink_instance_state=\"linked\"} 1\n");
     expect(text, "rdlink_endpoint_state{endpoint=\"docker\",rdlink_endpoint_state=\"fallback\"} 1");
     assert_string_equal(text + strlen(text) - 6, "# EOF\n");
+    free(text);
+    free(s);
+}
+
+static void what_the_service_counts_of_itself_is_there(void **state)
+{
+    static const char *const want[] = {
+        "rdlink_log_dropped_total 11\n",
+        "rdlink_config_generation 12\n",
+        "rdlink_config_pending 2\n",
+        "rdlink_status_connections_total 1\n",
+        "rdlink_status_readers 2\n",
+        "rdlink_status_requests_total 3\n",
+        "rdlink_status_not_modified_total 4\n",
+        "rdlink_status_rejected_total 5\n",
+        "rdlink_status_evicted_total 6\n",
+        "rdlink_status_timed_out_total 7\n",
+        "rdlink_status_waiting 8\n",
+        "rdlink_status_renders_total 9\n",
+    };
+    struct snapshot *s = calloc(1, sizeof *s);
+    char *text;
+
+    assert_non_null(s);
+    snapshot_init(s, "rdlinkd", "0.1.0", 255, 4096);
+    s->log.dropped = 11;
+    s->config.is_known = true;
+    s->config.generation = 12;
+    s->config.pending.count = 2;
+    text = render(s);
+    for (unsigned i = 0; i < ARRAY_SIZE(want); i++)
+        expect(text, want[i]);
     free(text);
     free(s);
 }
@@ -109,6 +152,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_part_has_its_samples),
+        cmocka_unit_test(what_the_service_counts_of_itself_is_there),
         cmocka_unit_test(a_label_cannot_break_the_text),
         cmocka_unit_test(the_largest_snapshot_is_rendered_whole),
     };
