@@ -36,6 +36,7 @@
 #include "status/status_page.h"
 #include "status/status_server.h"
 #include "vm/vm_manager.h"
+#include "wake.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -77,6 +78,7 @@ struct app {
     struct process_identity identity; /* ours */
     struct snapshot_clock clock;
     struct timer refresh;
+    struct wake wake;
     int64_t started_ms;
     bool stopping;
 };
@@ -366,6 +368,15 @@ static void check_stopped(struct app *a)
 
 /* ---- guests ---------------------------------------------------------------------------------- */
 
+/* Whichever part of the chain keeps failing: the guest and all that is known of it. */
+static void rediscover(struct app *a, const char *vm_id)
+{
+    if (a->source)
+        vm_source_rescan(a->source);
+    if (vm_id[0])
+        vm_manager_rediscover(a->manager, vm_id);
+}
+
 static void on_vm_change(void *ctx)
 {
     changed(ctx);
@@ -450,6 +461,11 @@ static void on_link_end(void *ctx, const char *vm_id, enum guest_generation gene
     vm_manager_on_link_end(a->manager, vm_id, generation, why);
 }
 
+static void on_network_escalate(void *ctx, const char *vm_id)
+{
+    rediscover(ctx, vm_id);
+}
+
 static void on_network_stopped(void *ctx)
 {
     struct app *a = ctx;
@@ -463,6 +479,7 @@ static const struct network_service_ops network_ops = { .on_change = on_network_
                                                         .on_link_start = on_link_start,
                                                         .on_link_activity = on_link_activity,
                                                         .on_link_end = on_link_end,
+                                                        .on_escalate = on_network_escalate,
                                                         .on_stopped = on_network_stopped };
 
 static struct network_service_config network_config(const struct app *a)
@@ -504,6 +521,13 @@ static void on_service_change(void *ctx)
     changed(ep->app);
 }
 
+static void on_service_escalate(void *ctx)
+{
+    struct app_endpoint *ep = ctx;
+
+    rediscover(ep->app, ep->chosen);
+}
+
 static void on_service_stopped(void *ctx)
 {
     struct app_endpoint *ep = ctx;
@@ -513,6 +537,7 @@ static void on_service_stopped(void *ctx)
 }
 
 static const struct docker_service_ops service_ops = { .on_change = on_service_change,
+                                                       .on_escalate = on_service_escalate,
                                                        .on_stopped = on_service_stopped };
 
 static enum status start_endpoint(struct app *a, unsigned i, struct errmsg *e)
@@ -728,6 +753,11 @@ static void on_log_change(void *ctx)
     changed(ctx);
 }
 
+static void on_wake(void *ctx)
+{
+    app_probe_now(ctx);
+}
+
 enum status app_start(struct app **out, struct loop *loop, struct config *config,
                       const struct config_input *input, struct log_service *logs, app_done_fn *done,
                       void *ctx, struct errmsg *e)
@@ -749,6 +779,7 @@ enum status app_start(struct app **out, struct loop *loop, struct config *config
     process_identity_of(sys_pid(), &a->identity);
     timer_init(&a->refresh, loop, on_refresh, a);
     log_service_on_change(logs, on_log_change, a);
+    wake_start(&a->wake, loop, on_wake, a);
     st = start_live(a, config, input, e); /* first: the status tells of it */
     if (st == ST_OK)
         st = start_parts(a, e);
@@ -785,6 +816,11 @@ void app_stop(struct app *a)
     if (a->network)
         network_service_stop(a->network);
     changed(a);
+}
+
+void app_watch_routes(struct app *a, struct routes *routes)
+{
+    wake_watch_routes(&a->wake, routes);
 }
 
 void app_probe_now(struct app *a)
@@ -825,6 +861,7 @@ void app_free(struct app *a)
         return;
     log_service_on_change(a->logs, NULL, NULL);
     timer_stop(&a->refresh);
+    wake_stop(&a->wake);
     control_server_free(a->control);
     status_file_free(a->status_file);
     config_live_free(a->live);

@@ -19,6 +19,7 @@ struct config;
 struct config_input;
 struct log_service;
 struct loop;
+struct routes;
 
 /* The process should exit with @code. Called once, from the loop, after app_stop(). */
 typedef void app_done_fn(void *ctx, int code);
@@ -38,6 +39,8 @@ enum status app_reload(struct app *a, struct errmsg *e);
 /* The machine woke up, its network changed, somebody logged on or off: look at every guest now, and
  * whose it is. */
 void app_probe_now(struct app *a);
+/* From now on a change of @routes means app_probe_now(); borrowed until app_free(). */
+void app_watch_routes(struct app *a, struct routes *routes);
 /* Drains the component @name, a worker of ours, and starts it again. *restarts: how often it was
  * started again before, which a reader of the status sees grow. ST_NOTFOUND; ST_CLOSED while
  * stopping. */

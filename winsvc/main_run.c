@@ -2,8 +2,10 @@
 #include "main_run.h"
 
 #include "base/log.h"
+#include "port/routes.h"
 #include "port/sys.h"
 #include "port/uv/loop_uv.h"
+#include "port/uv/routes_os.h"
 
 static void on_done(void *ctx, int code)
 {
@@ -33,6 +35,17 @@ static enum status start_parts(struct main_run *run, struct errmsg *e)
     return st;
 }
 
+/* Useful, but no service fails for want of it. */
+static void watch_routes(struct main_run *run)
+{
+    struct errmsg e = { "" };
+
+    if (routes_os_new(&run->routes, run->loop, &e) == ST_OK)
+        app_watch_routes(run->app, run->routes);
+    else
+        log_warn(LOG_MAIN, "changes of this computer's network are not seen: %s", e.text);
+}
+
 int main_run_start(struct main_run *run, int argc, const char *const *argv)
 {
     struct config_input all_mistakes = { .argc = argc, .argv = argv, .on_error = on_mistake };
@@ -53,6 +66,7 @@ int main_run_start(struct main_run *run, int argc, const char *const *argv)
         loop_uv_free(run->loop);
         return EXIT_FAILED;
     }
+    watch_routes(run);
     return EXIT_OK;
 }
 
@@ -65,6 +79,8 @@ int main_run_finish(struct main_run *run)
 {
     app_free(run->app);
     log_service_free(run->logs);
+    if (run->routes)
+        run->routes->ops->close(run->routes);
     loop_uv_free(run->loop);
     return run->exit_code;
 }

@@ -16,6 +16,7 @@ struct main_run {
     struct loop *loop;        /* owned */
     struct app *app;          /* owned */
     struct log_service *logs; /* owned */
+    struct routes *routes;    /* owned; NULL: changes of the network are not seen */
     struct config config;
     struct config_input input; /* what it is loaded from */
     int exit_code;

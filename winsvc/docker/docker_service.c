@@ -111,6 +111,13 @@ static void on_health(void *ctx, unsigned index, const struct health_report *rep
     changed(n->service);
 }
 
+static void on_worker_escalate(void *ctx, unsigned index)
+{
+    struct served *n = ctx;
+
+    n->service->ops->on_escalate(n->service->ctx);
+}
+
 static void on_worker_stopped(void *ctx)
 {
     struct served *n = ctx;
@@ -128,6 +135,7 @@ static const struct worker_host_ops host_ops = {
     .on_open = on_open,
     .on_health = on_health,
     .on_change = on_worker_change,
+    .on_escalate = on_worker_escalate,
     .on_stopped = on_worker_stopped,
 };
 

@@ -33,8 +33,9 @@ struct docker_service_config {
 };
 
 struct docker_service_ops {
-    void (*on_change)(void *ctx);  /* something a status reader can see */
-    void (*on_stopped)(void *ctx); /* docker_service_stop() is complete */
+    void (*on_change)(void *ctx);   /* something a status reader can see */
+    void (*on_escalate)(void *ctx); /* a worker keeps ending: find the guest anew */
+    void (*on_stopped)(void *ctx);  /* docker_service_stop() is complete */
 };
 
 /* Claims and starts. A name that is taken or cannot be claimed now is no error: it is tried again,

@@ -350,6 +350,13 @@ static void on_worker_change(void *ctx, unsigned index)
     w->service->ops->on_change(w->service->ctx);
 }
 
+static void on_worker_escalate(void *ctx, unsigned index)
+{
+    struct net_worker *w = ctx;
+
+    w->service->ops->on_escalate(w->service->ctx, w->vm_id);
+}
+
 static void on_worker_stopped(void *ctx)
 {
     struct net_worker *w = ctx;
@@ -363,6 +370,7 @@ static const struct worker_host_ops host_ops = {
     .on_health = on_health,
     .on_message = on_message,
     .on_change = on_worker_change,
+    .on_escalate = on_worker_escalate,
     .on_stopped = on_worker_stopped,
 };
 

@@ -55,6 +55,8 @@ struct network_service_ops {
     void (*on_link_activity)(void *ctx, const char *vm_id, enum guest_generation generation);
     void (*on_link_end)(void *ctx, const char *vm_id, enum guest_generation generation,
                         enum status why);
+    /* Its worker keeps ending: find the guest anew. */
+    void (*on_escalate)(void *ctx, const char *vm_id);
     void (*on_stopped)(void *ctx); /* network_service_stop() is complete */
 };
 

@@ -28,8 +28,10 @@
  * the one before it to be ready. supervisor_stop() takes them down one after the other, last first.
  *
  * Back-off: full jitter from base doubling to the cap, forgotten after stable_ms of RUNNING. Crash
- * loop: CRASH_RESTARTS restarts after failures within CRASH_WINDOW_MS; it only changes what a
- * reader sees (the back-off is near its cap by then) and is cleared by being stable.
+ * loop: CRASH_RESTARTS restarts after failures within CRASH_WINDOW_MS; a reader sees it (the
+ * back-off is near its cap by then), and it is cleared by being stable. As long as it lasts the
+ * owner is told to escalate, at most once in CRASH_WINDOW_MS: before a start, so that the new
+ * process meets the new chain.
  *
  * Late ticks: when a deadline is noticed LATE_MS after it was due, it was us who did not run (the
  * computer slept, the process was stopped). The worker's messages may wait unread, so it gets one
@@ -86,6 +88,8 @@ struct worker {
     uint64_t restarted_ms[CRASH_RESTARTS]; /* ring of the last restarts after a failure */
     unsigned restarted_count;
     bool crash_loop;
+    bool has_escalated; /* in this crash loop, the last time at ... */
+    uint64_t escalated_ms;
 };
 
 struct supervisor {
@@ -212,12 +216,24 @@ static void count_restart(struct worker *w, uint64_t now_ms)
         w->crash_loop = true;
 }
 
+static void escalate(struct supervisor *s, struct worker *w, uint64_t now_ms)
+{
+    if (!w->crash_loop || (w->has_escalated && now_ms - w->escalated_ms < CRASH_WINDOW_MS))
+        return;
+    w->has_escalated = true;
+    w->escalated_ms = now_ms;
+    if (s->ops->escalate)
+        s->ops->escalate(s->ctx, index_of(s, w));
+}
+
 static void start_worker(struct supervisor *s, struct worker *w, uint64_t now_ms)
 {
     struct errmsg e = { .text = "" };
 
-    if (w->has_failed)
+    if (w->has_failed) {
         count_restart(w, now_ms);
+        escalate(s, w, now_ms);
+    }
     w->has_failed = false;
     w->starts++;
     w->has_process = true;
@@ -294,7 +310,7 @@ static void become_stable(struct supervisor *s, struct worker *w)
     bool was_crash_loop = w->crash_loop;
 
     backoff_reset(&w->backoff);
-    w->crash_loop = false;
+    w->crash_loop = w->has_escalated = false;
     w->restarted_count = 0;
     if (was_crash_loop)
         s->ops->changed(s->ctx, index_of(s, w));

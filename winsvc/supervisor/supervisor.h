@@ -6,8 +6,10 @@
  * that was not asked for. A worker is ended and restarted when it exits, when its channel breaks,
  * when it is silent for heartbeat_ms, when it is not ready within start_ms, or when it says so
  * itself (ExitNotice). Order is rest_for_one: when a worker goes down, those after it are stopped
- * too and come back in order. Never gives up: ten restarts in a minute become the condition
- * CrashLoop, and the back-off stays at its cap. A controller drives it with supervisor_tick().
+ * too and come back in order. Never gives up: ten restarts in a minute are a crash loop, a state
+ * that a reader sees, and the owner is asked once a minute to tear down and find anew what the
+ * worker works for (escalate), since that may be what ends it; the back-off stays at its cap. A
+ * controller drives it with supervisor_tick().
  */
 #ifndef WINSVC_SUPERVISOR_SUPERVISOR_H
 #define WINSVC_SUPERVISOR_SUPERVISOR_H
@@ -61,6 +63,9 @@ struct supervisor_ops {
     void (*kill)(void *ctx, unsigned index);
     /* Anything a status reader can see has changed. */
     void (*changed)(void *ctx, unsigned index);
+    /* Restarting it alone has not helped: begin with all behind it from the start. The worker is
+     * started again all the same. May be NULL. */
+    void (*escalate)(void *ctx, unsigned index);
     uint32_t (*random)(void *ctx);
     int64_t (*wall_ms)(void *ctx);
 };

@@ -62,7 +62,8 @@ struct worker_host {
     struct supervisor *supervisor; /* owned */
     struct hosted *workers[SUPERVISOR_MAX_WORKERS];
     unsigned count;
-    uint32_t changed; /* bit per worker */
+    uint32_t changed;   /* bit per worker */
+    uint32_t escalated; /* bit per worker */
     bool is_stopping;
     struct timer tick;    /* the supervisor's next deadline */
     struct timer stopped; /* on_stopped() is due */
@@ -77,6 +78,19 @@ static const char *name_of(const struct hosted *w)
 }
 
 /* ---- after every event --------------------------------------------------------------------- */
+
+static void tell_escalations(struct worker_host *h)
+{
+    for (unsigned i = 0; i < h->count; i++) {
+        if (!(h->escalated >> i & 1u))
+            continue;
+        h->escalated &= ~(1u << i);
+        log_error(LOG_SUPERVISOR, "worker=%s keeps ending: all behind it begins anew",
+                  name_of(h->workers[i]));
+        if (h->ops->on_escalate)
+            h->ops->on_escalate(h->ctx, i);
+    }
+}
 
 static void tell_changes(struct worker_host *h)
 {
@@ -105,6 +119,7 @@ static void settle(struct worker_host *h)
         timer_start(&h->stopped, 0);
     }
     tell_changes(h);
+    tell_escalations(h);
 }
 
 static void on_tick(void *ctx)
@@ -328,6 +343,13 @@ static void op_changed(void *ctx, unsigned index)
     h->changed |= 1u << index;
 }
 
+static void op_escalate(void *ctx, unsigned index)
+{
+    struct worker_host *h = ctx;
+
+    h->escalated |= 1u << index;
+}
+
 static uint32_t op_random(void *ctx)
 {
     uint32_t r = 0;
@@ -346,6 +368,7 @@ static const struct supervisor_ops supervisor_ops = {
     .drain = op_drain,
     .kill = op_kill,
     .changed = op_changed,
+    .escalate = op_escalate,
     .random = op_random,
     .wall_ms = op_wall_ms,
 };

@@ -45,6 +45,8 @@ struct worker_host_ops {
     void (*on_message)(void *ctx, unsigned index, const Rdlink__V1__Envelope *msg);
     /* What worker_host_view() shows has changed. */
     void (*on_change)(void *ctx, unsigned index);
+    /* Worker @index is in a crash loop; at most once a minute, see supervisor_ops.escalate(). */
+    void (*on_escalate)(void *ctx, unsigned index);
     /* worker_host_stop() is complete: no process is left. */
     void (*on_stopped)(void *ctx);
 };

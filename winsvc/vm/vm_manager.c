@@ -180,6 +180,25 @@ void vm_manager_set(struct vm_manager *m, uint32_t probe_interval_ms, uint32_t m
         guest_session_set(m->sessions[i], probe_interval_ms, mtu);
 }
 
+void vm_manager_rediscover(struct vm_manager *m, const char *vm_id)
+{
+    int i = index_of(m, vm_id);
+
+    if (i < 0)
+        return;
+    log_warn(LOG_VM, "vm=%s is found anew", vm_id);
+    guest_session_free(m->sessions[i]);
+    m->running.count--;
+    for (unsigned k = (unsigned)i; k < m->running.count; k++) {
+        m->running.vms[k] = m->running.vms[k + 1];
+        m->sessions[k] = m->sessions[k + 1];
+    }
+    for (enum guest_generation g = GUEST_NONE + 1; g < GUEST_GENERATION_COUNT; g++)
+        m->ops->release_link(m->ctx, vm_id, g);
+    (void)follow(m); /* it is still in @wanted */
+    m->ops->on_change(m->ctx);
+}
+
 static struct guest_session *session_of(const struct vm_manager *m, const char *vm_id)
 {
     int i = index_of(m, vm_id);

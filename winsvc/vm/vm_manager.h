@@ -39,6 +39,9 @@ void vm_manager_on_snapshot(void *ctx, const struct vm_snapshot *snap);
 void vm_manager_probe_now(struct vm_manager *m);
 /* As guest_session_set(), of all sessions and of those to come. */
 void vm_manager_set(struct vm_manager *m, uint32_t probe_interval_ms, uint32_t mtu);
+/* Forgets all that is known of the machine and begins as if it had just been found; what it wanted
+ * is released. For a chain that keeps failing. An unknown @vm_id is fine. */
+void vm_manager_rediscover(struct vm_manager *m, const char *vm_id);
 /* As the functions of guest_session.h; an unknown @vm_id (gone meanwhile) is fine. */
 void vm_manager_link_ready(struct vm_manager *m, const char *vm_id,
                            enum guest_generation generation, enum status st, const char *why);

@@ -95,8 +95,13 @@ static void on_stopped(void *ctx)
     ((struct fixture *)ctx)->stopped++;
 }
 
+static void on_escalate(void *ctx, const char *vm_id)
+{
+    fail_msg("%s is in a crash loop", vm_id);
+}
+
 static const struct network_service_ops ops = {
-    on_change, on_ready, on_link_start, on_link_activity, on_link_end, on_stopped,
+    on_change, on_ready, on_link_start, on_link_activity, on_link_end, on_escalate, on_stopped,
 };
 
 static void on_pulse(void *ctx)

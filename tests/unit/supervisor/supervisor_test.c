@@ -60,6 +60,11 @@ static void op_changed(void *ctx, unsigned index)
     w->changes++;
 }
 
+static void op_escalate(void *ctx, unsigned index)
+{
+    note(ctx, "escalate", index);
+}
+
 static uint32_t op_random(void *ctx)
 {
     return ((struct world *)ctx)->random;
@@ -75,6 +80,7 @@ static const struct supervisor_ops ops = {
     .drain = op_drain,
     .kill = op_kill,
     .changed = op_changed,
+    .escalate = op_escalate,
     .random = op_random,
     .wall_ms = op_wall_ms,
 };
@@ -453,7 +459,7 @@ static void the_back_off_doubles_from_a_tenth_of_a_second_to_ten(void **state)
         exits(&w, 0, 1, 0);
         assert_int_equal(view(&w, 0).next_start_ms - w.now_ms, want_ms[i]);
         pass_ms(&w, want_ms[i]);
-        expect_log(&w, "start0 ");
+        expect_log(&w, i == 9 ? "escalate0 start0 " : "start0 ");
         ready(&w, 0);
     }
     supervisor_free(w.sup);
@@ -522,6 +528,46 @@ static void ten_restarts_in_a_minute_are_a_crash_loop_until_it_is_stable(void **
     assert_false(view(&w, 0).crash_loop);
     assert_int_equal(view(&w, 0).restarts, 10);
     expect_state(&w, 0, WORKER_RUNNING);
+    supervisor_free(w.sup);
+}
+
+static void a_crash_loop_escalates_once_a_minute_before_a_start(void **state)
+{
+    struct world w;
+
+    all_running(&w, 1);
+    w.random = 0;
+    for (int i = 0; i < 9; i++)
+        fail_and_restart(&w, 10);
+    assert_null(strstr(w.log, "escalate0 "));
+    w.log[0] = '\0';
+    fail_and_restart(&w, 10);
+    expect_log(&w, "escalate0 start0 ");
+    for (int i = 0; i < 7; i++) {
+        fail_and_restart(&w, 9000);
+        expect_log(&w, "start0 ");
+    }
+    fail_and_restart(&w, 9000);
+    expect_log(&w, "escalate0 start0 "); /* a minute later it still ends */
+    supervisor_free(w.sup);
+}
+
+static void a_new_crash_loop_escalates_at_once(void **state)
+{
+    struct world w;
+
+    all_running(&w, 1);
+    w.random = 0;
+    for (int i = 0; i < 10; i++)
+        fail_and_restart(&w, 10);
+    stay_healthy_ms(&w, 0, 31000);
+    assert_false(view(&w, 0).crash_loop);
+    w.log[0] = '\0';
+    for (int i = 0; i < 9; i++)
+        fail_and_restart(&w, 10);
+    w.log[0] = '\0';
+    fail_and_restart(&w, 10);
+    expect_log(&w, "escalate0 start0 ");
     supervisor_free(w.sup);
 }
 
@@ -794,6 +840,8 @@ int main(void)
         cmocka_unit_test(the_back_off_is_jittered_over_its_whole_range),
         cmocka_unit_test(thirty_seconds_of_running_reset_the_back_off),
         cmocka_unit_test(ten_restarts_in_a_minute_are_a_crash_loop_until_it_is_stable),
+        cmocka_unit_test(a_crash_loop_escalates_once_a_minute_before_a_start),
+        cmocka_unit_test(a_new_crash_loop_escalates_at_once),
         cmocka_unit_test(ten_restarts_in_more_than_a_minute_are_none),
         cmocka_unit_test(it_never_gives_up),
         cmocka_unit_test(stop_drains_in_reverse_order_one_after_the_other),

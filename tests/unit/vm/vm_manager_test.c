@@ -290,6 +290,33 @@ static void probe_now_reaches_every_machine(void **state)
     assert_int_equal(sim_dial_count(w->sim), before + 8);
 }
 
+static void a_machine_that_is_found_anew_begins_from_the_start(void **state)
+{
+    struct world *w = *state;
+
+    add_vm(w, 1);
+    add_vm(w, 2);
+    tell(w);
+    answer(w, accepted(w, 1));
+    answer(w, accepted(w, 2));
+    (void)accepted(w, 1); /* READY */
+    assert_true(dial_data(w, 1));
+    assert_int_equal(view(w, "vm1").generation, GUEST_A);
+    vm_manager_rediscover(w->m, "vm1");
+    assert_int_equal(vm_manager_count(w->m), 2);
+    assert_int_equal(view(w, "vm1").generation, GUEST_NONE);
+    assert_int_equal(view(w, "vm1").handshakes, 0);
+    assert_false(dial_data(w, 1)); /* nobody listens for it before it has answered */
+    assert_true(dial_data(w, 2));
+    assert_int_equal(w->gone, 0);
+    sim_run(w->sim);
+    answer(w, accepted(w, 1));
+    assert_true(dial_data(w, 1));
+    assert_int_equal(view(w, "vm1").generation, GUEST_A);
+    vm_manager_rediscover(w->m, "nobody");
+    assert_int_equal(vm_manager_count(w->m), 2);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -301,6 +328,7 @@ int main(void)
         T(silent_machines_do_not_delay_a_good_one),
         T(machine_that_vanishes_in_the_handshake_leaves_nothing),
         T(probe_now_reaches_every_machine),
+        T(a_machine_that_is_found_anew_begins_from_the_start),
     };
 
     log_set_level(LOG_ERROR);

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the controller does about itself and its workers, with real processes: killed, stopped, twice
+at once, a worker that cannot live, a network that changes."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
+import rdl  # noqa: E402
+import rdl_http  # noqa: E402
+import rdl_link  # noqa: E402
+import rdl_script  # noqa: E402
+
+RECOVERY_S = 3  # from the controller's new start to docker's answer
+NOTICED_S = 2   # from the end of a sleep, or a change of the network, to the new look
+
+
+class Supervision(unittest.TestCase):
+    def setUp(self):
+        self.session = self.enterContext(rdl.Session())
+        self.engine = self.session.path("engine.sock")
+        self.enterContext(rdl_script.Server(self.engine, rdl_script.answer_ping))
+
+    def start(self, **options):
+        rdl_link.Agent(self.session, self.engine)
+        host = rdl_link.Host(self.session, **options)
+        host.wait_serving()
+        return host
+
+    def ping(self, host):
+        return rdl_http.request(host.endpoint, "GET", "/_ping").status
+
+    def log_of(self, host):
+        return host.process.log()
+
+    # ---- F3: the controller is killed
+
+    def test_workers_die_with_a_killed_controller_and_a_new_one_takes_all_back(self):
+        host = self.start(options=("--status-file", self.session.path("status.json")))
+        worker = host.worker()["pid"]
+        for _ in range(3):
+            old = host.process
+            os.kill(old.pid, signal.SIGKILL)
+            old.popen.wait(5)
+            rdl.wait_until(lambda pid=worker: not rdl.is_running(pid), 1, "its worker is gone")
+            self.assertTrue(os.path.exists(host.endpoint), "a killed process leaves its names")
+            began = time.monotonic()
+            host.start()
+            rdl.wait_until(lambda: self.ping(host) == 200, RECOVERY_S, "docker answers again")
+            rdl.measured("from the new start to docker's answer", time.monotonic() - began)
+            status = host.status()
+            self.assertEqual(status["program"]["pid"], host.process.pid)
+            self.assertEqual([c["name"] for c in status["components"]], ["docker"])
+            self.assertEqual(len(rdl.children_of(host.process.pid)), 1, "one worker, not two")
+            worker = host.worker()["pid"]
+
+    # ---- F16: two of them
+
+    def test_a_second_controller_says_who_was_first_and_leaves_it_alone(self):
+        host = self.start()
+        second = subprocess.run(host.process.popen.args, capture_output=True, text=True,
+                                timeout=20, env=self.session.env())
+        self.assertEqual(second.returncode, 1)
+        self.assertRegex(second.stderr, rf"status.*pid {host.process.pid}\b")
+        self.assertEqual(self.ping(host), 200)
+        self.assertEqual(host.worker()["restarts"], 0)
+
+    def test_a_second_controller_with_a_status_of_its_own_gets_the_names_when_they_are_free(self):
+        first = self.start()
+        second = rdl_link.Host(self.session, name="second", endpoint=first.endpoint)
+        rdl.wait_until(lambda: second.status()["endpoints"][0]["state"] == "fallback", 10,
+                       "it says that it serves another name")
+        owner = second.status()["endpoints"][0]["owner"]
+        self.assertEqual(owner["pid"], first.process.pid)
+        first.process.stop()
+        rdl.wait_until(lambda: second.status()["endpoints"][0]["state"] == "listening", 5,
+                       "it has the name once that is free")
+
+    # ---- restart intensity
+
+    def test_a_worker_that_keeps_ending_is_a_crash_loop_with_a_guest_found_anew(self):
+        host = self.start()
+
+        def loops():
+            component = next(c for c in host.status()["components"] if c["name"] == "docker")
+            if component["process"] == "running":
+                os.kill(component["pid"], signal.SIGKILL)
+            return component["crashLoop"]
+
+        rdl.wait_until(loops, 60, "it is a crash loop")
+        log = self.log_of(host)
+        self.assertIn("worker=docker keeps ending: all behind it begins anew", log)
+        self.assertIn("vm=vm1 is found anew", log)
+        rdl.wait_until(host.serves, 20, "it serves all the same")
+        failed = {c["id"] for c in host.status()["diagnostics"]["checks"] if not c["passed"]}
+        self.assertEqual(failed, {"RDLINK_COMPONENTS"})
+
+    # ---- F6: everything stood still
+
+    def test_after_a_sleep_every_guest_is_looked_at(self):
+        host = self.start()
+        pids = [host.process.pid, host.worker()["pid"]]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(7)  # this is what is tested
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        began = time.monotonic()
+        rdl.wait_until(lambda: "slept, we were stopped" in self.log_of(host), NOTICED_S,
+                       "the sleep is noticed")
+        rdl.wait_until(lambda: host.serves() and self.ping(host) == 200, NOTICED_S, "all is well")
+        rdl.measured("from waking up to docker's answer", time.monotonic() - began)
+        self.assertEqual(host.worker()["pid"], pids[1], "the worker is not blamed")
+
+    # ---- F12: the network changed
+
+    def test_after_a_change_of_the_network_every_guest_is_looked_at(self):
+        if os.geteuid() != 0:
+            raise rdl.Skip("needs root for a network namespace")
+        host = self.start(wrapper=("unshare", "--net", "--"))
+        began = time.monotonic()
+        subprocess.run(["nsenter", f"--net=/proc/{host.process.pid}/ns/net",
+                        "ip", "link", "set", "lo", "up"], check=True, timeout=10)
+        rdl.wait_until(lambda: "network changed: every guest is looked at" in self.log_of(host),
+                       NOTICED_S, "the change is noticed")
+        rdl.measured("from the change to the look", time.monotonic() - began)
+
+
+if __name__ == "__main__":
+    rdl.main()
