@@ -47,6 +47,7 @@ enum agent_state { AGENT_STARTING, AGENT_RUNNING, AGENT_DRAINING, AGENT_STOPPED 
 struct agent {
     struct loop *loop;
     const struct config *config; /* borrowed */
+    struct identity identity;
     enum agent_state state;
     struct docker_bridge *bridge;   /* owned */
     struct control_server *control; /* owned */
@@ -250,11 +251,13 @@ enum status agent_new(struct agent **out, struct loop *loop, const struct config
     timer_init(&a->drain_deadline, loop, on_drain_deadline, a);
     timer_init(&a->stopped, loop, on_stopped_timer, a);
     service_watchdog_start(&a->watchdog, loop, is_alive, a);
-    st = docker_bridge_new(&a->bridge, loop, &bridge, &bridge_ops, a, e);
+    st = identity_init(&a->identity, &config->identity, e);
+    if (st == ST_OK)
+        st = docker_bridge_new(&a->bridge, loop, &bridge, &bridge_ops, a, e);
     if (st == ST_OK)
         st = published_ports_new(&a->ports, loop, &config->target_at, on_ports_change, a);
     if (st == ST_OK)
-        st = control_server_new(&a->control, loop, &control_source, a, e);
+        st = control_server_new(&a->control, loop, &a->identity, &control_source, a, e);
     if (st == ST_OK)
         st = listen_everywhere(a, e);
     if (st != ST_OK) {

@@ -38,6 +38,7 @@ static const struct option table[] = {
       "how long the engine may take to accept a stream" },
     { "drain-timeout", OPTION_DURATION, AT(drain_timeout_ms), "10s", 0, 3600000, NULL, "TIME",
       "how long streams may go on after SIGTERM" },
+    IDENTITY_OPTIONS(struct config, identity),
     { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, options_check_log_level, "LEVELS",
       "error, warn, info, debug or trace, and others for parts: info,switch=debug" },
 };

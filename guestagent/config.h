@@ -5,6 +5,7 @@
 #define GUESTAGENT_CONFIG_H
 
 #include "base/options.h"
+#include "guestagent/identity.h"
 #include "port/addr.h"
 
 #include <stdbool.h>
@@ -22,6 +23,7 @@ struct config {
     uint32_t max_connections;
     uint32_t dial_timeout_ms, drain_timeout_ms;
     char log_level[OPTION_VALUE_MAX];
+    struct identity_options identity;
 
     /* as understood */
     struct addr listen_at[OPTION_LIST_MAX];

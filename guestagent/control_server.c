@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "guestagent/admit.h"
+#include "guestagent/identity.h"
 #include "ipc/channel.h"
 #include "ipc/health.h"
 #include "port/listener.h"
@@ -12,18 +13,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { REPORT_MS = 1000 };
+enum { REPORT_MS = 1000, GREETING_MS = 5000 };
 
 struct lane {
     struct control_server *server;
     struct channel *channel; /* owned; NULL = free lane */
     uint64_t number;         /* of the channel; the higher the younger */
     bool greeted;
+    bool is_proved;
     bool told_ready;
 };
 
 struct control_server {
     struct loop *loop;
+    const struct identity *identity;
     const struct control_source *source;
     void *ctx;
     struct listener *listener; /* owned */
@@ -113,9 +116,10 @@ static void on_open(void *ctx, const struct channel_peer *peer)
     struct lane *lane = ctx;
 
     log_write_limited(&lane->server->channels_log, LOG_INFO, LOG_IPC,
-                      "control: host connected version=%s pid=%llu", peer->version,
-                      (unsigned long long)peer->pid);
+                      "control: host connected version=%s pid=%llu proof=%s", peer->version,
+                      (unsigned long long)peer->pid, channel_proved_name(peer->proved));
     lane->greeted = true;
+    lane->is_proved = peer->proved == CHANNEL_PROVED;
     report_to(lane->server, lane);
     publish_to(lane->server, lane);
 }
@@ -126,7 +130,7 @@ static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
     struct control_server *c = lane->server;
 
     if (msg->body_case == RDLINK__V1__ENVELOPE__BODY_NETWORK_OFFER && c->source->on_offer)
-        c->source->on_offer(c->ctx, lane->number, msg->network_offer);
+        c->source->on_offer(c->ctx, lane->number, lane->is_proved, msg->network_offer);
 }
 
 /* The lane is free from here on. */
@@ -158,23 +162,31 @@ static const struct channel_handler channel_handler = {
     .on_end = on_end,
 };
 
-/* A free lane, or the oldest one made free. */
+static unsigned worth(const struct lane *lane)
+{
+    return lane->greeted + lane->is_proved;
+}
+
+/* A free lane, or one made free: of those that are worth least the oldest. */
 static struct lane *take_lane(struct control_server *c)
 {
-    struct lane *oldest = &c->lanes[0];
+    struct lane *least = &c->lanes[0];
 
     for (unsigned i = 0; i < CONTROL_MAX_CHANNELS; i++) {
-        if (!c->lanes[i].channel)
-            return &c->lanes[i];
-        if (c->lanes[i].number < oldest->number)
-            oldest = &c->lanes[i];
+        struct lane *lane = &c->lanes[i];
+
+        if (!lane->channel)
+            return lane;
+        if (worth(lane) < worth(least) ||
+            (worth(lane) == worth(least) && lane->number < least->number))
+            least = lane;
     }
-    log_warn_limited(LOG_IPC, "control: more than %d channels; closed the oldest",
-                     CONTROL_MAX_CHANNELS);
-    channel_free(oldest->channel);
-    oldest->channel = NULL;
-    tell_gone(oldest);
-    return oldest;
+    log_warn_limited(LOG_IPC, "control: more than %d channels; closed one%s", CONTROL_MAX_CHANNELS,
+                     least->greeted ? "" : " that had not greeted");
+    channel_free(least->channel);
+    least->channel = NULL;
+    tell_gone(least);
+    return least;
 }
 
 static void on_accept(void *ctx, struct stream *s, const struct peer *peer)
@@ -182,9 +194,11 @@ static void on_accept(void *ctx, struct stream *s, const struct peer *peer)
     struct control_server *c = ctx;
     const struct channel_config config = { .side = CHANNEL_ACCEPTOR,
                                            .role = c->source->role,
-                                           .instance = "",
+                                           .instance = c->identity->options->instance,
                                            .peer_roles = host_roles,
-                                           .peer_role_count = ARRAY_SIZE(host_roles) };
+                                           .peer_role_count = ARRAY_SIZE(host_roles),
+                                           .greeting_ms = GREETING_MS,
+                                           .proof = &c->identity->proof };
     struct lane *lane;
 
     if (admit_peer(peer, "control") != ST_OK) {
@@ -213,7 +227,8 @@ static const struct listener_handler listener_handler = {
 /* ---- the server -------------------------------------------------------------------------- */
 
 enum status control_server_new(struct control_server **out, struct loop *loop,
-                               const struct control_source *source, void *ctx, struct errmsg *e)
+                               const struct identity *identity, const struct control_source *source,
+                               void *ctx, struct errmsg *e)
 {
     struct control_server *c = calloc(1, sizeof *c);
 
@@ -222,6 +237,7 @@ enum status control_server_new(struct control_server **out, struct loop *loop,
         return ST_NOMEM;
     }
     c->loop = loop;
+    c->identity = identity;
     c->source = source;
     c->ctx = ctx;
     c->channels_log.burst = LOG_BURST;

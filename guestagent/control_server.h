@@ -3,8 +3,10 @@
  *
  * The host dials (the guest needs no route to it); every channel gets Ready once and a HealthReport
  * at least every second. The host may ask and offer, not order: there is no message by which it
- * could stop the guest's side. At most CONTROL_MAX_CHANNELS; a new one replaces the oldest, because
- * an old one whose host died unheard must not lock the new host out. Runs on: one loop.
+ * could stop the guest's side. A greeting takes 5 s at most. At most CONTROL_MAX_CHANNELS; a new
+ * one replaces the oldest that has not greeted, then the oldest that is not proved, then the
+ * oldest: one whose host died unheard must not lock the new host out, nor strangers that say
+ * nothing the one that is there. Runs on: one loop.
  */
 #ifndef GUESTAGENT_CONTROL_SERVER_H
 #define GUESTAGENT_CONTROL_SERVER_H
@@ -20,6 +22,7 @@ enum { CONTROL_MAX_CHANNELS = 4 };
 struct addr;
 struct control_server;
 struct health_report;
+struct identity;
 struct listener_opts;
 struct loop;
 
@@ -34,16 +37,18 @@ struct control_source {
     /* What a host is told after its greeting and at each control_server_publish(); borrowed for the
      * call. False: nothing yet. May be NULL. */
     bool (*publish)(void *ctx, Rdlink__V1__Envelope *out);
-    /* A host offers its network, on channel @channel (never 0, never used again); borrowed for the
-     * call. Must not free the server. NULL: such are ignored. */
-    void (*on_offer)(void *ctx, uint64_t channel, const Rdlink__V1__NetworkOffer *offer);
+    /* A host, proved or not, offers its network, on channel @channel (never 0, never used again);
+     * borrowed for the call. Must not free the server. NULL: such are ignored. */
+    void (*on_offer)(void *ctx, uint64_t channel, bool is_proved,
+                     const Rdlink__V1__NetworkOffer *offer);
     /* A channel that had been greeted ended. Must not free the server. May be NULL. */
     void (*on_gone)(void *ctx, uint64_t channel);
 };
 
-/* @source is borrowed for life. ST_NOMEM. */
+/* @source and @identity are borrowed for life. ST_NOMEM. */
 enum status control_server_new(struct control_server **out, struct loop *loop,
-                               const struct control_source *source, void *ctx, struct errmsg *e);
+                               const struct identity *identity, const struct control_source *source,
+                               void *ctx, struct errmsg *e);
 /* One address. Statuses of listener_open(). */
 enum status control_server_listen(struct control_server *c, const struct addr *at,
                                   const struct listener_opts *opts, struct errmsg *e);

@@ -35,6 +35,7 @@
 #include "status/status_file.h"
 #include "status/status_page.h"
 #include "status/status_server.h"
+#include "vm/keyring.h"
 #include "vm/vm_manager.h"
 #include "wake.h"
 
@@ -64,6 +65,7 @@ struct app {
     char program[1024];
     struct access *access;           /* owned */
     struct vm_source *source;        /* owned */
+    struct keyring *keys;            /* owned */
     struct vm_manager *manager;      /* owned */
     struct network_service *network; /* owned; NULL = guests get no switch */
     bool network_stopped;
@@ -91,12 +93,15 @@ static void changed(struct app *a)
 
 /* ---- which guest is behind an endpoint ------------------------------------------------------- */
 
-/* A guest without a link is one too: docker goes another way. */
-static bool answers(const struct session_view *v)
+/* A guest without a link is one too: docker goes another way. Where proof is required that way is
+ * only trusted while the bridge itself is proved: it holds both ports, its own and docker's
+ * (docs/proof.md). */
+static bool answers(const struct app *a, const struct session_view *v)
 {
     const struct condition *found = condition_find(&v->conditions, "GuestFound");
 
-    return found && found->status == COND_TRUE;
+    return found && found->status == COND_TRUE &&
+           (!a->config->require_proof || v->bridge.proved == CHANNEL_PROVED);
 }
 
 /* The guest for @ep among @count views; NULL = none. */
@@ -106,12 +111,12 @@ static const struct session_view *choose(const struct app_endpoint *ep,
     const char *wanted = ep->config->vm[0] ? ep->config->vm : ep->chosen;
 
     for (unsigned i = 0; i < count; i++)
-        if (answers(&views[i]) && wanted[0] && !strcmp(views[i].vm_id, wanted))
+        if (answers(ep->app, &views[i]) && wanted[0] && !strcmp(views[i].vm_id, wanted))
             return &views[i];
     if (ep->config->vm[0])
         return NULL;
     for (unsigned i = 0; i < count; i++)
-        if (answers(&views[i]))
+        if (answers(ep->app, &views[i]))
             return &views[i];
     return NULL;
 }
@@ -383,12 +388,13 @@ static void on_vm_change(void *ctx)
 }
 
 static void on_want_link(void *ctx, const char *vm_id, const struct addr *vm,
-                         enum guest_generation generation, uint32_t data_port)
+                         enum guest_generation generation, uint32_t data_port,
+                         const struct link_token *token)
 {
     struct app *a = ctx;
 
     if (a->network)
-        network_service_want(a->network, vm_id, vm, generation, data_port);
+        network_service_want(a->network, vm_id, vm, generation, data_port, token);
     else
         vm_manager_link_ready(a->manager, vm_id, generation, ST_UNSUPPORTED,
                               "no-network is set: guests get no switch");
@@ -715,13 +721,33 @@ static enum status start_access(struct app *a, struct errmsg *e)
     return access_open(&a->access, a->loop, &config, on_access_change, a, e);
 }
 
+static void on_keys_change(void *ctx)
+{
+    struct app *a = ctx;
+
+    vm_manager_keys_changed(a->manager);
+}
+
+static enum status start_manager(struct app *a, struct errmsg *e)
+{
+    const struct config *c = a->config;
+    struct vm_manager_config manager = { .session = { .probe_interval_ms = c->probe_interval_ms,
+                                                      .mtu = c->network.mtu,
+                                                      .require_proof = c->require_proof },
+                                         .instance = "rdlinkd" };
+    enum status st = keyring_new(&a->keys, a->loop, c->text.keys, on_keys_change, a);
+
+    if (st) {
+        errmsg_set(e, "folder of keys: %s", status_text(st));
+        return st;
+    }
+    manager.session.keys = a->keys;
+    return vm_manager_new(&a->manager, a->loop, &manager, &manager_ops, a);
+}
+
 static enum status start_parts(struct app *a, struct errmsg *e)
 {
     const struct config *c = a->config;
-    const struct vm_manager_config manager = {
-        .session = { .probe_interval_ms = c->probe_interval_ms, .mtu = c->network.mtu },
-        .instance = "rdlinkd"
-    };
     enum status st = sys_self_path(a->program, sizeof a->program);
 
     if (st != ST_OK) {
@@ -732,7 +758,7 @@ static enum status start_parts(struct app *a, struct errmsg *e)
     if (st == ST_OK)
         st = start_network(a, e);
     if (st == ST_OK)
-        st = vm_manager_new(&a->manager, a->loop, &manager, &manager_ops, a);
+        st = start_manager(a, e);
     for (unsigned i = 0; i < c->endpoint_count && st == ST_OK; i++) {
         st = start_endpoint(a, i, e);
         if (st == ST_OK)
@@ -871,6 +897,7 @@ void app_free(struct app *a)
     for (unsigned i = 0; i < a->endpoint_count; i++)
         docker_service_free(a->endpoints[i].service);
     vm_manager_free(a->manager);
+    keyring_free(a->keys);
     network_service_free(a->network);
     access_free(a->access);
     free(a->snapshot);

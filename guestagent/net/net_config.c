@@ -206,6 +206,7 @@ static const struct option table[] = {
       "PATH_PORT" },
     { "host-base", OPTION_STRING, AT(host_base), "", 0, 0, check_base, "ADDR",
       "transport of the host's ports, for tests: vsock-hybrid:PATH" },
+    IDENTITY_OPTIONS(struct net_config, identity),
     { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, options_check_log_level, "LEVELS",
       "error, warn, info, debug or trace, and others for parts: info,switch=debug" },
 };
@@ -320,6 +321,8 @@ enum status net_config_load(struct net_config *out, int argc, const char *const 
         st = understand_addresses(out, e);
     if (st)
         return st;
+    if (out->identity.require_proof)
+        out->answers_a = out->answers_b = false;
     mac_parse(&out->mac, out->mac_text);
     return ST_OK;
 }

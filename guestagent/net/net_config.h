@@ -13,6 +13,7 @@
 #define GUESTAGENT_NET_NET_CONFIG_H
 
 #include "base/options.h"
+#include "guestagent/identity.h"
 #include "guestagent/net/guest_net.h"
 #include "guestagent/net/handshake_server.h"
 #include "link/frame_link.h"
@@ -29,6 +30,7 @@ struct net_config {
     char resolv_conf[OPTION_VALUE_MAX], hosts[OPTION_VALUE_MAX], log_level[OPTION_VALUE_MAX];
     /* Where handshakes are listened for and data ports dialled; a test puts hybrid sockets here. */
     char handshake_base[OPTION_VALUE_MAX], host_base[OPTION_VALUE_MAX];
+    struct identity_options identity;
     uint32_t mtu, legacy_after_ms;
     bool no_veth;
 

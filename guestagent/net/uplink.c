@@ -13,7 +13,8 @@
  *                          +--back-off------+
  *
  * Offers are remembered by control channel and forgotten with it, because an offer is its host's
- * word and the host is the channel: one that restarts offers anew. The youngest offer counts. A
+ * word and the host is the channel: one that restarts offers anew. The youngest offer counts, a
+ * proved host's first. A
  * link does not depend on it: it lives until its stream ends, so a controller that restarts while
  * the data path goes on costs nothing.
  *
@@ -27,8 +28,10 @@
  * new one is dialled beside it and takes its place only when it stands, and only if the old one is
  * quiet. Otherwise two hosts that both want this guest would take it from each other for ever.
  *
- * Not done: holding what a host says against a key. Over vsock only the host can be CID 2, and who
- * controls the host controls this guest.
+ * A host that has proved itself (ipc/proof.h) comes before one that has not, and gives a token with
+ * which its link begins: the link's port is open to every program of this virtual machine. With
+ * require-proof no other host is listened to, and Rancher's handshakes, which prove nothing, are
+ * not answered.
  */
 #include "guestagent/net/uplink.h"
 
@@ -37,6 +40,7 @@
 #include "guestagent/control_server.h"
 #include "guestagent/net/handshake_server.h"
 #include "guestagent/net/net_config.h"
+#include "link/link_token.h"
 #include "port/listener.h"
 #include "port/loop.h"
 #include "port/stream.h"
@@ -67,7 +71,10 @@ static const uint32_t data_ports[] = { [RANCHER_A] = 6656, [RANCHER_B] = 6657 };
 /* What one host said last. */
 struct offer {
     uint64_t channel; /* 0 = free row */
+    bool is_proved;   /* its host is */
     uint32_t data_port;
+    bool has_token;
+    struct link_token token;
     struct uplink_terms terms;
     char reason[80]; /* why there is no port */
 };
@@ -77,6 +84,8 @@ struct choice {
     enum source source;
     uint64_t channel; /* v2: whose offer */
     struct addr at;
+    bool has_token;
+    struct link_token token;
     struct uplink_terms terms;
 };
 
@@ -86,6 +95,7 @@ struct uplink {
     const struct control_source *owner; /* whose report it is */
     const struct uplink_ops *ops;
     void *ctx;
+    struct identity identity;
     struct control_server *control; /* owned; NULL: none */
     struct offer offers[CONTROL_MAX_CHANNELS];
     struct handshake_server *handshakes[RANCHER_GENERATION_COUNT]; /* owned */
@@ -107,7 +117,17 @@ static void reconsider(struct uplink *u);
 
 /* ---- the choice ------------------------------------------------------------------------------ */
 
-/* The youngest offer that has a port, or else the youngest one; NULL: no v2 host is there. */
+/* A proved host's before others', one with a port before one without, the youngest. */
+static bool is_better(const struct offer *a, const struct offer *b)
+{
+    if (a->is_proved != b->is_proved)
+        return a->is_proved;
+    if ((a->data_port != 0) != (b->data_port != 0))
+        return a->data_port != 0;
+    return a->channel > b->channel;
+}
+
+/* NULL: no v2 host is there. */
 static const struct offer *best_offer(const struct uplink *u)
 {
     const struct offer *best = NULL;
@@ -115,10 +135,7 @@ static const struct offer *best_offer(const struct uplink *u)
     for (size_t i = 0; i < ARRAY_SIZE(u->offers); i++) {
         const struct offer *o = &u->offers[i];
 
-        if (!o->channel)
-            continue;
-        if (!best || (o->data_port != 0) > (best->data_port != 0) ||
-            ((o->data_port != 0) == (best->data_port != 0) && o->channel > best->channel))
+        if (o->channel && (!best || is_better(o, best)))
             best = o;
     }
     return best;
@@ -147,6 +164,8 @@ static struct choice choose(const struct uplink *u)
         c.source = SOURCE_V2;
         c.channel = o->channel;
         c.terms = o->terms;
+        c.has_token = o->has_token;
+        c.token = o->token;
         if (addr_guest_to_host(&c.at, &u->config->host_at, o->data_port, NULL) != ST_OK)
             c.source = SOURCE_NONE;
     } else if (!o && u->ready != SOURCE_NONE) {
@@ -188,6 +207,20 @@ static void dial_later(struct uplink *u, const char *why)
     u->ops->on_change(u->ctx);
 }
 
+/* A stream that has just been dialled takes so little at once or keeps it; it fails only when it is
+ * dead, or without memory. */
+static bool say_token(struct stream *s, const struct choice *c)
+{
+    uint8_t preamble[LINK_PREAMBLE_BYTES];
+    enum status st;
+
+    if (!c->has_token)
+        return true;
+    link_token_preamble(&c->token, preamble);
+    st = stream_write(s, preamble, sizeof preamble);
+    return st == ST_OK || st == ST_QUEUED;
+}
+
 static void on_dialled(void *ctx, enum status st, struct stream *s, const struct errmsg *why)
 {
     struct uplink *u = ctx;
@@ -195,6 +228,11 @@ static void on_dialled(void *ctx, enum status st, struct stream *s, const struct
     u->dial = NULL;
     if (st != ST_OK) {
         dial_later(u, why->text);
+        return;
+    }
+    if (!say_token(s, &u->dialled)) {
+        stream_close(s);
+        dial_later(u, "the host did not take the link's token");
         return;
     }
     log_info(LOG_NET, "link=%s established", source_names[u->dialled.source]);
@@ -359,6 +397,7 @@ static void understand(struct offer *o, const Rdlink__V1__NetworkOffer *m)
     struct guest_lease *l = &o->terms.lease;
 
     o->data_port = m->data_port;
+    o->has_token = link_token_take(&o->token, m->link_token.data, m->link_token.len);
     o->terms = (struct uplink_terms){ .protocol = FRAME_V2 };
     snprintf(o->reason, sizeof o->reason, "%s", m->unavailable_reason);
     if (*m->guest_mac &&
@@ -384,7 +423,7 @@ static struct offer *offer_of(struct uplink *u, uint64_t channel)
     return NULL;
 }
 
-static void on_offer(void *ctx, uint64_t channel, const Rdlink__V1__NetworkOffer *m)
+static void on_offer(void *ctx, uint64_t channel, bool is_proved, const Rdlink__V1__NetworkOffer *m)
 {
     struct uplink *u = ctx;
     struct offer *o = offer_of(u, channel);
@@ -393,6 +432,7 @@ static void on_offer(void *ctx, uint64_t channel, const Rdlink__V1__NetworkOffer
         o = offer_of(u, 0);
     ASSERT(o); /* there are as many rows as channels */
     o->channel = channel;
+    o->is_proved = is_proved;
     understand(o, m);
     log_info(LOG_NET, "offer channel=%llu port=%u%s%s", (unsigned long long)channel, o->data_port,
              o->data_port ? "" : " not now: ", o->data_port ? "" : o->reason);
@@ -440,8 +480,10 @@ static const struct control_source control_source = {
 static enum status open_control(struct uplink *u, struct errmsg *e)
 {
     const struct listener_opts opts = { .adopt_fd = -1 };
-    enum status st = control_server_new(&u->control, u->loop, &control_source, u, e);
+    enum status st = identity_init(&u->identity, &u->config->identity, e);
 
+    if (st == ST_OK)
+        st = control_server_new(&u->control, u->loop, &u->identity, &control_source, u, e);
     if (st == ST_OK)
         st = control_server_listen(u->control, &u->config->control_at, &opts, e);
     if (st)

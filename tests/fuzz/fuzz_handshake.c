@@ -106,7 +106,7 @@ static void say(struct world *w, enum guest_generation generation)
 }
 
 static void on_want(void *ctx, struct guest_session *s, enum guest_generation generation,
-                    uint32_t data_port)
+                    uint32_t data_port, const struct link_token *token)
 {
     struct world *w = ctx;
 

@@ -153,6 +153,12 @@ static const struct option table[] = {
       "Windows, for tests: the key under HKLM whose sub-keys are the virtual machines" },
     { "vm-via", OPTION_STRING, TEXT(vm_via), NULL, 0, 0, check_addr, "ADDR",
       "Windows, for tests: reach virtual machines here instead of over hvsock" },
+    { "keys", OPTION_STRING, TEXT(keys), NULL, 0, 0, NULL, "DIR",
+      "folder of INSTANCE.key files, one for each guest that can prove itself. Default: keys "
+      "beside the configuration file" },
+    { "require-proof", OPTION_FLAG, AT(require_proof), NULL, 0, 0, NULL, NULL,
+      "take no guest that does not prove to have its instance's key; Rancher Desktop's own guests "
+      "cannot" },
     { "no-network", OPTION_FLAG, AT(no_network), NULL, 0, 0, NULL, NULL,
       "leave the guests without a host switch: docker and health only" },
     { "subnet", OPTION_STRING, AT(network.subnet), "192.168.127.0/24", 0, 0,
@@ -259,15 +265,15 @@ static enum status check_network(struct config *c, struct errmsg *e)
     return switch_options_config(&c->network, &unused, e);
 }
 
-/* "/var/lib/rdlink/status.json" -> "/var/lib/rdlink/page-token" */
-static void beside(char field[OPTION_VALUE_MAX], const char *path)
+/* "/var/lib/rdlink/status.json" -> "/var/lib/rdlink/NAME" */
+static void beside(char field[OPTION_VALUE_MAX], const char *path, const char *name)
 {
     size_t folder = 0;
 
     for (size_t i = 0; path[i]; i++)
         if (path[i] == '/' || path[i] == '\\')
             folder = i + 1;
-    snprintf(field, OPTION_VALUE_MAX, "%.*spage-token", (int)folder, path);
+    snprintf(field, OPTION_VALUE_MAX, "%.*s%s", (int)folder, path, name);
 }
 
 static enum status finish_page(struct config *c, struct errmsg *e)
@@ -282,7 +288,7 @@ static enum status finish_page(struct config *c, struct errmsg *e)
                       "for beside it");
         return ST_INVAL;
     }
-    beside(token_file, c->text.status_file);
+    beside(token_file, c->text.status_file, "page-token");
     return ST_OK;
 }
 
@@ -295,6 +301,8 @@ static enum status finish_names(struct config *c, struct errmsg *e)
         set_default(c->text.owner_distribution.items[c->text.owner_distribution.count++],
                     "rancher-desktop");
     set_default(c->text.vm_folder, config_default_vm_folder());
+    if (!c->text.keys[0] && c->places.file[0])
+        beside(c->text.keys, c->places.file, "keys");
     /* A second controller, beside the installed one, has a status of its own and must not need a
      * name for what it may do without. */
     if (!c->text.status[0] || !strcmp(c->text.status, config_default_status()))

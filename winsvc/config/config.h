@@ -40,6 +40,7 @@ struct config_text {
     struct option_list endpoint_grant, owner_distribution;
     char owner_registry_key[OPTION_VALUE_MAX];
     char switch_control[OPTION_VALUE_MAX], publish[OPTION_VALUE_MAX];
+    char keys[OPTION_VALUE_MAX];
 };
 
 struct config {
@@ -55,6 +56,7 @@ struct config {
     struct addr control; /* ADDR_NONE = no control socket */
     uint32_t max_connections, dial_timeout_ms, drain_ms, probe_interval_ms;
     uint32_t log_max_mib, log_max_age_ms, log_keep;
+    bool require_proof;            /* no guest is taken that does not prove itself */
     bool no_network;               /* guests get no switch; otherwise each gets one of ... */
     enum publish_policy publish;   /* what containers publish */
     struct switch_options network; /* ... subnet to api_token_file; its other options are unused */

@@ -192,6 +192,7 @@ static void count_load(struct health_component *c, const struct network_facts *f
     switch_get_census(f->sw, &now);
     health_count(c, "links", f->watch->links);
     health_count(c, "links_short_lived", f->watch->short_total);
+    health_count(c, "links_refused", f->refused_links);
     if (now.last_rx_ms)
         health_count(c, "last_rx_age_ms", f->now_ms - now.last_rx_ms);
     health_count(c, "tcp_flows", now.tcp_flows);

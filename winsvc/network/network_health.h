@@ -21,6 +21,7 @@ struct network_facts {
     const struct link_watch *watch;
     const struct route *overlap; /* NULL = the subnet is nobody else's */
     const char *listen_why;      /* of the link's listener; "" = it listens */
+    uint64_t refused_links;      /* since the worker started */
     bool guest_has_address;      /* or had one, on this link */
     uint64_t now_ms;             /* of the loop */
     int64_t wall_ms;

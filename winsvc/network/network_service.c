@@ -24,6 +24,9 @@
  * them at its greeting. They go with the worker, not with the link; one that is started anew for
  * other options (network_service_set()) keeps them.
  *
+ * Who may be the link. A session that is proved wants its link with a token; the worker is told it
+ * before on_ready() is, and its successors at their greeting.
+ *
  * Limits. NETWORK_MAX_WORKERS processes; who comes when they are all there makes one end that only
  * lingers, and waits otherwise. NETWORK_MAX_FORWARDS remembered each (about 130 KiB).
  *
@@ -37,6 +40,8 @@
 
 #include "base/log.h"
 #include "ipc/peer_text.h"
+#include "link/link_token.h"
+#include "network/token_message.h"
 #include "port/addr.h"
 #include "port/loop.h"
 #include "port/process_identity.h"
@@ -72,6 +77,8 @@ struct net_worker {
     enum guest_generation generation;
     struct addr vm;
     uint32_t data_port;
+    bool has_token; /* what the worker's links must begin with */
+    struct link_token token;
     enum worker_phase phase;
     bool wanted;
     bool asked;               /* want() is to be answered, whatever was told before */
@@ -316,6 +323,26 @@ void network_service_publish(struct network_service *n, const char *vm_id,
     apply_ports(n, m);
 }
 
+/* ---- who may be the link --------------------------------------------------------------------- */
+
+/* Not open: on_open() does it again. Otherwise its end follows, and the next one is told. */
+static void tell_token(struct net_worker *w)
+{
+    (void)token_message_send(w->host, w->has_token ? &w->token : NULL);
+}
+
+/* Before on_ready() is told, so that the worker knows the token before the guest does. */
+static void use_token(struct net_worker *w, const struct link_token *token)
+{
+    if (!w->has_token && !token)
+        return;
+    w->has_token = token != NULL;
+    if (token)
+        w->token = *token;
+    if (w->host)
+        tell_token(w);
+}
+
 /* ---- what a worker does ---------------------------------------------------------------------- */
 
 static void on_open(void *ctx, unsigned index, const struct channel_peer *peer)
@@ -324,6 +351,8 @@ static void on_open(void *ctx, unsigned index, const struct channel_peer *peer)
 
     w->is_new = true;
     published_list_clear(&w->given);
+    if (w->has_token) /* a worker begins without one */
+        tell_token(w);
     restore_forwards(w);
     kick(w->service);
 }
@@ -834,7 +863,8 @@ static struct net_worker *add_worker(struct network_service *n, const char *vm_i
 }
 
 void network_service_want(struct network_service *n, const char *vm_id, const struct addr *vm,
-                          enum guest_generation generation, uint32_t data_port)
+                          enum guest_generation generation, uint32_t data_port,
+                          const struct link_token *token)
 {
     struct net_worker *w = find(n, vm_id, generation);
 
@@ -844,6 +874,7 @@ void network_service_want(struct network_service *n, const char *vm_id, const st
         stop_worker(w); /* settle() starts it anew, at the other address */
     w->vm = *vm;
     w->data_port = data_port;
+    use_token(w, token);
     w->wanted = w->asked = true;
     kick(n);
 }

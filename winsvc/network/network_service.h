@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 struct addr;
+struct link_token;
 struct loop;
 struct network_service;
 struct snapshot;
@@ -64,10 +65,12 @@ struct network_service_ops {
 enum status network_service_new(struct network_service **out, struct loop *loop,
                                 const struct network_service_config *config,
                                 const struct network_service_ops *ops, void *ctx);
-/* The guest wants to be listened for at @data_port; @vm is its machine's address. on_ready()
+/* The guest wants to be listened for at @data_port; @vm is its machine's address. With a @token its
+ * link must begin with that (copied), NULL: any link is taken. on_ready()
  * follows from the loop, at once where the worker listens already. Calls may be repeated. */
 void network_service_want(struct network_service *n, const char *vm_id, const struct addr *vm,
-                          enum guest_generation generation, uint32_t data_port);
+                          enum guest_generation generation, uint32_t data_port,
+                          const struct link_token *token);
 /* What its containers publish from now on, all of it: forwards of every switch that has a link to
  * the machine. */
 void network_service_publish(struct network_service *n, const char *vm_id,

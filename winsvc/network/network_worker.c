@@ -29,9 +29,11 @@
 
 #include "base/log.h"
 #include "ipc/health.h"
+#include "link/link_token.h"
 #include "network/link_watch.h"
 #include "network/network_health.h"
 #include "network/switch_host.h"
+#include "port/crypto.h"
 #include "port/loop.h"
 #include "port/stream.h"
 #include "port/sys.h"
@@ -82,6 +84,7 @@ static struct network_facts facts_of(struct network_worker *w)
         .watch = &w->watch,
         .overlap = switch_host_overlap(w->host),
         .listen_why = w->listen_why,
+        .refused_links = switch_host_refused_links(w->host),
         .guest_has_address = w->guest_has_address,
         .now_ms = loop_now_ms(w->env.loop),
         .wall_ms = sys_wall_ms(),
@@ -258,19 +261,42 @@ static void on_open(void *ctx, const struct channel_peer *controller)
     worker_link_ready(w->link, w->options.link);
 }
 
-static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
+static void on_forward(struct network_worker *w, const Rdlink__V1__ForwardChange *change)
 {
-    struct network_worker *w = ctx;
     struct errmsg e = { "" };
-    enum status st;
+    enum status st = take_forward(w, change, &e);
 
-    if (msg->body_case != RDLINK__V1__ENVELOPE__BODY_FORWARD_CHANGE || !w->host)
-        return;
-    st = take_forward(w, msg->forward_change, &e);
     if (st)
         log_warn(LOG_SWITCH, "a forward of the controller's: %s",
                  e.text[0] ? e.text : status_text(st));
     timer_start(&w->settle, SETTLE_MS);
+}
+
+/* Nobody passes by a token that cannot be read. */
+static void on_offer(struct network_worker *w, const Rdlink__V1__NetworkOffer *offer)
+{
+    struct link_token token = { { 0 } };
+    bool is_token = link_token_take(&token, offer->link_token.data, offer->link_token.len);
+
+    if (offer->link_token.len > 0 && !is_token) {
+        log_error(LOG_SWITCH, "a link token of %zu bytes: ignored", offer->link_token.len);
+        return;
+    }
+    switch_host_set_token(w->host, is_token ? &token : NULL);
+    crypto_wipe(&token, sizeof token);
+}
+
+static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
+{
+    struct network_worker *w = ctx;
+
+    if (!w->host)
+        return;
+    switch (msg->body_case) {
+    case RDLINK__V1__ENVELOPE__BODY_FORWARD_CHANGE: on_forward(w, msg->forward_change); break;
+    case RDLINK__V1__ENVELOPE__BODY_NETWORK_OFFER: on_offer(w, msg->network_offer); break;
+    default: break;
+    }
 }
 
 static void on_drain(void *ctx, uint32_t deadline_ms)

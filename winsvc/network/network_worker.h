@@ -16,6 +16,9 @@
  *                           there have been: the controller sees by it that one was replaced),
  *                           last_rx_age_ms, tcp_flows, ...
  *
+ * Once the controller has sent a link token (NetworkOffer), only a link that begins with it is
+ * taken; the counter links_refused says how many were not.
+ *
  * A port that cannot be listened at ends it with an ExitNotice: DataPortTaken (ST_EXISTS) or
  * ListenFailed.
  *

@@ -8,10 +8,15 @@
  * The switch's state outlives its links, so a guest (or the program that holds its tap) may be
  * restarted and finds its flows. A client that is not the guest, by the CID that the kernel vouches
  * for, is closed before it is the link, or any guest of this machine could take another's place.
+ *
+ * The CID says which machine, not which program in it. Once the controller has given a token, only
+ * who begins with it becomes the link (link_gate.h), and a link from before it is closed, because
+ * anybody may have made it. A link that began with an earlier token stays.
  */
 #include "network/switch_host.h"
 
 #include "base/log.h"
+#include "network/link_gate.h"
 #include "network/subnet_watch.h"
 #include "port/listener.h"
 #include "port/loop.h"
@@ -35,6 +40,8 @@ struct switch_host {
     enum frame_protocol protocol;
     bool has_cid;
     uint32_t cid;
+    struct link_gate gate;
+    bool is_proved;            /* the link began with a token */
     struct switch_ *sw;        /* owned */
     struct listener *control;  /* owned; NULL = none */
     struct listener *listener; /* owned; one of these two */
@@ -60,6 +67,14 @@ static enum status attach(struct switch_host *h, struct stream *s)
     return st;
 }
 
+static void on_pass(void *ctx, struct stream *s, bool is_proved)
+{
+    struct switch_host *h = ctx;
+
+    if (attach(h, s) == ST_OK)
+        h->is_proved = is_proved;
+}
+
 static bool is_guest(const struct switch_host *h, const struct peer *peer)
 {
     return !h->has_cid || !peer->is_vsock || (peer->has_cid && peer->cid == h->cid);
@@ -70,7 +85,7 @@ static void on_accept(void *ctx, struct stream *s, const struct peer *peer)
     struct switch_host *h = ctx;
 
     if (is_guest(h, peer)) {
-        (void)attach(h, s);
+        link_gate_admit(&h->gate, s);
         return;
     }
     log_warn_limited(LOG_SWITCH, "cid=%u is not this switch's guest: closed", peer->cid);
@@ -275,6 +290,7 @@ enum status switch_host_new(struct switch_host **out, const struct switch_env *e
     h->cid = config->cid;
     h->ops = ops;
     h->ctx = ctx;
+    link_gate_init(&h->gate, env->loop, on_pass, h);
     timer_init(&h->redial, env->loop, on_redial, h);
     timer_init(&h->trim, env->loop, on_trim_look, h);
     timer_start(&h->trim, TRIM_LOOK_MS);
@@ -285,6 +301,20 @@ enum status switch_host_new(struct switch_host **out, const struct switch_env *e
     }
     *out = h;
     return ST_OK;
+}
+
+void switch_host_set_token(struct switch_host *h, const struct link_token *token)
+{
+    link_gate_set_token(&h->gate, token);
+    if (!token || h->is_proved || !switch_has_link(h->sw))
+        return;
+    log_warn(LOG_SWITCH, "the link there was is closed: it is not known whose it is");
+    switch_detach(h->sw);
+}
+
+uint64_t switch_host_refused_links(const struct switch_host *h)
+{
+    return h->gate.refused;
 }
 
 struct switch_ *switch_host_switch(struct switch_host *h)
@@ -307,6 +337,7 @@ void switch_host_free(struct switch_host *h)
     dial_cancel(h->env.loop, h->dial);
     listener_close(h->control);
     listener_close(h->listener);
+    link_gate_fini(&h->gate);
     switch_free(h->sw);
     free(h);
 }

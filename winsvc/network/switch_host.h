@@ -16,7 +16,9 @@
 #include "switch/switch.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
+struct link_token;
 struct option_list;
 struct route;
 struct routes;
@@ -56,6 +58,10 @@ enum status switch_host_new(struct switch_host **out, const struct switch_env *e
                             const struct switch_host_config *config,
                             const struct switch_host_ops *ops, void *ctx, struct errmsg *e);
 struct switch_ *switch_host_switch(struct switch_host *h);
+/* From now on links must begin with @token; NULL: any is taken. A link that there is and that began
+ * with none is closed, which on_link_end() tells from within. */
+void switch_host_set_token(struct switch_host *h, const struct link_token *token);
+uint64_t switch_host_refused_links(const struct switch_host *h);
 /* A route of this host that overlaps with the guest's network, or NULL; valid until the loop's next
  * turn. */
 const struct route *switch_host_overlap(const struct switch_host *h);

@@ -149,6 +149,8 @@ static void session_counters(struct snapshot_counters *c, const struct session_v
     snapshot_counter_set(c, "timeouts", v->timeouts);
     snapshot_counter_set(c, "handshakes", v->handshakes);
     snapshot_counter_set(c, "links", v->links);
+    snapshot_counter_set(c, "proofs", v->proofs);
+    snapshot_counter_set(c, "proof_failures", v->proof_failures);
 }
 
 static void add_agent(struct snapshot_agent *a, const struct agent_view *v)
@@ -159,6 +161,8 @@ static void add_agent(struct snapshot_agent *a, const struct agent_view *v)
     a->serving = v->serving;
     copy(a->version, sizeof a->version, v->version);
     a->pid = v->pid;
+    copy(a->instance, sizeof a->instance, v->instance);
+    a->is_proved = v->proved == CHANNEL_PROVED;
     a->conditions = v->conditions;
     copy_counters(&a->counters, v->counters, v->counter_count);
 }

@@ -73,6 +73,8 @@ struct snapshot_agent {
     bool serving;
     char version[32];
     int64_t pid; /* in the guest; 0 = none */
+    char instance[PROOF_INSTANCE_MAX];
+    bool is_proved;
     struct condition_set conditions;
     struct snapshot_counters counters;
 };

@@ -207,6 +207,8 @@ static void put_agent(struct out *o, cJSON *to, const char *name, const struct s
     put_text_or_null(o, item, "version", a->version);
     put_id_or_null(o, item, "pid", a->pid);
     put_bool(o, item, "serving", a->serving);
+    put_text_or_null(o, item, "instance", a->instance);
+    put_bool(o, item, "proved", a->is_proved);
     put_conditions(o, item, &a->conditions);
     put_counters(o, item, &a->counters);
 }

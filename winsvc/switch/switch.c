@@ -280,6 +280,15 @@ enum status switch_attach(struct switch_ *s, struct stream *stream, int frame_pr
     return ST_OK;
 }
 
+void switch_detach(struct switch_ *s)
+{
+    if (!s->link)
+        return;
+    drop_link(s);
+    if (s->on_link_end)
+        s->on_link_end(s->on_link_end_ctx, ST_DENIED);
+}
+
 bool switch_has_link(const struct switch_ *s)
 {
     return s->link != NULL;

@@ -93,6 +93,8 @@ enum status switch_new(struct switch_ **out, const struct switch_env *env,
                        const struct switch_config *config, struct errmsg *e);
 /* Takes @s as a link (frame_link.h). An older link is closed; flows go on over the new one. */
 enum status switch_attach(struct switch_ *s, struct stream *stream, int frame_protocol);
+/* Closes the link there is; the end is told from within, with ST_DENIED. */
+void switch_detach(struct switch_ *s);
 bool switch_has_link(const struct switch_ *s);
 void switch_free(struct switch_ *s);
 

@@ -3,17 +3,34 @@
 
 #include "base/log.h"
 #include "ipc/peer_text.h"
+#include "port/crypto.h"
 #include "port/stream.h"
+#include "vm/keyring.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* The agent reports every second from its data loop; five missed reports are a dead agent. */
-enum { AGENT_SILENCE_MS = 5000 };
+/* The agent reports every second from its data loop; five missed reports are a dead agent. Whose
+ * key is wrong is asked less and less often, up to MAX_PACE times: the keyring tells when it
+ * changes, but the agent's own key may be put right without a word. */
+enum { AGENT_SILENCE_MS = 5000, MAX_PACE_BITS = 2 };
 
 static void schedule_probe(struct agent_lane *l)
 {
-    timer_start(&l->probe_timer, l->config.times->probe_interval_ms);
+    unsigned bits = MIN(l->proof_failures, (unsigned)MAX_PACE_BITS);
+
+    timer_start(&l->probe_timer, (uint64_t)l->config.times->probe_interval_ms << bits);
+}
+
+static enum status find_key(void *ctx, const char *instance, struct proof_key *out)
+{
+    struct agent_lane *l = ctx;
+    enum status st = keyring_find(l->config.times->keys, instance, out);
+
+    l->used.is_there = st == ST_OK;
+    if (st == ST_OK)
+        l->used.key = *out;
+    return st;
 }
 
 /* ---- the channel ------------------------------------------------------------------------- */
@@ -25,8 +42,14 @@ static void on_open(void *ctx, const struct channel_peer *peer)
     l->is_open = true;
     l->peer = *peer;
     l->config.totals->matches++;
-    log_info(LOG_VM, "vm=%s agent=%s version=%s pid=%llu: control channel open", l->config.vm_id,
-             l->config.unit, peer->version, (unsigned long long)peer->pid);
+    if (peer->proved == CHANNEL_PROVED) {
+        l->config.totals->proofs++;
+        l->proof_failures = 0;
+    }
+    log_info(LOG_VM,
+             "vm=%s agent=%s version=%s pid=%llu instance=%s proof=%s: control channel open",
+             l->config.vm_id, l->config.unit, peer->version, (unsigned long long)peer->pid,
+             peer->instance, channel_proved_name(peer->proved));
     l->ops->on_change(l->ctx);
 }
 
@@ -43,6 +66,16 @@ static void take_report(struct agent_lane *l, const Rdlink__V1__HealthReport *ms
         l->ops->on_change(l->ctx);
 }
 
+/* An agent that does not take us says so before it hangs up. */
+static enum agent_end refusal_of(const char *reason)
+{
+    if (!strcmp(reason, channel_end_name(CHANNEL_END_PROOF_FAILED)))
+        return AGENT_PROOF_FAILED;
+    if (!strcmp(reason, channel_end_name(CHANNEL_END_PROOF_MISSING)))
+        return AGENT_PROOF_MISSING;
+    return AGENT_NEVER_SEEN;
+}
+
 static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
 {
     struct agent_lane *l = ctx;
@@ -51,6 +84,7 @@ static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
     case RDLINK__V1__ENVELOPE__BODY_HEALTH: take_report(l, msg->health); break;
     case RDLINK__V1__ENVELOPE__BODY_EXIT_NOTICE:
         peer_text_copy(l->notice, sizeof l->notice, msg->exit_notice->message);
+        l->refusal = refusal_of(msg->exit_notice->reason);
         break;
     case RDLINK__V1__ENVELOPE__BODY_PUBLISHED_PORTS:
         if (l->ops->on_published)
@@ -64,6 +98,12 @@ static enum agent_end end_of(const struct agent_lane *l, enum channel_end why)
 {
     if (why == CHANNEL_END_VERSION_MISMATCH)
         return AGENT_WRONG_VERSION;
+    if (why == CHANNEL_END_PROOF_FAILED)
+        return AGENT_PROOF_FAILED;
+    if (why == CHANNEL_END_PROOF_MISSING)
+        return AGENT_PROOF_MISSING;
+    if (l->refusal != AGENT_NEVER_SEEN)
+        return l->refusal;
     return l->is_open ? AGENT_LOST : AGENT_REFUSED;
 }
 
@@ -73,6 +113,10 @@ static void on_end(void *ctx, enum channel_end why, const char *detail)
     const char *said = l->notice[0] ? l->notice : detail;
 
     l->end = end_of(l, why);
+    if (l->end == AGENT_PROOF_FAILED || l->end == AGENT_PROOF_MISSING) {
+        l->config.totals->proof_failures++;
+        l->proof_failures++;
+    }
     snprintf(l->end_text, sizeof l->end_text, "%s%s%s", channel_end_name(why),
              said && said[0] ? ": " : "", said ? said : "");
     log_warn_limited(LOG_VM, "vm=%s agent=%s control channel ended, %s; dialling again",
@@ -96,13 +140,16 @@ static void on_dialled(void *ctx, enum status st, struct stream *s, const struct
                                            .instance = l->config.instance,
                                            .peer_roles = l->config.role,
                                            .peer_role_count = 1,
-                                           .silence_ms = AGENT_SILENCE_MS };
+                                           .silence_ms = AGENT_SILENCE_MS,
+                                           .greeting_ms = AGENT_SILENCE_MS,
+                                           .proof = &l->proof };
     bool is_first = !l->tried;
 
     l->dial = NULL;
     l->tried = true;
     if (st == ST_OK) {
         l->notice[0] = '\0';
+        l->refusal = AGENT_NEVER_SEEN;
         st = channel_new(&l->channel, l->loop, s, &config, &channel_handler, l);
         if (st == ST_OK)
             return;
@@ -136,6 +183,9 @@ void agent_lane_init(struct agent_lane *l, struct loop *loop,
                      void *ctx)
 {
     *l = (struct agent_lane){ .loop = loop, .config = *config, .ops = ops, .ctx = ctx };
+    l->proof = (struct channel_proof){ .find_key = find_key,
+                                       .ctx = l,
+                                       .is_required = config->times->require_proof };
     timer_init(&l->probe_timer, loop, on_probe_timer, l);
     timer_start(&l->probe_timer, 0);
 }
@@ -148,6 +198,37 @@ void agent_lane_probe_now(struct agent_lane *l)
     dial_cancel(l->loop, l->dial);
     l->dial = NULL;
     timer_start(&l->probe_timer, 0);
+}
+
+static bool is_same_key(const struct agent_key *used, enum status st, const struct proof_key *now)
+{
+    if (!used->is_there || st != ST_OK)
+        return used->is_there == (st == ST_OK);
+    return crypto_equal(&used->key, now, sizeof *now);
+}
+
+void agent_lane_keys_changed(struct agent_lane *l)
+{
+    struct proof_key now;
+    enum status st;
+
+    l->proof_failures = 0;
+    if (l->is_open && l->peer.proved == CHANNEL_PEER_TOO_OLD)
+        return;
+    if (l->is_open) {
+        st = keyring_find(l->config.times->keys, l->peer.instance, &now);
+        if (is_same_key(&l->used, st, &now))
+            return;
+        log_info(LOG_VM, "vm=%s agent=%s instance=%s: its key is another one now; greeting anew",
+                 l->config.vm_id, l->config.unit, l->peer.instance);
+        channel_free(l->channel);
+        l->channel = NULL;
+        l->is_open = l->reports = false;
+        l->end = AGENT_LOST;
+        snprintf(l->end_text, sizeof l->end_text, "its key is another one now");
+        l->ops->on_change(l->ctx);
+    }
+    agent_lane_probe_now(l);
 }
 
 bool agent_lane_is_serving(const struct agent_lane *l)
@@ -180,6 +261,8 @@ void agent_lane_view(const struct agent_lane *l, struct agent_view *out)
     if (l->is_open) {
         memcpy(out->version, l->peer.version, sizeof out->version);
         out->pid = (int64_t)l->peer.pid;
+        out->proved = l->peer.proved;
+        memcpy(out->instance, l->peer.instance, sizeof out->instance);
     }
     if (!l->reports)
         return;
@@ -202,4 +285,5 @@ void agent_lane_fini(struct agent_lane *l)
     l->dial = NULL;
     channel_free(l->channel);
     l->channel = NULL;
+    crypto_wipe(&l->used, sizeof l->used);
 }

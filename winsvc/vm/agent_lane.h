@@ -19,6 +19,8 @@ enum agent_end {
     AGENT_NEVER_SEEN,
     AGENT_REFUSED,       /* something answers, but the greeting did not come to a good end */
     AGENT_WRONG_VERSION, /* an agent of another major version */
+    AGENT_PROOF_FAILED,  /* it has another key than we for its instance */
+    AGENT_PROOF_MISSING, /* one of us requires proof, and the other gave none */
     AGENT_LOST           /* the channel was open and ended */
 };
 
@@ -41,6 +43,12 @@ struct agent_lane_config {
     struct lane_totals *totals;
 };
 
+/* The key that a greeting went by. */
+struct agent_key {
+    bool is_there;
+    struct proof_key key;
+};
+
 struct agent_lane {
     struct loop *loop;
     struct agent_lane_config config;
@@ -49,20 +57,26 @@ struct agent_lane {
     struct timer probe_timer;
     struct dial *dial;
     struct channel *channel; /* owned */
+    struct channel_proof proof;
+    struct agent_key used;
+    unsigned proof_failures; /* in a row */
     bool is_open;
     bool tried;               /* at least one dial came to an end */
     struct channel_peer peer; /* while open */
     bool reports;             /* @report is the agent's word */
     struct health_report report;
     enum agent_end end;
-    char end_text[160]; /* valid unless AGENT_NEVER_SEEN */
-    char notice[100];   /* what the agent said before it exited; may be empty */
+    char end_text[160];     /* valid unless AGENT_NEVER_SEEN */
+    char notice[100];       /* what the agent said before it exited; may be empty */
+    enum agent_end refusal; /* AGENT_PROOF_x when that is why; else AGENT_NEVER_SEEN */
 };
 
 void agent_lane_init(struct agent_lane *l, struct loop *loop,
                      const struct agent_lane_config *config, const struct agent_lane_ops *ops,
                      void *ctx);
 void agent_lane_probe_now(struct agent_lane *l);
+/* The keyring may have changed. Closes an open channel that another key would make another one. */
+void agent_lane_keys_changed(struct agent_lane *l);
 /* The agent reports, and each of its components says that it serves. */
 bool agent_lane_is_serving(const struct agent_lane *l);
 /* As channel_send(); ST_CLOSED while the channel is not open. */

@@ -92,7 +92,16 @@
  *                False    AgentRefused       something answers there, but does not greet properly
  *                False    VersionMismatch    an agent of another major protocol version
  *                False    AgentLost          the control channel ended; it is being dialled again
+ *                False    ProofFailed        it has another key than we for its instance
+ *                False    ProofMissing       proof is required, of it or of us, and was not given
  *   NetAgentHealthy                          the same of the agent's network unit
+ *   Authenticated True    Proved             each unit that is there is proved, and so are we to it
+ *                False    NoKey              we have no key for the agent's instance
+ *                False    PeerNoKey          we have one, the agent has none
+ *                False    PeerTooOld         the agent is of a version without proof
+ *                False    LegacyGuest        a Rancher guest (A or B): its handshake proves nothing
+ *                False    ProofFailed, ProofMissing  as above; such a unit is not taken
+ *                Unknown  NoGuest            nobody is there who could
  */
 
 #define PICK(value, fallback) ((value) ? (value) : (fallback))
@@ -223,6 +232,23 @@ static struct reason finding_reason(const struct guest_session *s)
                             "distribution running in this machine?" };
 }
 
+/* Where proof is required nobody but an agent counts. */
+static struct reason agent_missing_reason(const struct guest_session *s)
+{
+    const struct agent_lane *l = &s->bridge;
+
+    if (l->end == AGENT_PROOF_FAILED)
+        return (struct reason){ COND_FALSE, "ProofFailed", l->end_text };
+    if (l->end == AGENT_PROOF_MISSING)
+        return (struct reason){ COND_FALSE, "ProofMissing", l->end_text };
+    if (s->was_found)
+        return (struct reason){ COND_FALSE, "GuestGone", "the guest answers no more" };
+    if (!l->tried)
+        return (struct reason){ COND_FALSE, "Probing", "looking for a guest" };
+    return (struct reason){ COND_FALSE, "NoListener",
+                            "no rdlink-agent answers, and proof is required" };
+}
+
 static struct reason found_reason(const struct guest_session *s)
 {
     if (has_agent(s))
@@ -232,6 +258,8 @@ static struct reason found_reason(const struct guest_session *s)
     if (s->overdue)
         return (struct reason){ COND_FALSE, "HandshakeOverdue",
                                 "no guest has answered in time; still probing" };
+    if (s->times.require_proof)
+        return agent_missing_reason(s);
     return finding_reason(s);
 }
 
@@ -313,10 +341,55 @@ static struct reason agent_reason(const struct agent_lane *l)
     switch (l->end) {
     case AGENT_REFUSED: return (struct reason){ COND_FALSE, "AgentRefused", l->end_text };
     case AGENT_WRONG_VERSION: return (struct reason){ COND_FALSE, "VersionMismatch", l->end_text };
+    case AGENT_PROOF_FAILED: return (struct reason){ COND_FALSE, "ProofFailed", l->end_text };
+    case AGENT_PROOF_MISSING: return (struct reason){ COND_FALSE, "ProofMissing", l->end_text };
     case AGENT_LOST: return (struct reason){ COND_FALSE, "AgentLost", l->end_text };
     case AGENT_NEVER_SEEN: break;
     }
     return (struct reason){ COND_UNKNOWN, "NoAgent", "no rdlink-agent has answered" };
+}
+
+static bool has_failed_proof(const struct agent_lane *l, enum agent_end end)
+{
+    return !l->is_open && l->end == end;
+}
+
+/* Of an agent that is there. */
+static struct reason unproved_reason(enum channel_proved proved)
+{
+    switch (proved) {
+    case CHANNEL_NO_KEY:
+        return (struct reason){ COND_FALSE, "NoKey",
+                                "this host has no key for the instance that the agent names" };
+    case CHANNEL_PEER_NO_KEY:
+        return (struct reason){ COND_FALSE, "PeerNoKey",
+                                "this host has a key for the agent's instance, it has none" };
+    default:
+        return (struct reason){ COND_FALSE, "PeerTooOld",
+                                "the agent is of a version without proof" };
+    }
+}
+
+/* The worst of what is there. */
+static struct reason proof_reason(const struct guest_session *s)
+{
+    const struct agent_lane *lanes[] = { &s->bridge, &s->net.agent };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(lanes); i++)
+        if (has_failed_proof(lanes[i], AGENT_PROOF_FAILED))
+            return (struct reason){ COND_FALSE, "ProofFailed", lanes[i]->end_text };
+    for (unsigned i = 0; i < ARRAY_SIZE(lanes); i++)
+        if (has_failed_proof(lanes[i], AGENT_PROOF_MISSING))
+            return (struct reason){ COND_FALSE, "ProofMissing", lanes[i]->end_text };
+    for (unsigned i = 0; i < ARRAY_SIZE(lanes); i++)
+        if (lanes[i]->is_open && lanes[i]->peer.proved != CHANNEL_PROVED)
+            return unproved_reason(lanes[i]->peer.proved);
+    if (lane_has_guest(&s->a) || lane_has_guest(&s->b))
+        return (struct reason){ COND_FALSE, "LegacyGuest",
+                                "a Rancher guest's own handshake proves nothing" };
+    if (has_agent(s))
+        return (struct reason){ COND_TRUE, "Proved", "the agent and this host have the same key" };
+    return (struct reason){ COND_UNKNOWN, "NoGuest", "nobody is there who could" };
 }
 
 /* Each change is a line, but for the first value of all, which says that nothing is known yet. */
@@ -361,6 +434,7 @@ static void sum_up(struct guest_session *s)
     set_condition(s, "LinkUp", link_reason(s));
     set_condition(s, "AgentHealthy", agent_reason(&s->bridge));
     set_condition(s, "NetAgentHealthy", agent_reason(&s->net.agent));
+    set_condition(s, "Authenticated", proof_reason(s));
 }
 
 /* ---- what the lanes tell ----------------------------------------------------------------- */
@@ -398,8 +472,10 @@ static void on_want_link(void *ctx, enum guest_generation generation)
     const uint32_t ports[] = {
         [GUEST_A] = s->times.data_a, [GUEST_B] = s->times.data_b, [GUEST_V2] = s->times.data_v2
     };
+    const struct link_token *token =
+        generation == GUEST_V2 && s->net.has_token ? &s->net.token : NULL;
 
-    s->ops->want_link(s->ctx, s, generation, ports[generation]);
+    s->ops->want_link(s->ctx, s, generation, ports[generation], token);
 }
 
 static void on_release_link(void *ctx, enum guest_generation generation)
@@ -456,6 +532,8 @@ static struct session_config with_defaults(const struct session_config *c)
         .port_net = PICK(c->port_net, 6681),
         .data_v2 = PICK(c->data_v2, 6658),
         .mtu = c->mtu,
+        .keys = c->keys,
+        .require_proof = c->require_proof,
     };
 }
 
@@ -530,6 +608,12 @@ void guest_session_probe_now(struct guest_session *s)
     rancher_lane_probe_now(&s->a);
 }
 
+void guest_session_keys_changed(struct guest_session *s)
+{
+    agent_lane_keys_changed(&s->bridge);
+    agent_lane_keys_changed(&s->net.agent);
+}
+
 /* NULL = the agent's. */
 static struct rancher_lane *lane_of(struct guest_session *s, enum guest_generation generation)
 {
@@ -596,6 +680,8 @@ void guest_session_view(const struct guest_session *s, struct session_view *out)
     out->timeouts = s->totals.timeouts;
     out->handshakes = s->totals.handshakes;
     out->links = s->totals.links;
+    out->proofs = s->totals.proofs;
+    out->proof_failures = s->totals.proof_failures;
     memcpy(out->last_error, s->last_error, sizeof out->last_error);
     out->conditions = s->conditions;
     agent_lane_view(&s->bridge, &out->bridge);

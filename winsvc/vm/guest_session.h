@@ -21,6 +21,7 @@
 
 #include "base/condition.h"
 #include "base/status.h"
+#include "ipc/channel.h"
 #include "ipc/health.h"
 #include "port/addr.h"
 
@@ -28,6 +29,8 @@
 #include <stdint.h>
 
 struct guest_session;
+struct keyring;
+struct link_token;
 struct loop;
 struct vm_info;
 
@@ -55,12 +58,16 @@ struct session_config {
     uint32_t port_b, data_b;    /* 0 = 6670, 6657 */
     uint32_t port_v2, port_net, data_v2; /* 0 = 6680, 6681, 6658 */
     uint32_t mtu;                        /* told to our own agent; 0 = its own choice */
+    const struct keyring *keys;          /* borrowed; NULL = this host has none */
+    bool require_proof;                  /* only an agent that proves itself is taken, no A or B */
 };
 
 /* One unit of rdlink-agent, as it reports itself. */
 struct agent_view {
-    bool reports; /* its health is known */
-    bool serving; /* and it says that it serves */
+    bool reports;                      /* its health is known */
+    bool serving;                      /* and it says that it serves */
+    enum channel_proved proved;        /* CHANNEL_NOT_ASKED while no channel is open */
+    char instance[PROOF_INSTANCE_MAX]; /* as it calls itself; proved or not */
     char version[32];
     int64_t pid;
     struct condition_set conditions;
@@ -75,7 +82,7 @@ struct session_view {
     enum guest_generation generation;                 /* that lane, GUEST_NONE while PROBING */
     enum session_state lanes[GUEST_GENERATION_COUNT]; /* each lane by itself; [GUEST_NONE] unused */
     uint64_t since_ms;                                /* monotonic, of the state */
-    uint64_t probes, matches, mismatches, timeouts, handshakes, links;
+    uint64_t probes, matches, mismatches, timeouts, handshakes, links, proofs, proof_failures;
     char last_error[160];
     struct condition_set conditions; /* GuestFound, LinkUp, AgentHealthy...: guest_session.c */
     struct agent_view bridge, net;   /* v2 */
@@ -86,9 +93,10 @@ struct session_ops {
      * session; several changes may be told at once. The session may be freed in it. */
     void (*on_change)(void *ctx, struct guest_session *s);
     /* The guest is there: its link is to be listened for at @data_port. guest_session_link_ready()
-     * follows, now or later, and again whenever it changes. May be repeated. */
+     * follows, now or later, and again whenever it changes. May be repeated. With a @token, which
+     * the guest is told, its link begins with that (link/link_token.h); NULL: it does not. */
     void (*want_link)(void *ctx, struct guest_session *s, enum guest_generation generation,
-                      uint32_t data_port);
+                      uint32_t data_port, const struct link_token *token);
     /* For now not any more. A link that exists goes on. */
     void (*release_link)(void *ctx, struct guest_session *s, enum guest_generation generation);
     /* The ports that the guest's containers publish, all of them; borrowed for the call. */
@@ -105,6 +113,9 @@ enum status guest_session_new(struct guest_session **out, struct loop *loop,
 void guest_session_probe_now(struct guest_session *s);
 /* What may change while it runs; @mtu counts from the next offer on. */
 void guest_session_set(struct guest_session *s, uint32_t probe_interval_ms, uint32_t mtu);
+/* The keyring may hold other keys: an agent that was greeted with what has changed is greeted anew.
+ */
+void guest_session_keys_changed(struct guest_session *s);
 /* ST_OK: somebody listens at the data port of @generation. ST_UNSUPPORTED: this host has no switch
  * and will not have one. Anything else: not (any more), @why says why; ST_EXISTS = the port is
  * somebody else's. Fine when it was not asked for. */

@@ -18,7 +18,7 @@
 
 /* Shared by the lanes of a session. */
 struct lane_totals {
-    uint64_t probes, matches, mismatches, timeouts, handshakes, links;
+    uint64_t probes, matches, mismatches, timeouts, handshakes, links, proofs, proof_failures;
 };
 
 /* Why a lane has no data link although a guest answered. */

@@ -2,6 +2,7 @@
 #include "vm/net_lane.h"
 
 #include "base/log.h"
+#include "port/sys.h"
 
 #include <stdio.h>
 
@@ -23,6 +24,10 @@ static void send_offer(struct net_lane *l)
     offer.data_port = is_there ? l->data_port : 0;
     offer.mtu = is_there ? l->times->mtu : 0;
     offer.unavailable_reason = l->link.text;
+    if (is_there && l->has_token) {
+        offer.link_token.data = l->token.bytes;
+        offer.link_token.len = sizeof l->token.bytes;
+    }
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_NETWORK_OFFER;
     msg.network_offer = &offer;
     (void)agent_lane_send(&l->agent, &msg);
@@ -39,8 +44,21 @@ static void take_answer(struct net_lane *l)
 
 /* ---- the channel ------------------------------------------------------------------------- */
 
+/* Without random bytes a token would be none. Then the agent gets no network, rather than one that
+ * anybody in its machine could take from it. */
+static bool make_token(struct net_lane *l)
+{
+    l->has_token = l->agent.peer.proved == CHANNEL_PROVED;
+    if (!l->has_token || sys_random(l->token.bytes, sizeof l->token.bytes) == ST_OK)
+        return true;
+    set_trouble(l, LANE_LISTEN_FAILED, "the system gives no random bytes");
+    return false;
+}
+
 static void opened(struct net_lane *l)
 {
+    if (!make_token(l))
+        return;
     set_trouble(l, LANE_NO_TROUBLE, "");
     l->link.wanted = true;
     l->asking = true; /* the answer may come from within */

@@ -2,9 +2,12 @@
  * net_lane.h - our own agent's network unit in one virtual machine: its control channel (vsock port
  * 6681), and the offer of a data link over it.
  *
- *     channel open -> want_link -> it is listened for -> NetworkOffer{data_port}
+ *     channel open -> want_link -> it is listened for -> NetworkOffer{data_port, token}
  *                                  ... not any more   -> NetworkOffer{0, why}
  *     channel ends -> release_link; a link that exists goes on
+ *
+ * An agent that is proved gets a token, new for each channel, with which its link has to begin; one
+ * that is not gets none.
  *
  * The agent dials, and dials again, by itself: there is nothing to wait for here. Embedded in a
  * guest session, which owns it. Runs on: the controller's loop.
@@ -12,6 +15,7 @@
 #ifndef WINSVC_VM_NET_LANE_H
 #define WINSVC_VM_NET_LANE_H
 
+#include "link/link_token.h"
 #include "vm/agent_lane.h"
 #include "vm/rancher_lane.h"
 
@@ -23,6 +27,8 @@ struct net_lane {
     const struct session_config *times; /* borrowed */
     struct lane_link link;
     bool asking; /* within want_link() */
+    bool has_token;
+    struct link_token token;
     enum lane_trouble trouble;
     char trouble_text[160];
 };

@@ -220,12 +220,14 @@ void rancher_lane_init(struct rancher_lane *l, struct loop *loop,
     handshake_init(&l->handshake, loop, on_handshake_done, l);
     timer_init(&l->probe_timer, loop, on_probe_timer, l);
     timer_init(&l->link_timer, loop, on_link_timeout, l);
-    timer_start(&l->probe_timer, 0);
+    rancher_lane_probe_now(l);
 }
 
 /* A probe under way may hang on a connection that died in the meantime; READY is let finish. */
 void rancher_lane_probe_now(struct rancher_lane *l)
 {
+    if (l->config.times->require_proof)
+        return; /* its handshake proves nothing */
     if (!handshake_is_idle(&l->handshake)) {
         if (l->handshake.is_ready)
             return;

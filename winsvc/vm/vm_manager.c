@@ -51,12 +51,12 @@ static void on_session_change(void *ctx, struct guest_session *s)
 }
 
 static void on_want_link(void *ctx, struct guest_session *s, enum guest_generation generation,
-                         uint32_t data_port)
+                         uint32_t data_port, const struct link_token *token)
 {
     const struct vm_manager *m = ctx;
     const struct vm_info *vm = vm_of(m, s);
 
-    m->ops->want_link(m->ctx, vm->id, &vm->addr, generation, data_port);
+    m->ops->want_link(m->ctx, vm->id, &vm->addr, generation, data_port, token);
 }
 
 static void on_release_link(void *ctx, struct guest_session *s, enum guest_generation generation)
@@ -197,6 +197,12 @@ void vm_manager_rediscover(struct vm_manager *m, const char *vm_id)
         m->ops->release_link(m->ctx, vm_id, g);
     (void)follow(m); /* it is still in @wanted */
     m->ops->on_change(m->ctx);
+}
+
+void vm_manager_keys_changed(struct vm_manager *m)
+{
+    for (unsigned i = 0; i < m->running.count; i++)
+        guest_session_keys_changed(m->sessions[i]);
 }
 
 static struct guest_session *session_of(const struct vm_manager *m, const char *vm_id)

@@ -23,7 +23,8 @@ struct vm_manager_ops {
     /* As session_ops of guest_session.h; @vm is the machine's address. Answer with
      * vm_manager_link_ready(). */
     void (*want_link)(void *ctx, const char *vm_id, const struct addr *vm,
-                      enum guest_generation generation, uint32_t data_port);
+                      enum guest_generation generation, uint32_t data_port,
+                      const struct link_token *token);
     void (*release_link)(void *ctx, const char *vm_id, enum guest_generation generation);
     void (*on_published)(void *ctx, const char *vm_id, const Rdlink__V1__PublishedPorts *ports);
     /* The machine is gone (or comes anew at another address): what it wanted is void. */
@@ -42,6 +43,8 @@ void vm_manager_set(struct vm_manager *m, uint32_t probe_interval_ms, uint32_t m
 /* Forgets all that is known of the machine and begins as if it had just been found; what it wanted
  * is released. For a chain that keeps failing. An unknown @vm_id is fine. */
 void vm_manager_rediscover(struct vm_manager *m, const char *vm_id);
+/* As guest_session_keys_changed(), of every session. */
+void vm_manager_keys_changed(struct vm_manager *m);
 /* As the functions of guest_session.h; an unknown @vm_id (gone meanwhile) is fine. */
 void vm_manager_link_ready(struct vm_manager *m, const char *vm_id,
                            enum guest_generation generation, enum status st, const char *why);

@@ -2,6 +2,7 @@
 #include "support/cmocka_all.h"
 
 #include "guestagent/control_server.h"
+#include "guestagent/identity.h"
 #include "ipc/envelope.h"
 #include "ipc/health.h"
 #include "port/addr.h"
@@ -12,6 +13,10 @@
 #include <string.h>
 
 struct fixture {
+    enum status key_status; /* what looking for our key comes to; the key is all zeroes */
+    struct identity identity;
+    struct identity_options options;
+    bool offered_proved; /* the last offer's host is */
     struct sim *sim;
     struct control_server *server;
     struct addr at;
@@ -39,11 +44,13 @@ static bool is_serving(void *ctx)
     return f->serving;
 }
 
-static void on_offer(void *ctx, uint64_t channel, const Rdlink__V1__NetworkOffer *offer)
+static void on_offer(void *ctx, uint64_t channel, bool is_proved,
+                     const Rdlink__V1__NetworkOffer *offer)
 {
     struct fixture *f = ctx;
 
     f->offered_by = channel;
+    f->offered_proved = is_proved;
     snprintf(f->address, sizeof f->address, "%s", offer->guest_address);
 }
 
@@ -74,8 +81,18 @@ static void serve(struct fixture *f, const struct control_source *as)
     const struct listener_opts opts = { .adopt_fd = -1 };
 
     control_server_free(f->server);
-    assert_int_equal(control_server_new(&f->server, sim_loop(f->sim), as, f, NULL), ST_OK);
+    assert_int_equal(control_server_new(&f->server, sim_loop(f->sim), &f->identity, as, f, NULL),
+                     ST_OK);
     assert_int_equal(control_server_listen(f->server, &f->at, &opts, NULL), ST_OK);
+}
+
+static enum status find_key(void *ctx, const char *instance, struct proof_key *out)
+{
+    const struct fixture *f = ctx;
+
+    assert_string_equal(instance, "guest1");
+    *out = (struct proof_key){ { 0 } };
+    return f->key_status;
 }
 
 static int setup(void **state)
@@ -83,6 +100,10 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof *f);
 
     f->sim = sim_new();
+    f->key_status = ST_NOTFOUND;
+    snprintf(f->options.instance, sizeof f->options.instance, "guest1");
+    f->identity.options = &f->options;
+    f->identity.proof = (struct channel_proof){ .find_key = find_key, .ctx = f };
     addr_parse(&f->at, "vsock:6680", NULL);
     serve(f, &source);
     *state = f;
@@ -278,6 +299,137 @@ static void the_fifth_host_replaces_the_oldest(void **state)
         assert_false(sim_peer_is_closed(p[i]));
 }
 
+/* ---- proof -------------------------------------------------------------------------------------
+ */
+
+static void send(struct fixture *f, struct sim_peer *p, const Rdlink__V1__Envelope *msg)
+{
+    uint8_t *frame;
+    size_t len;
+
+    assert_int_equal(envelope_pack(msg, &frame, &len), ST_OK);
+    sim_peer_send(p, frame, len);
+    free(frame);
+    sim_run(f->sim);
+}
+
+static void send_hello(struct fixture *f, struct sim_peer *p, uint8_t nonce[PROOF_NONCE_BYTES])
+{
+    Rdlink__V1__Hello hello = RDLINK__V1__HELLO__INIT;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+
+    hello.major = IPC_MAJOR;
+    hello.minor = IPC_MINOR;
+    hello.role = RDLINK__V1__ROLE__ROLE_CONTROLLER;
+    hello.nonce = (ProtobufCBinaryData){ PROOF_NONCE_BYTES, nonce };
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_HELLO;
+    msg.hello = &hello;
+    send(f, p, &msg);
+}
+
+/* The nonce of the HelloAck that @p was sent. */
+static void take_nonce(struct sim_peer *p, uint8_t out[PROOF_NONCE_BYTES])
+{
+    struct envelope_reader r = { .have_bytes = 0 };
+    enum channel_end why;
+    Rdlink__V1__Envelope *msg;
+    size_t len;
+    const uint8_t *data = sim_peer_data(p, &len);
+
+    assert_int_equal(envelope_read(&r, &data, &len, &msg, &why), ST_OK);
+    assert_int_equal(msg->body_case, RDLINK__V1__ENVELOPE__BODY_HELLO_ACK);
+    assert_string_equal(msg->hello_ack->instance, "guest1");
+    assert_int_equal(msg->hello_ack->nonce.len, PROOF_NONCE_BYTES);
+    memcpy(out, msg->hello_ack->nonce.data, PROOF_NONCE_BYTES);
+    rdlink__v1__envelope__free_unpacked(msg, NULL);
+    sim_peer_drop_received(p);
+}
+
+static void send_proof(struct fixture *f, struct sim_peer *p, const struct proof_transcript *t)
+{
+    const struct proof_key key = { { 0 } };
+    Rdlink__V1__Proof proof = RDLINK__V1__PROOF__INIT;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    uint8_t mac[PROOF_MAC_BYTES];
+
+    assert_int_equal(proof_mac(&key, PROOF_BY_OPENER, t, mac), ST_OK);
+    proof.mac = (ProtobufCBinaryData){ sizeof mac, mac };
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_PROOF;
+    msg.proof = &proof;
+    send(f, p, &msg);
+}
+
+static struct sim_peer *proved_host(struct fixture *f)
+{
+    struct proof_transcript t = { .major = IPC_MAJOR,
+                                  .opener_role = RDLINK__V1__ROLE__ROLE_CONTROLLER,
+                                  .acceptor_role = RDLINK__V1__ROLE__ROLE_AGENT_NET,
+                                  .acceptor_instance = "guest1" };
+    struct sim_peer *p = sim_connect(f->sim, &f->at, &sim_host_peer);
+
+    sim_run(f->sim);
+    memset(t.opener_nonce, 3, sizeof t.opener_nonce);
+    send_hello(f, p, t.opener_nonce);
+    take_nonce(p, t.acceptor_nonce);
+    send_proof(f, p, &t);
+    return p;
+}
+
+static void an_offer_says_whether_its_host_is_proved(void **state)
+{
+    struct fixture *f = *state;
+
+    f->key_status = ST_OK;
+    serve(f, &net_source);
+    offer(f, proved_host(f));
+    assert_true(f->offered_proved);
+    offer(f, host(f));
+    assert_false(f->offered_proved);
+}
+
+static void strangers_that_say_nothing_do_not_displace_anybody(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *there = host(f), *silent[32], *late;
+
+    heard(there);
+    for (int i = 0; i < 32; i++) {
+        silent[i] = sim_connect(f->sim, &f->at, &sim_host_peer);
+        sim_run(f->sim);
+    }
+    assert_false(sim_peer_is_closed(there));
+    late = host(f);
+    assert_string_equal(heard(late), "Ah");
+    sim_advance_ms(f->sim, 5000); /* and the last of them have not greeted in time */
+    assert_true(sim_peer_is_closed(silent[0]) && sim_peer_is_closed(silent[31]));
+    assert_false(sim_peer_is_closed(there) || sim_peer_is_closed(late));
+}
+
+static void a_proved_host_is_not_displaced_by_others(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *proved;
+
+    f->key_status = ST_OK;
+    serve(f, &net_source);
+    proved = proved_host(f);
+    for (int i = 0; i < 3 * CONTROL_MAX_CHANNELS; i++)
+        host(f);
+    assert_false(sim_peer_is_closed(proved));
+}
+
+static void a_host_that_cannot_prove_itself_gets_nothing_where_it_has_to(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p;
+
+    f->key_status = ST_OK;
+    f->identity.proof.is_required = true;
+    p = host(f);
+    assert_string_equal(heard(p), "AX");
+    assert_true(sim_peer_is_closed(p));
+}
+
 static void a_host_that_leaves_makes_room(void **state)
 {
     struct fixture *f = *state;
@@ -316,6 +468,10 @@ int main(void)
         WITH_FIXTURE(the_host_cannot_stop_the_guest),
         WITH_FIXTURE(an_offer_is_told_with_its_channel_and_when_that_is_gone),
         WITH_FIXTURE(the_fifth_host_replaces_the_oldest),
+        WITH_FIXTURE(an_offer_says_whether_its_host_is_proved),
+        WITH_FIXTURE(strangers_that_say_nothing_do_not_displace_anybody),
+        WITH_FIXTURE(a_proved_host_is_not_displaced_by_others),
+        WITH_FIXTURE(a_host_that_cannot_prove_itself_gets_nothing_where_it_has_to),
         WITH_FIXTURE(a_host_that_leaves_makes_room),
         WITH_FIXTURE(the_host_hears_goodbye),
     };

@@ -176,7 +176,7 @@ static struct told *want(struct fixture *f, const char *vm_id, enum guest_genera
 {
     struct addr vm = machine(vm_id);
 
-    network_service_want(f->n, vm_id, &vm, generation, data_port);
+    network_service_want(f->n, vm_id, &vm, generation, data_port, NULL);
     return told_of(f, vm_id, generation);
 }
 
@@ -243,7 +243,7 @@ static void plain_vsock_names_the_only_machine_that_may_dial(void **state)
     const struct addr vm = { .kind = ADDR_VSOCK, .cid = 7, .port = ADDR_PORT_NONE, .fd = -1 };
     struct condition c = { .reason = "" };
 
-    network_service_want(f->n, "good", &vm, GUEST_V2, 6658);
+    network_service_want(f->n, "good", &vm, GUEST_V2, 6658, NULL);
     RUN_UNTIL(f, network_service_condition(f->n, "good", &c) && !strcmp(c.reason, "NoLink"));
     assert_non_null(strstr(c.message, "--link v2:vsock:6658 --peer-cid 7 "));
 }
@@ -328,7 +328,7 @@ static void address_without_room_for_the_port_is_a_reason(void **state)
 
     memset(vm.path, 'x', sizeof vm.path - 1);
     vm.path[sizeof vm.path - 1] = '\0';
-    network_service_want(f->n, "good", &vm, GUEST_A, 6656);
+    network_service_want(f->n, "good", &vm, GUEST_A, 6656, NULL);
     RUN_UNTIL(f, t->not_ready == 1);
     assert_int_equal(t->last, ST_INVAL);
     assert_null(component(f, "switch-good-A"));
@@ -415,8 +415,8 @@ static void names_too_long_are_cut_and_stay_different(void **state)
     struct addr vm = machine("good");
     struct told *a, *b;
 
-    network_service_want(f->n, "0f2a1b3c-4d5e-6f70-8192-a3b4c5d6e7f0", &vm, GUEST_V2, 6658);
-    network_service_want(f->n, "0f2a1b3c-4d5e-6f70-8192-a3b4c5d6e7f1", &vm, GUEST_V2, 6658);
+    network_service_want(f->n, "0f2a1b3c-4d5e-6f70-8192-a3b4c5d6e7f0", &vm, GUEST_V2, 6658, NULL);
+    network_service_want(f->n, "0f2a1b3c-4d5e-6f70-8192-a3b4c5d6e7f1", &vm, GUEST_V2, 6658, NULL);
     a = told_of(f, "0f2a1b3c-4d5e-6f70-8192-a3b4c5d6e7f0", GUEST_V2);
     b = told_of(f, "0f2a1b3c-4d5e-6f70-8192-a3b4c5d6e7f1", GUEST_V2);
     RUN_UNTIL(f, a->ready == 1 && b->ready == 1);

@@ -231,6 +231,8 @@ static struct snapshot *full_snapshot(void)
     v->generation = GUEST_V2;
     v->bridge.reports = true;
     v->bridge.pid = 300;
+    v->bridge.proved = CHANNEL_PROVED;
+    snprintf(v->bridge.instance, sizeof v->bridge.instance, "guest1");
     snprintf(v->bridge.version, sizeof v->bridge.version, "0.1.0");
     snprintf(v->last_error, sizeof v->last_error, "timed out");
     condition_update(&v->conditions, "GuestFound", COND_TRUE, "Answered", 5, "v2");

@@ -39,13 +39,16 @@ static void on_change(void *ctx, struct guest_session *s)
 }
 
 void world_on_want(void *ctx, struct guest_session *s, enum guest_generation generation,
-                   uint32_t data_port)
+                   uint32_t data_port, const struct link_token *token)
 {
     struct world *w = ctx;
 
     w->wants++;
     w->wanted[generation] = true;
     w->wanted_port[generation] = data_port;
+    w->wanted_token = token != NULL;
+    if (token)
+        w->token = *token;
     if (w->switch_says != ST_QUEUED)
         guest_session_link_ready(s, generation, w->switch_says, "as told");
 }
@@ -72,7 +75,7 @@ const struct session_ops world_ops = { on_change, world_on_want, world_on_releas
 
 void world_new_session(struct world *w, const struct session_ops *ops)
 {
-    const struct session_config config = { 0 };
+    const struct session_config config = { .keys = w->keys, .require_proof = w->require_proof };
 
     guest_session_free(w->s);
     assert_int_equal(guest_session_new(&w->s, sim_loop(w->sim), &w->vm, "test", &config, ops, w),

@@ -7,6 +7,7 @@
 #define TESTS_UNIT_VM_SESSION_CASE_H
 
 #include "ipc/channel.h"
+#include "link/link_token.h"
 #include "port/sim/loop_sim.h"
 #include "vm/guest_session.h"
 #include "vm/vm_source.h"
@@ -36,6 +37,11 @@ struct world {
     enum status switch_says;
     bool wanted[GUEST_GENERATION_COUNT];
     uint32_t wanted_port[GUEST_GENERATION_COUNT];
+    bool wanted_token; /* the last one that asked has one */
+    struct link_token token;
+    /* Of the next session. */
+    struct keyring *keys;
+    bool require_proof;
     unsigned wants, releases, published; /* published: ports of the last message */
     unsigned changes;
 };
@@ -45,7 +51,7 @@ struct world {
 /* Counts changes, and answers at once with w->switch_says. */
 extern const struct session_ops world_ops;
 void world_on_want(void *ctx, struct guest_session *s, enum guest_generation generation,
-                   uint32_t data_port);
+                   uint32_t data_port, const struct link_token *token);
 void world_on_release(void *ctx, struct guest_session *s, enum guest_generation generation);
 
 /* A machine all of whose ports refuse, and its session. */

@@ -44,7 +44,8 @@ static int listening_for(const struct world *w, const char *vm_id)
 }
 
 static void on_want(void *ctx, const char *vm_id, const struct addr *vm,
-                    enum guest_generation generation, uint32_t data_port)
+                    enum guest_generation generation, uint32_t data_port,
+                    const struct link_token *token)
 {
     struct world *w = ctx;
 
