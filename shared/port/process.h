@@ -2,8 +2,8 @@
  * process.h - a child process with a control stream on its standard input.
  *
  * The child's fd 0 is a duplex stream to us (socket pair, or overlapped pipe on Windows); its
- * stdout and stderr are ours. The child dies with us: job object on Windows, parent-death signal
- * plus end of its control stream on Linux. Runs on: the loop's thread.
+ * stdout is ours, its stderr too or one more stream to us. The child dies with us: job object on
+ * Windows, parent-death signal plus end of its control stream on Linux. Runs on: the loop's thread.
  */
 #ifndef SHARED_PORT_PROCESS_H
 #define SHARED_PORT_PROCESS_H
@@ -20,6 +20,8 @@ struct process_spec {
     const char *file;  /* absolute path of the program */
     char *const *argv; /* argv[0] first, NULL last; UTF-8 */
     int inherit_fd;    /* becomes fd 3 of the child; -1 = none */
+    /* Where its standard error comes out, a stream that is the caller's to close; NULL = ours. */
+    struct stream **output;
 };
 
 /* @signal is 0 where the child was not ended by one. Called once, if process_free() was not first.

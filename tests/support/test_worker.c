@@ -2,8 +2,10 @@
  * test_worker.c - a worker that fails in the way it is told, for the tests of worker_host.
  *
  * `test_worker MODE`: healthy, never-ready, garbage. A healthy one obeys Shutdown, whose reason is
- * a command: exit:N, kill, stop (SIGSTOP), hang, notice, close, out-of-order.
+ * a command: exit:N, kill, stop (SIGSTOP), hang, notice, close, out-of-order, assert, complain.
  */
+#include "base/log.h"
+#include "base/util.h"
 #include "port/process.h"
 #include "port/stream.h"
 #include "port/uv/loop_uv.h"
@@ -64,7 +66,12 @@ static void on_shutdown(void *ctx, const char *command)
 {
     struct worker *w = ctx;
 
-    if (!strncmp(command, "exit:", 5)) {
+    if (!strcmp(command, "assert")) {
+        ASSERT(!"as told");
+    } else if (!strcmp(command, "complain")) {
+        log_error(LOG_MAIN, "the moon is full");
+        exit(7);
+    } else if (!strncmp(command, "exit:", 5)) {
         exit(atoi(command + 5));
     } else if (!strcmp(command, "kill")) {
 #ifdef SIGKILL

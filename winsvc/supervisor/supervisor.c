@@ -481,6 +481,17 @@ void supervisor_on_exit(struct supervisor *s, unsigned index, int64_t code, int 
     advance(s, now_ms);
 }
 
+void supervisor_add_words(struct supervisor *s, unsigned index, const char *words)
+{
+    struct worker_exit *x = &s->workers[index].last_exit;
+    size_t len = strlen(x->message);
+
+    if (!words[0] || !strcmp(x->reason, "Stopped"))
+        return;
+    snprintf(x->message + len, sizeof x->message - len, "; its last words: %s", words);
+    s->ops->changed(s->ctx, index);
+}
+
 /* ---- life --------------------------------------------------------------------------------- */
 
 static uint32_t or_default(uint32_t value, uint32_t fallback)

@@ -38,7 +38,7 @@ struct worker_exit {
     int signal;
     char reason[40]; /* CamelCase: Exited, Killed, HeartbeatMissed, StartTimeout, StartFailed,
                       * ChannelLost, DrainTimeout, Stopped, or what a notice said */
-    char message[128];
+    char message[256];
     int64_t wall_ms;
 };
 
@@ -105,6 +105,9 @@ void supervisor_on_notice(struct supervisor *s, unsigned index, const char *reas
 void supervisor_on_lost(struct supervisor *s, unsigned index, uint64_t now_ms);
 void supervisor_on_exit(struct supervisor *s, unsigned index, int64_t code, int signal,
                         uint64_t now_ms);
+/* What the process that just ended said last (its log, a crash report), for people: added to the
+ * message of its exit, unless it ended as it was asked to. */
+void supervisor_add_words(struct supervisor *s, unsigned index, const char *words);
 /* Acts on every deadline that has come; returns the next one (UINT64_MAX = none), which events may
  * change: call it after each of them. */
 uint64_t supervisor_tick(struct supervisor *s, uint64_t now_ms);

@@ -13,8 +13,9 @@
  *          changed(i) -----------------------------------------------------> on_change()
  *
  * An exit and the last bytes of the channel come from different sources in any order, and the last
- * message may be the ExitNotice that explains the exit. So an exit is held back until the channel
- * has ended, at most LAST_WORDS_MS (something else may hold its other end).
+ * message may be the ExitNotice that explains the exit, or the last line of its standard error the
+ * crash report. So an exit is held back until both have ended, at most LAST_WORDS_MS (something
+ * else may hold their other end).
  *
  * The supervisor is not asked from within its own callbacks: changed() only marks a worker, and
  * the owner is told in settle(), which follows every event. There too the one timer is set to the
@@ -30,6 +31,7 @@
 #include "port/process_identity.h"
 #include "port/stream.h"
 #include "port/sys.h"
+#include "supervisor/worker_output.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +47,9 @@ struct hosted {
     struct process_spec spec;
     struct process *process; /* owned; NULL = none */
     struct channel *channel; /* owned; NULL = none, or ended */
-    bool has_exited;         /* held back until the channel has ended */
+    struct stream *errors;   /* owned: its standard error; NULL = none, or ended */
+    struct worker_output output;
+    bool has_exited; /* held back until the channel and `errors` have ended */
     int64_t exit_code;
     int exit_signal;
     struct timer last_words;
@@ -156,6 +160,8 @@ static void release(struct hosted *w)
     timer_stop(&w->last_words);
     channel_abort(w->channel); /* there is nobody left to read what is queued */
     w->channel = NULL;
+    stream_close(w->errors);
+    w->errors = NULL;
     process_free(w->process);
     w->process = NULL;
     w->has_exited = false;
@@ -166,11 +172,21 @@ static void release(struct hosted *w)
 static void finish_exit(struct hosted *w)
 {
     struct worker_host *h = w->host;
+    char words[WORKER_WORDS_MAX];
 
     release(w);
+    worker_output_end(&w->output);
+    memcpy(words, w->output.words, sizeof words); /* the next process may start at once */
     supervisor_on_exit(h->supervisor, w->index, w->exit_code, w->exit_signal, loop_now_ms(h->loop));
+    supervisor_add_words(h->supervisor, w->index, words);
     log_end(w);
     settle(h);
+}
+
+/* Nothing of it is left to be read. */
+static bool is_silent(const struct hosted *w)
+{
+    return !w->channel && !w->errors;
 }
 
 static void on_last_words_over(void *ctx)
@@ -185,11 +201,41 @@ static void on_process_exit(void *ctx, int64_t code, int signal)
     w->has_exited = true;
     w->exit_code = code;
     w->exit_signal = signal;
-    if (w->channel)
-        timer_start(&w->last_words, LAST_WORDS_MS);
+    if (is_silent(w))
+        finish_exit(w);
     else
+        timer_start(&w->last_words, LAST_WORDS_MS);
+}
+
+/* ---- its standard error ---------------------------------------------------------------------- */
+
+static void on_errors_data(void *ctx, const uint8_t *data, size_t len_bytes)
+{
+    struct hosted *w = ctx;
+
+    worker_output_take(&w->output, data, len_bytes);
+}
+
+static void on_errors_eof(void *ctx)
+{
+    struct hosted *w = ctx;
+
+    stream_close(w->errors);
+    w->errors = NULL;
+    if (w->has_exited && is_silent(w))
         finish_exit(w);
 }
+
+static void on_errors_error(void *ctx, enum status why)
+{
+    on_errors_eof(ctx);
+}
+
+static const struct stream_handler errors_handler = {
+    .on_data = on_errors_data,
+    .on_eof = on_errors_eof,
+    .on_error = on_errors_error,
+};
 
 /* ---- the channel ---------------------------------------------------------------------------- */
 
@@ -269,7 +315,7 @@ static void on_channel_end(void *ctx, enum channel_end why, const char *detail)
         supervisor_on_notice(h->supervisor, w->index, channel_end_name(why), detail, now_ms);
     channel_free(w->channel);
     w->channel = NULL;
-    if (w->has_exited)
+    if (w->has_exited && is_silent(w))
         finish_exit(w);
     else
         settle(h);
@@ -294,15 +340,20 @@ static enum status op_start(void *ctx, unsigned index, struct errmsg *e)
         .peer_roles = &w->role,
         .peer_role_count = 1,
     };
+    struct process_spec spec = w->spec;
     struct stream *control = NULL;
     enum status st;
 
-    st = process_spawn(h->loop, &w->process, &w->spec, &control, on_process_exit, w, e);
+    spec.output = &w->errors;
+    st = process_spawn(h->loop, &w->process, &spec, &control, on_process_exit, w, e);
     if (st) {
         log_warn(LOG_SUPERVISOR, "worker=%s cannot be started: %s", name_of(w),
                  e->text[0] ? e->text : status_text(st));
         return st;
     }
+    worker_output_init(&w->output, name_of(w), process_pid(w->process));
+    stream_set_handler(w->errors, &errors_handler, w);
+    stream_read_start(w->errors);
     st = channel_new(&w->channel, h->loop, control, &config, &channel_handler, w);
     if (st) {
         errmsg_set(e, "open its channel: %s", status_text(st));

@@ -2,6 +2,7 @@
 #include "supervisor/worker_link.h"
 
 #include "ipc/peer_text.h"
+#include "port/log_pipe.h"
 #include "port/loop.h"
 #include "port/process.h"
 #include "port/stream.h"
@@ -146,6 +147,7 @@ enum status worker_link_open(struct worker_link **out, struct loop *loop,
     enum status st;
 
     process_die_with_parent();
+    log_pipe_open();
     st = process_control_stream(loop, &s, e);
     if (st) {
         errmsg_wrap(e, "not started by a controller");

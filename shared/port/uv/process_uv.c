@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-enum { STDIO_COUNT = 4, CONTROL_FD = 0, INHERITED_FD = 3 };
+enum { STDIO_COUNT = 4, CONTROL_FD = 0, ERROR_FD = 2, INHERITED_FD = 3 };
 
 struct process {
     uv_process_t uv;
@@ -48,7 +48,7 @@ static void on_uv_exit(uv_process_t *handle, int64_t code, int term_signal)
 }
 
 static int spawn(struct loop *loop, struct process *p, const struct process_spec *spec,
-                 struct stream_uv *control)
+                 struct stream_uv *control, struct stream_uv *output)
 {
     uv_stdio_container_t stdio[STDIO_COUNT] = {
         { .flags = UV_CREATE_PIPE | UV_READABLE_PIPE | UV_WRITABLE_PIPE | UV_OVERLAPPED_PIPE,
@@ -57,6 +57,11 @@ static int spawn(struct loop *loop, struct process *p, const struct process_spec
         { .flags = UV_INHERIT_FD, .data.fd = 2 },
         { .flags = UV_INHERIT_FD, .data.fd = spec->inherit_fd },
     };
+
+    if (output) {
+        stdio[ERROR_FD].flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE;
+        stdio[ERROR_FD].data.stream = stream_uv_handle(output);
+    }
     uv_process_options_t options = {
         .exit_cb = on_uv_exit,
         .file = spec->file,
@@ -69,17 +74,30 @@ static int spawn(struct loop *loop, struct process *p, const struct process_spec
     return uv_spawn(loop_uv_handle(loop), &p->uv, &options);
 }
 
+static enum status new_streams(struct loop *loop, bool with_output, struct stream_uv **control,
+                               struct stream_uv **output)
+{
+    enum status st = stream_uv_new(loop, STREAM_UV_PIPE, control);
+
+    if (st || !with_output)
+        return st;
+    st = stream_uv_new(loop, STREAM_UV_PIPE, output);
+    if (st)
+        stream_close(stream_uv_stream(*control));
+    return st;
+}
+
 enum status process_spawn(struct loop *loop, struct process **out, const struct process_spec *spec,
                           struct stream **control, process_exit_fn *on_exit, void *ctx,
                           struct errmsg *e)
 {
     struct process *p = calloc(1, sizeof *p);
-    struct stream_uv *stream = NULL;
+    struct stream_uv *stream = NULL, *output = NULL;
     enum status st = ST_NOMEM;
     int err;
 
     if (p)
-        st = stream_uv_new(loop, STREAM_UV_PIPE, &stream);
+        st = new_streams(loop, spec->output != NULL, &stream, &output);
     if (st) {
         errmsg_set(e, "start %s: %s", spec->file, status_text(st));
         free(p);
@@ -88,16 +106,20 @@ enum status process_spawn(struct loop *loop, struct process **out, const struct 
     p->on_exit = on_exit;
     p->ctx = ctx;
     p->uv.data = p;
-    err = spawn(loop, p, spec, stream);
+    err = spawn(loop, p, spec, stream, output);
     if (err) {
         st = uv_status(err);
         errmsg_set(e, "start %s: %s", spec->file, uv_strerror(err));
         stream_close(stream_uv_stream(stream));
+        if (output)
+            stream_close(stream_uv_stream(output));
         process_close(p); /* uv_spawn() has initialised it even so */
         return st;
     }
     p->pid = uv_process_get_pid(&p->uv);
     *control = stream_uv_stream(stream);
+    if (output)
+        *spec->output = stream_uv_stream(output);
     *out = p;
     return ST_OK;
 }

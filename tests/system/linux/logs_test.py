@@ -58,6 +58,12 @@ class LogsTest(unittest.TestCase):
                          {"file": f"{self.folder}/rdlinkd.log", "levels": "info,docker=debug",
                           "writable": True, "dropped": 0})
 
+    def test_workers_lines_are_there_under_their_names(self):
+        self.start()
+        pid = rdl.wait_until(lambda: self.host.worker()["pid"], 20, "the worker runs")
+        rdl.wait_until(lambda: f"component=docker process=docker pid={pid} " in self.text(), 10,
+                       "a line of the worker's is in the file")
+
     def test_a_full_disk_holds_up_nothing_and_is_told(self):
         if os.geteuid() != 0:
             raise rdl.Skip("needs root: a mount of its own")

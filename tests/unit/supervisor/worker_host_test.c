@@ -223,6 +223,29 @@ static void each_failure_is_seen_named_and_the_worker_restarted(void **state)
     }
 }
 
+static void what_it_said_last_is_in_its_exit(void **state)
+{
+    static const struct {
+        const char *command, *words;
+    } rows[] = {
+        { "assert", "; its last words: " },
+        { "assert", "broken invariant: !\"as told\"" },
+        { "complain", "exited with code 7; its last words: the moon is full" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct fixture f;
+
+        setup(&f, program, healthy, 10000);
+        RUN_UNTIL(&f, is_running(&f));
+        command(&f, rows[i].command);
+        RUN_UNTIL(&f, view(&f).restarts == 1);
+        if (!strstr(view(&f).last_exit.message, rows[i].words))
+            fail_msg("%s: %s", rows[i].command, view(&f).last_exit.message);
+        teardown(&f);
+    }
+}
+
 static void expect_repeated(char *file, char *mode, uint32_t start_ms, const char *reason)
 {
     struct fixture f;
@@ -300,6 +323,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_worker_comes_up_reports_and_stops),
         cmocka_unit_test(each_failure_is_seen_named_and_the_worker_restarted),
+        cmocka_unit_test(what_it_said_last_is_in_its_exit),
         cmocka_unit_test(a_worker_that_is_never_ready_is_replaced),
         cmocka_unit_test(a_worker_that_speaks_something_else_is_replaced),
         cmocka_unit_test(a_program_that_is_missing_is_tried_again),
