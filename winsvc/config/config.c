@@ -391,7 +391,7 @@ enum config_effect config_effect(const struct option *o)
         { "subnet", CONFIG_NETWORK },
         { "mtu", CONFIG_NETWORK },
         { "no-ip6", CONFIG_NETWORK },
-        { "forward", CONFIG_NETWORK },
+        { "forward", CONFIG_FORWARDS },
         { "switch-limit", CONFIG_NETWORK },
         { "deny-lan", CONFIG_NETWORK },
         { "api-token-file", CONFIG_NETWORK },

@@ -70,6 +70,7 @@ enum config_effect {
     CONFIG_NEXT_START, /* nothing before the next start */
     CONFIG_CONTROLLER, /* the controller goes by it at once */
     CONFIG_DOCKER,     /* the docker workers are told; no connection is cut */
+    CONFIG_FORWARDS,   /* the switch workers are told; no flow ends */
     CONFIG_NETWORK,    /* the switch workers are started anew, which ends their flows */
     CONFIG_MACHINES,   /* machines are looked for anew; those that stay keep their sessions */
     CONFIG_EFFECT_COUNT

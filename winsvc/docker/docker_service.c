@@ -381,6 +381,9 @@ enum status docker_service_restart(struct docker_service *s, const char *name, u
 
 void docker_service_set_limits(struct docker_service *s, const struct docker_service_limits *l)
 {
+    bool is_news =
+        s->max_connections != l->max_connections || s->dial_timeout_ms != l->dial_timeout_ms;
+
     s->max_connections = l->max_connections;
     s->dial_timeout_ms = l->dial_timeout_ms;
     s->drain_ms = l->drain_ms;
@@ -392,7 +395,8 @@ void docker_service_set_limits(struct docker_service *s, const struct docker_ser
             continue;
         format_limits(n);
         worker_host_set_drain(n->host, l->drain_ms);
-        send_target(n);
+        if (is_news)
+            send_target(n);
     }
 }
 

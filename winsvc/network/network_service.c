@@ -28,7 +28,7 @@
  * before on_ready() is, and its successors at their greeting.
  *
  * Limits. NETWORK_MAX_WORKERS processes; who comes when they are all there makes one end that only
- * lingers, and waits otherwise. NETWORK_MAX_FORWARDS remembered each (about 130 KiB).
+ * lingers, and waits otherwise. FORWARD_MEMORY_MAX remembered each (about 130 KiB).
  *
  * Published ports are a state per machine (published.h), not changes. A worker that has a link gets
  * what it lacks, at each new state and whenever a link of it begins; what it was given is @given.
@@ -41,6 +41,7 @@
 #include "base/log.h"
 #include "ipc/peer_text.h"
 #include "link/link_token.h"
+#include "network/forward_memory.h"
 #include "network/token_message.h"
 #include "port/addr.h"
 #include "port/loop.h"
@@ -59,13 +60,8 @@ enum {
     POLL_MS = 1000,
     DEFAULT_LINGER_MS = 60000,
     SLOTS_MAX = VM_SNAPSHOT_MAX * GUEST_GENERATION_COUNT,
-    FORWARD_TEXT_MAX = 64,
     NAME_MAX_BYTES = 40, /* of a worker: supervisor.h */
     ARGV_MAX = 32 + 4 * OPTION_LIST_MAX
-};
-
-struct memo { /* of a forward */
-    char protocol[4], local[FORWARD_TEXT_MAX], remote[FORWARD_TEXT_MAX];
 };
 
 enum worker_phase { NET_WAITING, NET_SERVING, NET_STOPPING };
@@ -92,9 +88,8 @@ struct net_worker {
     bool is_up; /* on_link_start() was told, on_link_end() not yet */
     uint64_t links, rx_frames;
     struct timer linger;
-    struct memo *forwards; /* owned */
-    unsigned forward_count, forward_cap;
-    struct published_list given; /* of the machine's published ports, to the present process */
+    struct forward_memory forwards; /* made at run time */
+    struct published_list given;    /* of the machine's published ports, to the present process */
     /* What the worker is started with; the host borrows it. */
     char name[NAME_MAX_BYTES], link[ADDR_TEXT_MAX + 8], cid[16], mtu[16];
     char control[ADDR_TEXT_MAX + NAME_MAX_BYTES], sddl[OPTION_VALUE_MAX];
@@ -144,40 +139,8 @@ static struct net_worker *find(const struct network_service *n, const char *vm_i
 
 /* ---- forwards made at run time --------------------------------------------------------------- */
 
-static struct memo *find_forward(const struct net_worker *w, const struct memo *key)
-{
-    for (unsigned i = 0; i < w->forward_count; i++)
-        if (!strcmp(w->forwards[i].protocol, key->protocol) &&
-            !strcmp(w->forwards[i].local, key->local))
-            return &w->forwards[i];
-    return NULL;
-}
-
-/* A place at the end of the list; NULL when it is full. */
-static struct memo *add_forward(struct net_worker *w)
-{
-    if (w->forward_count == w->forward_cap) {
-        unsigned cap = w->forward_cap ? 2 * w->forward_cap : 16;
-        struct memo *larger =
-            cap > NETWORK_MAX_FORWARDS ? NULL : realloc(w->forwards, cap * sizeof *w->forwards);
-
-        if (!larger)
-            return NULL;
-        w->forwards = larger;
-        w->forward_cap = cap;
-    }
-    return &w->forwards[w->forward_count++];
-}
-
-static void drop_forwards(struct net_worker *w)
-{
-    free(w->forwards);
-    w->forwards = NULL;
-    w->forward_count = w->forward_cap = 0;
-}
-
 /* False: not what we said, or too long to be remembered. */
-static bool take_texts(struct memo *out, const Rdlink__V1__Forward *f)
+static bool take_texts(struct forward_text *out, const Rdlink__V1__Forward *f)
 {
     if (!f || strlen(f->protocol) >= sizeof out->protocol ||
         strlen(f->local) >= sizeof out->local || strlen(f->remote) >= sizeof out->remote)
@@ -190,27 +153,17 @@ static bool take_texts(struct memo *out, const Rdlink__V1__Forward *f)
 
 static void take_forward_change(struct net_worker *w, const Rdlink__V1__ForwardChange *msg)
 {
-    struct memo fresh, *to;
+    struct forward_text fresh;
 
-    if (!take_texts(&fresh, msg->forward)) {
+    if (!take_texts(&fresh, msg->forward))
         log_write_limited(&w->service->forwards_log, LOG_WARN, LOG_NET,
                           "worker=%s a forward that cannot be remembered", w->name);
-        return;
-    }
-    to = find_forward(w, &fresh);
-    if (msg->removed) {
-        if (to)
-            *to = w->forwards[--w->forward_count];
-        return;
-    }
-    if (!to)
-        to = add_forward(w);
-    if (to)
-        *to = fresh;
-    else
+    else if (msg->removed)
+        forward_memory_remove(&w->forwards, &fresh);
+    else if (forward_memory_put(&w->forwards, &fresh) != ST_OK)
         log_write_limited(&w->service->forwards_log, LOG_WARN, LOG_NET,
                           "worker=%s forward %s %s is not remembered: %u are already", w->name,
-                          fresh.protocol, fresh.local, w->forward_count);
+                          fresh.protocol, fresh.local, w->forwards.count);
 }
 
 static enum status send_forward(struct net_worker *w, char *protocol, char *local, char *remote,
@@ -232,12 +185,29 @@ static enum status send_forward(struct net_worker *w, char *protocol, char *loca
 
 static void restore_forwards(struct net_worker *w)
 {
-    for (unsigned i = 0; i < w->forward_count; i++) {
-        struct memo *m = &w->forwards[i];
+    for (unsigned i = 0; i < w->forwards.count; i++) {
+        struct forward_text *f = &w->forwards.items[i];
 
-        if (send_forward(w, m->protocol, m->local, m->remote, false) != ST_OK)
+        if (send_forward(w, f->protocol, f->local, f->remote, false) != ST_OK)
             return; /* its end follows, and the next one gets them all */
     }
+}
+
+static enum status send_change(void *ctx, struct forward_text *f, bool removed)
+{
+    return send_forward(ctx, f->protocol, f->local, f->remote, removed);
+}
+
+/* Those of the configuration. False: the worker could not be told. What went may be published by
+ * the guest as well, so that is said again; a worker takes twice what it has once. */
+static bool change_forwards(struct net_worker *w, const struct option_list *before,
+                            const struct option_list *after)
+{
+    if (forward_specs_diff(before, after, send_change, w) != ST_OK)
+        return false;
+    restore_forwards(w);
+    published_list_clear(&w->given);
+    return true;
 }
 
 /* ---- published ports --------------------------------------------------------------------------
@@ -733,7 +703,7 @@ static void remove_worker(struct network_service *n, unsigned i)
         n->workers[i] = n->workers[i + 1];
     timer_stop(&w->linger);
     worker_host_free(w->host);
-    drop_forwards(w);
+    forward_memory_clear(&w->forwards);
     published_list_clear(&w->given);
     free(w);
 }
@@ -747,7 +717,7 @@ static void finish_stop(struct net_worker *w)
     w->has_ended = false;
     w->phase = NET_WAITING;
     w->why_waiting = ST_OK;
-    drop_forwards(w);
+    forward_memory_clear(&w->forwards);
 }
 
 /* False: nothing is left of it, and nobody wants it. */
@@ -898,7 +868,7 @@ void network_service_forget(struct network_service *n, const char *vm_id)
         if (strcmp(w->vm_id, vm_id) != 0)
             continue;
         w->wanted = false;
-        drop_forwards(w);
+        forward_memory_clear(&w->forwards);
         stop_worker(w);
     }
     forget_ports(ports_of(n, vm_id));
@@ -925,6 +895,8 @@ enum status network_service_restart(struct network_service *n, const char *name,
 void network_service_set(struct network_service *n, const struct network_service_config *config,
                          bool restart)
 {
+    const struct option_list before = n->options.forwards;
+
     take_config(n, config);
     for (unsigned i = 0; i < n->count; i++) {
         struct net_worker *w = n->workers[i];
@@ -933,7 +905,8 @@ void network_service_set(struct network_service *n, const struct network_service
             continue;
         build_argv(w); /* its texts are ours, and the new ones */
         worker_host_set_drain(w->host, config->drain_ms);
-        if (!restart || w->phase != NET_SERVING)
+        if (w->phase != NET_SERVING ||
+            (!restart && change_forwards(w, &before, &n->options.forwards)))
             continue;
         log_info(LOG_NET, "worker=%s is started anew: its options have changed", w->name);
         worker_host_restart(w->host, 0);

@@ -30,7 +30,7 @@ struct snapshot;
 struct snapshot_clock;
 struct switch_options;
 
-enum { NETWORK_MAX_WORKERS = 16, NETWORK_MAX_FORWARDS = 1024 /* remembered per worker */ };
+enum { NETWORK_MAX_WORKERS = 16 };
 
 struct network_service_config {
     const char *program; /* absolute path of rdlinkd; all strings are copied */
@@ -81,8 +81,9 @@ void network_service_release(struct network_service *n, const char *vm_id,
 /* The machine is gone: its workers end now, its host ports are free again. */
 void network_service_forget(struct network_service *n, const char *vm_id);
 /* Another configuration; @config as in network_service_new(), program, sddl and linger_ms unused.
- * @restart: the workers are started anew with it, keeping the forwards that were made at run time;
- * otherwise a worker that starts next has it. */
+ * Forwards that came or went are told to the workers; a worker that cannot be told now is started
+ * anew. @restart: all of them are started anew, keeping the forwards that were made at run time;
+ * otherwise a worker that starts next has the rest. */
 void network_service_set(struct network_service *n, const struct network_service_config *config,
                          bool restart);
 /* Its workers as components. */

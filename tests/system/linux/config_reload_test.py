@@ -18,7 +18,7 @@ import rdl  # noqa: E402
 import rdl_http  # noqa: E402
 import rdl_link  # noqa: E402
 import rdl_script  # noqa: E402
-from rancher_kernel import HOST, KernelGuest  # noqa: E402
+from rancher_kernel import ADDRESS, HOST, KernelGuest  # noqa: E402
 
 IN_TIME = 20
 
@@ -38,6 +38,12 @@ def serve(conn):
                 conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK")
                 return
             conn.sendall(data)
+
+
+def serve_one(listener):
+    conn, _ = listener.accept()
+    with conn:
+        serve(conn)
 
 
 class ConfigTest(unittest.TestCase):
@@ -173,16 +179,45 @@ class ConfigTest(unittest.TestCase):
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)
 
-        def echo():
-            conn, _ = listener.accept()
-            with conn:
-                serve(conn)
-        threading.Thread(target=echo, daemon=True).start()
+        threading.Thread(target=serve_one, args=(listener,), daemon=True).start()
         flow = guest.kernel.connect((HOST, listener.getsockname()[1]))
         self.addCleanup(flow.close)
         flow.settimeout(IN_TIME)
         self.expect_alive(flow)
         return flow
+
+    def test_a_forward_comes_and_goes_and_no_flow_ends(self):
+        guest = self.start_guest()
+        flow, switch = self.open_flow(guest), self.host.worker("switch-vm2-A")["pid"]
+        listener = guest.kernel.open_socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.addCleanup(listener.close)
+        listener.bind((ADDRESS, 0))
+        listener.listen()
+        threading.Thread(target=serve_one, args=(listener,), daemon=True).start()
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            port = s.getsockname()[1]
+        self.write(f"forward = 127.0.0.1:{port}={ADDRESS}:{listener.getsockname()[1]}\n")
+
+        def connect():
+            with contextlib.suppress(OSError):
+                return socket.create_connection(("127.0.0.1", port), IN_TIME)
+            return None
+
+        def is_refused():
+            conn = connect()
+            if conn:
+                conn.close()
+            return conn is None
+
+        through = self.expect("the port leads into the guest", connect)
+        self.addCleanup(through.close)
+        through.settimeout(IN_TIME)
+        self.expect_alive(through)
+        self.write("# no forward\n")
+        self.expect("nobody listens there", is_refused)
+        self.expect_alive(through)  # it was there before
+        self.expect_alive(flow)
+        self.assertEqual(self.host.worker("switch-vm2-A")["pid"], switch)
 
     def test_each_part_changes_without_the_other(self):
         guest = self.start_guest()

@@ -314,7 +314,7 @@ static void every_option_has_the_effect_that_its_part_can_have(void **state)
         assert_int_equal(config_effect(option_of(at_start[i])), CONFIG_NEXT_START);
     assert_int_equal(config_effect(option_of("endpoint-grant")), CONFIG_CONTROLLER);
     assert_int_equal(config_effect(option_of("max-connections")), CONFIG_DOCKER);
-    assert_int_equal(config_effect(option_of("forward")), CONFIG_NETWORK);
+    assert_int_equal(config_effect(option_of("forward")), CONFIG_FORWARDS);
     for (size_t i = 0; i < count; i++)
         assert_in_range(config_effect(&table[i]), 0, CONFIG_EFFECT_COUNT - 1);
 }
@@ -341,8 +341,8 @@ static void make_row(const struct option *o, char *buf, size_t cap)
     };
     static const char *const effects[] = {
         [CONFIG_NEXT_START] = "next start", [CONFIG_CONTROLLER] = "at once",
-        [CONFIG_DOCKER] = "at once",        [CONFIG_NETWORK] = "switches",
-        [CONFIG_MACHINES] = "machines",
+        [CONFIG_DOCKER] = "at once",        [CONFIG_FORWARDS] = "at once",
+        [CONFIG_NETWORK] = "switches",      [CONFIG_MACHINES] = "machines",
     };
     const char *fallback = o->fallback ? o->fallback : "", *tick = fallback[0] ? "`" : "";
 
