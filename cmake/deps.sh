@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# deps.sh mingw|arm64 - fetch, verify, patch and build the libraries of a cross build.
+# deps.sh mingw|arm64|x86_64 - fetch, verify, patch and build the libraries of a cross or static build.
 #
 # Reads cmake/deps.lock. Leaves build/deps/TARGET/{include,lib}, laid out as Debian's packages are
 # (cjson/cJSON.h, protobuf-c/protobuf-c.h, uv.h, sodium.h), and libuv.a libprotobuf-c.a libcjson.a
@@ -11,9 +11,9 @@ set -euo pipefail
 
 target=${1:-}
 case $target in
-mingw | arm64) ;;
+mingw | arm64 | x86_64) ;;
 *)
-    echo "usage: deps.sh mingw|arm64" >&2
+    echo "usage: deps.sh mingw|arm64|x86_64" >&2
     exit 2
     ;;
 esac
@@ -25,6 +25,7 @@ downloads=${RDL_DOWNLOADS:-$root/build/downloads}
 prefix=$root/build/deps/$target
 work=$prefix/work
 jobs=$(nproc)
+unset CMAKE_C_COMPILER_LAUNCHER # a compiler's cache may change paths, which are in the output then
 mkdir -p "$downloads" "$prefix/include" "$prefix/lib" "$work"
 
 toolchain_value() {

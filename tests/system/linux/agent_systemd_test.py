@@ -156,7 +156,10 @@ class UnitTest(AgentTest):
     def copies(self, program="/bin/true"):
         """The bridge's units, with a program that exists here (net_unit_test.py has the other)."""
         folder = pathlib.Path(self.session.path("units"))
-        shutil.copytree(DIST, folder, ignore=shutil.ignore_patterns("rdlink-net.*"))
+        folder.mkdir()
+        for unit in DIST.glob("rdlink-bridge.*"):
+            if unit.is_file():
+                shutil.copy(unit, folder)
         service = folder / "rdlink-bridge.service"
         service.write_text(service.read_text().replace("/usr/local/bin/rdlink-agent", program))
         return folder
@@ -182,8 +185,11 @@ class UnitTest(AgentTest):
     def test_the_units_say_what_the_agent_relies_on(self):
         service = (DIST / "rdlink-bridge.service").read_text()
         for line in ("Type=notify", "NotifyAccess=main", "WatchdogSec=10", "Restart=always",
-                     "StartLimitIntervalSec=0", "Conflicts=rdd-guest.service"):
+                     "StartLimitIntervalSec=0"):
             self.assertIn(f"\n{line}\n", service)
+        for kind in ("service", "socket"):
+            drop_in = DIST / f"rdlink-bridge.{kind}.d/10-replace-rdd-guest.conf"
+            self.assertIn("\nConflicts=rdd-guest.service\n", drop_in.read_text())
         # Every stream may hold one read of the loop (128 KiB) in each direction.
         limit = int(re.search(r"^MemoryMax=(\d+)M$", service, re.M).group(1)) << 20
         self.assertGreater(limit, 2 * DEFAULT_CONNECTIONS * (128 << 10) + (16 << 20))
