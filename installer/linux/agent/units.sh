@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The agent's units and systemd, for packages that have no tool of their own for it (rpm, tarball).
 # Each function is right without a running systemd too (an image that is being made).
 units="rdlink-bridge.socket rdlink-bridge.service rdlink-net.service"
