@@ -123,10 +123,14 @@ static int worker_switch(int argc, const char *const *argv)
 
 static int verb_worker(int argc, const char *const *argv)
 {
-    if (argc > 0 && !strcmp(argv[0], "docker"))
+    if (argc > 0 && !strcmp(argv[0], "docker")) {
+        platform_harden_worker(PLATFORM_WORKER_DOCKER);
         return worker_docker(argc - 1, argv + 1);
-    if (argc > 0 && !strcmp(argv[0], "switch"))
+    }
+    if (argc > 0 && !strcmp(argv[0], "switch")) {
+        platform_harden_worker(PLATFORM_WORKER_SWITCH);
         return worker_switch(argc - 1, argv + 1);
+    }
     log_error(LOG_MAIN, "unknown worker; this build has: docker, switch");
     return EXIT_USAGE;
 }

@@ -16,6 +16,10 @@ enum { PLATFORM_SDDL_MAX = 4096 };
 
 /* First thing in main(): what makes the process harder to abuse. */
 void platform_harden_process(void);
+/* First thing in a worker: it gives up what it does not need. On Windows the rest of that is in the
+ * token which the controller gives it. */
+enum platform_worker { PLATFORM_WORKER_DOCKER, PLATFORM_WORKER_SWITCH };
+void platform_harden_worker(enum platform_worker which);
 /* For whoever has a socket a flow: as many descriptors as this process may have. */
 void platform_raise_limits(void);
 

@@ -2,14 +2,19 @@
 #include "platform.h"
 
 #include "port/win/pipe_acl.h"
-#include "win/service_main.h"
+#include "win/mitigations.h"
 
 #include <stdio.h>
 #include <string.h>
 
 void platform_harden_process(void)
 {
-    service_harden_process();
+    mitigations_process();
+}
+
+void platform_harden_worker(enum platform_worker which)
+{
+    mitigations_worker(); /* what else a worker lacks is in its token (port/win/worker_token.h) */
 }
 
 void platform_raise_limits(void)

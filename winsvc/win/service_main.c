@@ -63,14 +63,6 @@ struct service {
 /* The SCM calls back without a context, and a process is one service at most. */
 static struct service *the_service;
 
-void service_harden_process(void)
-{
-    SetDefaultDllDirectories(LOAD_LIBRARY_SEARCH_SYSTEM32);
-    SetDllDirectoryW(L""); /* takes the working directory off the search path */
-    HeapSetInformation(NULL, HeapEnableTerminationOnCorruption, NULL, 0);
-    SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOOPENFILEERRORBOX);
-}
-
 /* ---- status ---------------------------------------------------------------------------- */
 
 /* Under the lock. */

@@ -28,10 +28,6 @@ typedef void service_event_fn(void *ctx, enum service_event event, uint32_t deta
 /* The program; returns its exit code (0 = clean; anything else makes the SCM see a failure). */
 typedef int service_run_fn(void *ctx, struct service *svc);
 
-/* First thing in main(), service or not: libraries are only loaded from System32, so that a file
- * planted beside the program is never run. */
-void service_harden_process(void);
-
 /* Blocks until the service has stopped. @name is the service's, at most 63 characters.
  * ST_UNSUPPORTED: this process was not started by the SCM. ST_INVAL, ST_EXISTS (called twice),
  * ST_IO. */

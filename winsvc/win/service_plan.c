@@ -20,13 +20,10 @@
  * Folders. ProgramData lets every user make files and folders in it; below ours the protected
  * descriptor ends that: users may see the folder itself, and nothing that is made in it is theirs.
  * Keys are not even listed to them.
- *
- * Quoting is the C library's: inside "..." a backslash is itself unless a row of them meets a
- * quote; that row is doubled and the quote gets one more.
  */
 #include "win/service_plan.h"
 
-#include "base/util.h"
+#include "port/win/command_line.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -44,49 +41,6 @@ const char service_sddl[] = "D:(A;;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;SY)"
 const char service_folder_sddl[] = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;;0x1200a9;;;BU)";
 const char service_keys_sddl[] = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)";
 
-struct text {
-    char *out;
-    size_t cap, len;
-};
-
-static void put(struct text *t, char c, size_t times)
-{
-    for (; times; times--) {
-        if (t->len < t->cap)
-            t->out[t->len] = c;
-        t->len++;
-    }
-}
-
-static void put_quoted(struct text *t, const char *word)
-{
-    size_t slashes = 0;
-
-    put(t, '"', 1);
-    for (; *word; word++) {
-        if (*word == '\\') {
-            slashes++;
-            continue;
-        }
-        put(t, '\\', *word == '"' ? 2 * slashes + 1 : slashes);
-        slashes = 0;
-        put(t, *word, 1);
-    }
-    put(t, '\\', 2 * slashes);
-    put(t, '"', 1);
-}
-
-/* Always quoted where a blank could split it; Windows tries every prefix of an unquoted path. */
-static void put_word(struct text *t, const char *word)
-{
-    put(t, ' ', 1);
-    if (*word && !strpbrk(word, " \t\n\v\""))
-        for (; *word; word++)
-            put(t, *word, 1);
-    else
-        put_quoted(t, word);
-}
-
 static bool is_absolute(const char *path)
 {
     bool has_drive =
@@ -98,18 +52,17 @@ static bool is_absolute(const char *path)
 enum status service_command(char *out, size_t cap, const char *program, int argc,
                             const char *const *argv, struct errmsg *e)
 {
-    struct text t = { .out = out, .cap = cap };
+    struct command_line line = { .out = out, .cap = cap };
 
     if (!is_absolute(program) || strchr(program, '"')) {
         errmsg_set(e, "\"%.100s\" is no absolute path", program);
         return ST_INVAL;
     }
-    put_quoted(&t, program);
-    put_word(&t, "service");
+    command_line_program(&line, program);
+    command_line_add(&line, "service");
     for (int i = 0; i < argc; i++)
-        put_word(&t, argv[i]);
-    put(&t, '\0', 1);
-    if (t.len > cap) {
+        command_line_add(&line, argv[i]);
+    if (!command_line_end(&line)) {
         errmsg_set(e, "command line longer than %zu bytes", cap - 1);
         return ST_FULL;
     }

@@ -4,7 +4,7 @@
  * libuv reaps only children whose handle is open, so the handle of a child that its owner forgot
  * (process_free) stays until the exit was seen: no zombie is left, and no callback comes. The
  * loop's end waits for these (loop_uv_free), which is short because they were killed.
- * On Windows libuv puts every child into a job object that dies with us.
+ * Linux only: on Windows a child gets a token that libuv cannot give it (win/process_win.c).
  */
 #include "port/process.h"
 
@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-enum { STDIO_COUNT = 4, CONTROL_FD = 0, ERROR_FD = 2, INHERITED_FD = 3 };
+enum { STDIO_COUNT = 4, ERROR_FD = 2, INHERITED_FD = 3 };
 
 struct process {
     uv_process_t uv;
@@ -144,13 +144,4 @@ void process_free(struct process *p)
         process_close(p);
     else
         process_kill(p);
-}
-
-enum status process_control_stream(struct loop *loop, struct stream **out, struct errmsg *e)
-{
-    enum status st = stream_uv_from_fd(loop, CONTROL_FD, out);
-
-    if (st)
-        errmsg_set(e, "open the control stream: %s", status_text(st));
-    return st;
 }

@@ -92,6 +92,15 @@ class Raw(unittest.TestCase):
         self.assertEqual((instance["vm"], instance["generation"]), ("vm1", "v2"))
         self.assertTrue(instance["agent"]["serving"])
 
+    def test_a_worker_has_given_up_what_it_does_not_need(self):
+        status = host.status()
+        self.assertEqual(status["program"]["account"], f"uid {os.getuid()}")
+        worker = status["components"][0]
+        self.assertEqual(worker["account"], status["program"]["account"])
+        # Of root's rights it keeps the one that lets it reach a socket of another user's machine.
+        rights = "1 capability" if os.getuid() == 0 else "no capabilities"
+        self.assertTrue(worker["token"].startswith(f"{rights}, no new privileges"), worker)
+
     def test_known_tag_gets_304(self):
         # A counter may make a new generation between two requests, so a few tries are fair.
         def not_modified():

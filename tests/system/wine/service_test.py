@@ -90,8 +90,13 @@ class Service(unittest.TestCase):
         text, code = self.verb("status")
         self.assertIn(f"Service {NAME}: running\n", text)
         self.assertIn(f"service --endpoint npipe:{pipe} ", text)
-        rdl.wait_until(lambda: wine_support.read_status(self.wine, f"{pipe}-status")["ready"], 30,
-                       "it is ready", every=0.2)
+        status = rdl.wait_until(
+            lambda: (lambda s: s if s["ready"] else None)(
+                wine_support.read_status(self.wine, f"{pipe}-status")), 30, "ready", every=0.2)
+        # The group is measured from outside; Wine neither deletes privileges nor lowers integrity.
+        self.assertIn(", administrator, ", status["program"]["token"])
+        self.assertIn(", no administrator, ", status["components"][0]["token"])
+        self.assertEqual(status["components"][0]["account"], status["program"]["account"])
         self.verb("start")  # runs already
         self.verb("stop")
         self.verb("stop")
