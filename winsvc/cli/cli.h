@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct host_look;
 struct loop;
 struct sys_facts;
 
@@ -49,6 +50,7 @@ struct cli_env {
     bool color;    /* ... and NO_COLOR is not set */
     int64_t (*wall_ms)(void);
     void (*describe)(struct sys_facts *out); /* sys_describe() */
+    const struct host_look *look;            /* host_look_os; NULL = nothing is looked at */
     const char *home, *users[2];             /* of who runs this; NULL = unknown */
 };
 

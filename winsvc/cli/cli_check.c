@@ -3,13 +3,15 @@
  * WARN or FAIL and what to do.
  *
  *   service -> its version -> endpoints (who has the name) -> virtual machines and what is in them
- *   -> workers -> the whole -> and at last one request of our own through each endpoint
+ *   -> workers -> the whole -> this computer (check_host.c) -> and at last one request of our own
+ *   through each endpoint
  *
- * All but the last come from one status; that one is asked as the person who runs the command, so
+ * Most come from one status; the requests are made as the person who runs the command, so
  * it finds what the service cannot know: that this person may not open the pipe. A condition that
  * is True passes, one that is False fails, or warns where docker works without it; Unknown says
  * that it does not apply.
  */
+#include "cli/check_host.h"
 #include "cli/cli_command.h"
 
 #include "base/util.h"
@@ -28,7 +30,6 @@
 
 enum { ENDPOINTS_MAX = 8, NAME_MAX_BYTES = 96, TEXT_MAX_BYTES = 400, NAME_COLUMNS = 34 };
 
-enum result { RESULT_PASS, RESULT_WARN, RESULT_FAIL, RESULT_COUNT };
 static const char *const result_names[] = { "PASS", "WARN", "FAIL" };
 
 struct check_run {
@@ -38,7 +39,7 @@ struct check_run {
     struct http_client *client; /* owned */
     struct timer next;          /* begins the next request when the last is over */
     cJSON *rows;                /* owned, with --json */
-    unsigned counts[RESULT_COUNT];
+    unsigned counts[CHECK_RESULT_COUNT];
     char endpoints[ENDPOINTS_MAX][ADDR_TEXT_MAX]; /* to be asked */
     unsigned endpoint_count, asked;
     uint64_t asked_ms;
@@ -59,7 +60,7 @@ static void print(const struct check_run *r, const char *text)
     r->env.print(r->env.ctx, CLI_STDOUT, text);
 }
 
-static void row_as_text(const struct check_run *r, enum result result, const char *name,
+static void row_as_text(const struct check_run *r, enum check_result result, const char *name,
                         const char *message, const char *next)
 {
     static const char *const colors[] = { "\033[32m", "\033[33m", "\033[31m" };
@@ -75,8 +76,8 @@ static void row_as_text(const struct check_run *r, enum result result, const cha
 }
 
 /* @next NULL: nothing to do. Texts come from the status: they are made safe for a terminal here. */
-static void row(struct check_run *r, enum result result, const char *name, const char *message,
-                const char *next)
+static void row(struct check_run *r, enum check_result result, const char *name,
+                const char *message, const char *next)
 {
     char safe_name[NAME_MAX_BYTES], safe_message[TEXT_MAX_BYTES], safe_next[TEXT_MAX_BYTES];
     cJSON *object;
@@ -134,9 +135,9 @@ static void check_conditions(struct check_run *r, const char *of, const cJSON *l
         snprintf(name, sizeof name, "%.50s%s%.40s", of, of[0] ? "/" : "", type);
         snprintf(message, sizeof message, "%.60s: %.300s", reason, status_text_in(c, "message"));
         if (holds)
-            row(r, RESULT_PASS, name, message, NULL);
+            row(r, CHECK_PASS, name, message, NULL);
         else
-            row(r, is_minor(type) ? RESULT_WARN : RESULT_FAIL, name, message,
+            row(r, is_minor(type) ? CHECK_WARN : CHECK_FAIL, name, message,
                 hint ? hint : "see the reason's entry in docs/troubleshooting.md");
     }
 }
@@ -149,12 +150,12 @@ static void check_program(struct check_run *r, const cJSON *status)
 
     snprintf(message, sizeof message, "%.40s %.40s answers at %.200s",
              status_text_in(program, "name"), version, r->service.address);
-    row(r, RESULT_PASS, "service", message, NULL);
+    row(r, CHECK_PASS, "service", message, NULL);
     if (!strcmp(version, rdlink_version()))
         return;
     snprintf(message, sizeof message, "the service is %.40s, this command %s", version,
              rdlink_version());
-    row(r, RESULT_WARN, "version", message, "install one version of both, restart the service");
+    row(r, CHECK_WARN, "version", message, "install one version of both, restart the service");
 }
 
 static void check_endpoint(struct check_run *r, const cJSON *endpoint)
@@ -163,9 +164,9 @@ static void check_endpoint(struct check_run *r, const cJSON *endpoint)
                *address = status_text_in(endpoint, "address");
     const cJSON *owner = list_in(endpoint, "owner");
     char name[NAME_MAX_BYTES], message[TEXT_MAX_BYTES];
-    enum result result = !strcmp(state, "listening")  ? RESULT_PASS
-                         : !strcmp(state, "fallback") ? RESULT_WARN
-                                                      : RESULT_FAIL;
+    enum check_result result = !strcmp(state, "listening")  ? CHECK_PASS
+                               : !strcmp(state, "fallback") ? CHECK_WARN
+                                                            : CHECK_FAIL;
 
     snprintf(name, sizeof name, "endpoint/%.40s", status_text_in(endpoint, "name"));
     snprintf(message, sizeof message, "%.20s %.120s%s%.120s%s%.120s", state,
@@ -174,7 +175,7 @@ static void check_endpoint(struct check_run *r, const cJSON *endpoint)
              status_text_in(endpoint, "message"),
              status_text_in(owner, "image")[0] ? ", held by " : "", status_text_in(owner, "image"));
     row(r, result, name, message,
-        result == RESULT_PASS ? NULL : "end the program that holds the name, or use another name");
+        result == CHECK_PASS ? NULL : "end the program that holds the name, or use another name");
     if (address[0] && r->endpoint_count < ENDPOINTS_MAX)
         snprintf(r->endpoints[r->endpoint_count++], ADDR_TEXT_MAX, "%s", address);
 }
@@ -199,11 +200,17 @@ static void check_component(struct check_run *r, const cJSON *component)
              status_text_in(component, "state"),
              cJSON_IsNumber(restarts) ? restarts->valuedouble : 0.0);
     if (cJSON_IsTrue(list_in(component, "crashLoop")))
-        row(r, RESULT_FAIL, name, message, hint_find("ComponentCrashLoop"));
+        row(r, CHECK_FAIL, name, message, hint_find("ComponentCrashLoop"));
     else
-        row(r, serves ? RESULT_PASS : RESULT_FAIL, name, message,
+        row(r, serves ? CHECK_PASS : CHECK_FAIL, name, message,
             serves ? NULL : hint_find("ComponentNotServing"));
     check_conditions(r, name, list_in(component, "conditions"));
+}
+
+static void on_host_row(void *ctx, enum check_result result, const char *name, const char *message,
+                        const char *next)
+{
+    row(ctx, result, name, message, next);
 }
 
 static void check_status(struct check_run *r, const cJSON *status)
@@ -216,7 +223,7 @@ static void check_status(struct check_run *r, const cJSON *status)
         check_endpoint(r, part);
     }
     if (!cJSON_GetArraySize(instances))
-        row(r, RESULT_FAIL, "virtual machine", "none is running", hint_find("NoVirtualMachine"));
+        row(r, CHECK_FAIL, "virtual machine", "none is running", hint_find("NoVirtualMachine"));
     cJSON_ArrayForEach(part, instances)
     {
         check_instance(r, part);
@@ -226,6 +233,8 @@ static void check_status(struct check_run *r, const cJSON *status)
         check_component(r, part);
     }
     check_conditions(r, "", list_in(status, "conditions"));
+    if (r->env.look)
+        check_host(r->env.look, status, &r->service.at, on_host_row, r);
 }
 
 /* ---- our own requests -------------------------------------------------------------------- */
@@ -241,11 +250,11 @@ static void finish(struct check_run *r)
         print(r, "\n");
         cJSON_free(text);
     } else {
-        snprintf(line, sizeof line, "\n%u passed, %u warned, %u failed\n", r->counts[RESULT_PASS],
-                 r->counts[RESULT_WARN], r->counts[RESULT_FAIL]);
+        snprintf(line, sizeof line, "\n%u passed, %u warned, %u failed\n", r->counts[CHECK_PASS],
+                 r->counts[CHECK_WARN], r->counts[CHECK_FAIL]);
         print(r, line);
     }
-    r->env.finish(r->env.ctx, r->counts[RESULT_FAIL] ? CLI_DEGRADED : CLI_READY);
+    r->env.finish(r->env.ctx, r->counts[CHECK_FAIL] ? CLI_DEGRADED : CLI_READY);
 }
 
 static void on_ping(void *ctx, enum status st, const struct http_client_answer *answer,
@@ -259,16 +268,16 @@ static void on_ping(void *ctx, enum status st, const struct http_client_answer *
     if (st == ST_OK && answer->status == 200) {
         snprintf(message, sizeof message, "the engine answers after %" PRIu64 " ms",
                  loop_now_ms(r->env.loop) - r->asked_ms);
-        row(r, RESULT_PASS, name, message, NULL);
+        row(r, CHECK_PASS, name, message, NULL);
     } else if (st == ST_OK) {
         snprintf(message, sizeof message, "answer %u: %.300s", answer->status, answer->body);
-        row(r, RESULT_FAIL, name, message, "see what fails above");
+        row(r, CHECK_FAIL, name, message, "see what fails above");
     } else if (st == ST_DENIED) {
-        row(r, RESULT_FAIL, name, "you may not use it",
+        row(r, CHECK_FAIL, name, "you may not use it",
             "ask an administrator for the group docker-users, then sign in again");
     } else {
         snprintf(message, sizeof message, "%.300s", why ? why->text : status_text(st));
-        row(r, RESULT_FAIL, name, message, "see what fails above");
+        row(r, CHECK_FAIL, name, message, "see what fails above");
     }
     timer_start(&r->next, 0);
 }

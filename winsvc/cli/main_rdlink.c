@@ -2,6 +2,7 @@
  * main_rdlink.c - the process around cli.c: environment, terminal, loop, exit code.
  */
 #include "cli/cli.h"
+#include "port/host_look.h"
 #include "port/sys.h"
 #include "port/uv/loop_uv.h"
 #include "port/uv/uv_status.h"
@@ -183,6 +184,7 @@ int main(int argc, char **argv)
         .default_address = RDLINK_STATUS_DEFAULT,
         .wall_ms = sys_wall_ms,
         .describe = sys_describe,
+        .look = &host_look_os,
         .home = either("HOME", "USERPROFILE"),
         .users = { either("USER", "USERNAME"), getenv("SUDO_USER") },
     };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """rdlinkd's control socket, with real processes: who may use it, what it does, `rdlink restart`."""
 
+import json
 import os
 import pathlib
 import stat
@@ -56,6 +57,15 @@ class Control(unittest.TestCase):
         done = self.rdlink("restart", "dokcer")
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stderr, r"no component 'dokcer'; there are: docker")
+
+    def test_check_looks_at_this_computer_too(self):
+        done = self.rdlink("check", "--json")
+        rows = {r["name"]: r for r in json.loads(done.stdout)}
+        for name in ("owner of the status", "owner of docker", "orders", "version of vm1/agent",
+                     "reserved ports"):
+            self.assertEqual(rows[name]["result"], "PASS", rows[name])
+        self.assertIn(f"uid {os.getuid()}, at unix:{self.host.endpoint}",
+                      rows["owner of docker"]["message"])
 
     def test_the_socket_goes_with_the_service(self):
         self.host.process.stop()
