@@ -18,6 +18,7 @@
 #include "app.h"
 
 #include "access.h"
+#include "app_config.h"
 #include "app_control.h"
 #include "base/log.h"
 #include "base/version.h"
@@ -274,43 +275,6 @@ static void fill_page(const struct app *a, struct snapshot *out)
     snprintf(to->message, sizeof to->message, "%s", view.why);
 }
 
-static void add_name(struct snapshot_names *to, const char *name)
-{
-    if (to->count < SNAPSHOT_MAX_NAMES)
-        to->items[to->count++] = name;
-}
-
-static void set_config(struct app *a, const struct config_view *v)
-{
-    if (v->valid)
-        condition_update(&a->conditions, "ConfigValid", COND_TRUE, "ConfigLoaded", sys_wall_ms(),
-                         "generation %" PRIu64, v->generation);
-    else
-        condition_update(&a->conditions, "ConfigValid", COND_FALSE, "ConfigInvalid", sys_wall_ms(),
-                         "%.200s", v->message);
-}
-
-static void fill_config(struct app *a, struct snapshot *out)
-{
-    static struct config_view v; /* some KiB */
-    struct snapshot_config *to = &out->config;
-
-    config_live_view(a->live, &v);
-    set_config(a, &v);
-    to->is_known = true;
-    snprintf(to->file, sizeof to->file, "%s", v.file);
-    to->file_exists = v.file_is_there;
-    to->generation = v.generation;
-    to->loaded_ms = v.loaded_ms;
-    for (unsigned layer = 0; layer < OPTION_LAYER_COUNT; layer++)
-        if (v.layers & 1u << layer)
-            add_name(&to->sources, option_layer_name((enum option_layer)layer));
-    for (unsigned i = 0; i < v.pending_count; i++)
-        add_name(&to->pending, v.pending[i]);
-    for (unsigned i = 0; i < v.locked_count; i++)
-        add_name(&to->locked, v.locked[i]);
-}
-
 static void fill(void *ctx, struct snapshot *out)
 {
     struct app *a = ctx;
@@ -330,7 +294,7 @@ static void fill(void *ctx, struct snapshot *out)
         network_service_fill(a->network, out, &a->clock);
     fill_network(a, out);
     fill_page(a, out);
-    fill_config(a, out);
+    app_config_fill(a->live, &a->conditions, out);
     log_service_fill(a->logs, &a->conditions, out);
     access_fill(a->access, &a->conditions, out);
     if (snapshot_conclude(out, &a->conditions, sys_wall_ms())) {

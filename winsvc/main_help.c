@@ -6,6 +6,7 @@
 #include "base/man_page.h"
 #include "base/util.h"
 #include "config/config.h"
+#include "config/policy_template.h"
 #include "main_run.h"
 #include "switch/switch_options.h"
 
@@ -25,7 +26,7 @@ static const struct {
     { "configure", "set up a service that an installer registered" },
     { "switch --link PROTO:ADDR [OPTIONS]", "one host switch, alone" },
     { "version", "of this program" },
-    { "help [man]", "this, or the manual page" },
+    { "help [man|admx|adml]", "this; the manual page; a template for group policy, its texts" },
 };
 
 static const char purpose[] =
@@ -90,6 +91,10 @@ int main_help(int argc, const char *const *argv)
 {
     if (argc > 0 && !strcmp(argv[0], "man"))
         print_man_page();
+    else if (argc > 0 && !strcmp(argv[0], "admx"))
+        policy_template_admx(print, NULL);
+    else if (argc > 0 && !strcmp(argv[0], "adml"))
+        policy_template_adml(print, NULL);
     else
         print_usage();
     return EXIT_OK;
