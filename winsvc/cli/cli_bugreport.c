@@ -95,7 +95,8 @@ static const struct option options[] = {
       .kind = OPTION_STRING,
       .offset = offsetof(struct bugreport_run, log_file),
       .value_name = "FILE",
-      .help = "where the service's standard error goes; the last MiB of it is put in" },
+      .help = "the service's log, of which the last MiB is put in. Default: where `rdlink logs` "
+              "looks" },
     CLI_SERVICE_OPTIONS(struct bugreport_run, service, "5s", "how long to wait for each answer"),
 };
 
@@ -124,6 +125,8 @@ static void add_files(struct bugreport_run *r)
     if (r->is_down)
         add_file(r, "status-file.json", r->status_file, FILE_MAX_BYTES, "--status-file");
     add_file(r, "config.txt", r->config_file, FILE_MAX_BYTES, "--config");
+    if (!r->log_file[0] && r->env.default_logs)
+        cli_log_path(&r->env, "", r->log_file, sizeof r->log_file);
     add_file(r, "log.txt", r->log_file, LOG_MAX, "--log");
 }
 

@@ -148,6 +148,13 @@ int cli_parse(const struct cli_command *command, const struct cli_env *env, void
     return cli_parse_word(command, env, options, service, NULL, argc, argv);
 }
 
+void cli_log_path(const struct cli_env *env, const char *folder, char *buf, size_t cap)
+{
+    if (!folder[0])
+        folder = env->default_logs ? env->default_logs : ".";
+    snprintf(buf, cap, "%s/rdlinkd.log", folder);
+}
+
 int cli_service_failure(const struct cli_env *env, const struct cli_service *service,
                         enum status st, const struct errmsg *why)
 {

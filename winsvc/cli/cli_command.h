@@ -30,8 +30,8 @@ struct cli_command {
 
 extern const struct cli_command cli_status_command, cli_wait_command, cli_check_command,
     cli_metrics_command, cli_ports_command, cli_capture_command, cli_page_command,
-    cli_report_command, cli_bugreport_command, cli_restart_command, cli_config_command,
-    cli_completion_command, cli_version_command, cli_help_command;
+    cli_report_command, cli_bugreport_command, cli_logs_command, cli_restart_command,
+    cli_config_command, cli_completion_command, cli_version_command, cli_help_command;
 
 /* The table of commands, in the order in which they are shown. */
 extern const struct cli_command *const cli_commands[];
@@ -87,6 +87,8 @@ int cli_parse(const struct cli_command *command, const struct cli_env *env, void
 int cli_parse_word(const struct cli_command *command, const struct cli_env *env, void *options,
                    struct cli_service *service, const char **word, int argc,
                    const char *const *argv);
+/* The newest file of the service's log in @folder, "" = the default one. */
+void cli_log_path(const struct cli_env *env, const char *folder, char *buf, size_t cap);
 /* No answer: is it not there, not allowed, or not well? Explains, and returns the exit code. */
 int cli_service_failure(const struct cli_env *env, const struct cli_service *service,
                         enum status st, const struct errmsg *why);

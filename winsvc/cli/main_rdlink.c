@@ -162,6 +162,18 @@ static void finish(void *ctx, int exit_code)
     loop_uv_stop(p->loop);
 }
 
+/* Where log-dir is on an installed machine. */
+static const char *default_logs(void)
+{
+    static char folder[512];
+    const char *data = getenv("ProgramData"); /* which only Windows has */
+
+    if (!data)
+        return "/var/log/rdlink";
+    snprintf(folder, sizeof folder, "%s\\rdlink\\logs", data);
+    return folder;
+}
+
 static bool wants_color(const struct program *p)
 {
     const char *off = getenv("NO_COLOR");
@@ -182,6 +194,7 @@ int main(int argc, char **argv)
         .ctx = &p,
         .status_address = getenv("RDLINK_STATUS"),
         .default_address = RDLINK_STATUS_DEFAULT,
+        .default_logs = default_logs(),
         .wall_ms = sys_wall_ms,
         .describe = sys_describe,
         .look = &host_look_os,

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The log's file: what is in it, and what a full disk does to the service (nothing)."""
 
+import json
 import os
 import pathlib
 import re
 import signal
+import subprocess
 import sys
 import unittest
 
@@ -63,6 +65,40 @@ class LogsTest(unittest.TestCase):
         pid = rdl.wait_until(lambda: self.host.worker()["pid"], 20, "the worker runs")
         rdl.wait_until(lambda: f"component=docker process=docker pid={pid} " in self.text(), 10,
                        "a line of the worker's is in the file")
+
+    def rdlink(self, *words):
+        return subprocess.run([rdl.binary("rdlink"), "logs", f"--dir={self.folder}", *words],
+                              capture_output=True, text=True, timeout=60, env=self.session.env())
+
+    def test_the_command_line_reads_it_when_the_service_is_dead(self):
+        self.start()
+        self.end_worker()
+        self.assertEqual(self.host.process.stop(), 0)
+        (self.folder / "rdlinkd.log").rename(self.folder / "rdlinkd.log.1")
+        shown = self.rdlink("--level", "warn")
+        self.assertEqual((shown.returncode, shown.stderr), (0, ""))
+        self.assertRegex(shown.stdout, r"^\S+Z warn  controller/supervisor: worker=docker ended: "
+                                       r"Killed[^\n]*\n$")
+        last = json.loads(self.rdlink("--json", "--lines", "1").stdout)
+        self.assertEqual((last["event"], last["msg"]), (3, "stopped"))
+        self.folder = self.folder / "elsewhere"
+        missing = self.rdlink()
+        self.assertEqual((missing.returncode, missing.stdout), (1, ""))
+        self.assertIn("\n  next  ", missing.stderr)
+
+    def test_it_is_followed_over_a_rename(self):
+        self.folder.mkdir()
+        newest = self.folder / "rdlinkd.log"
+        newest.write_text("before\n")
+        follow = self.session.start("follow", [rdl.binary("rdlink"), "logs", "--follow",
+                                               f"--dir={self.folder}"])
+        rdl.wait_until(lambda: follow.log() == "before\n", 10, "what is there is shown")
+        with open(newest, "a") as f:
+            f.write("last of the old\n")
+        newest.rename(self.folder / "rdlinkd.log.1")
+        newest.write_text("new file\n")
+        rdl.wait_until(lambda: follow.log().endswith("last of the old\nnew file\n"), 10,
+                       "both are shown in order")
 
     def test_a_full_disk_holds_up_nothing_and_is_told(self):
         if os.geteuid() != 0:
