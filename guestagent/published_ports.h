@@ -11,8 +11,7 @@
 #define GUESTAGENT_PUBLISHED_PORTS_H
 
 #include "base/status.h"
-
-#include <rdlink/v1/control.pb-c.h>
+#include "ipc/channel.h"
 
 #include <stdbool.h>
 #include <stdint.h>

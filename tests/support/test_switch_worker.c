@@ -11,7 +11,7 @@
  *
  * Its command line is the message of the condition NetworkReady.
  */
-#include "network/forward_memory.h"
+#include "network/forward_list.h"
 #include "network/network_service.h"
 #include "port/uv/loop_uv.h"
 #include "supervisor/worker_link.h"
@@ -115,7 +115,7 @@ static void on_open(void *ctx, const struct channel_peer *peer)
         send_forward(w, 3, false); /* the same again is one */
     }
     if (plays(w, "greedy"))
-        for (unsigned port = 1; port <= FORWARD_MEMORY_MAX + 10; port++)
+        for (unsigned port = 1; port <= FORWARD_LIST_MAX + 10; port++)
             send_forward(w, port, false);
 }
 

@@ -28,7 +28,7 @@
  * before on_ready() is, and its successors at their greeting.
  *
  * Limits. NETWORK_MAX_WORKERS processes; who comes when they are all there makes one end that only
- * lingers, and waits otherwise. FORWARD_MEMORY_MAX remembered each (about 130 KiB).
+ * lingers, and waits otherwise. FORWARD_LIST_MAX remembered each (about 130 KiB).
  *
  * Published ports are a state per machine (published.h), not changes. A worker that has a link gets
  * what it lacks, at each new state and whenever a link of it begins; what it was given is @given.
@@ -41,8 +41,8 @@
 #include "base/log.h"
 #include "ipc/peer_text.h"
 #include "link/link_token.h"
-#include "network/forward_memory.h"
 #include "network/token_message.h"
+#include "network/worker_command.h"
 #include "port/addr.h"
 #include "port/loop.h"
 #include "port/process_identity.h"
@@ -59,9 +59,7 @@
 enum {
     POLL_MS = 1000,
     DEFAULT_LINGER_MS = 60000,
-    SLOTS_MAX = VM_SNAPSHOT_MAX * GUEST_GENERATION_COUNT,
-    NAME_MAX_BYTES = 40, /* of a worker: supervisor.h */
-    ARGV_MAX = 32 + 4 * OPTION_LIST_MAX
+    SLOTS_MAX = VM_SNAPSHOT_MAX * GUEST_GENERATION_COUNT
 };
 
 enum worker_phase { NET_WAITING, NET_SERVING, NET_STOPPING };
@@ -88,19 +86,9 @@ struct net_worker {
     bool is_up; /* on_link_start() was told, on_link_end() not yet */
     uint64_t links, rx_frames;
     struct timer linger;
-    struct forward_memory forwards; /* made at run time */
-    struct published_list given;    /* of the machine's published ports, to the present process */
-    /* What the worker is started with; the host borrows it. */
-    char name[NAME_MAX_BYTES], link[ADDR_TEXT_MAX + 8], cid[16], mtu[16];
-    char control[ADDR_TEXT_MAX + NAME_MAX_BYTES], sddl[OPTION_VALUE_MAX];
-    char *argv[ARGV_MAX];
-};
-
-/* What the containers of one machine publish. */
-struct machine_ports {
-    char vm_id[VM_ID_MAX];            /* empty = free */
-    Rdlink__V1__PublishedPorts *said; /* owned; by the guest */
-    struct published_list list;       /* what becomes of it */
+    struct forward_list forwards;  /* made at run time */
+    struct forward_list given;     /* of the machine's published ports, to the present process */
+    struct worker_command command; /* what it is started with; the host borrows it */
 };
 
 struct network_service {
@@ -110,10 +98,8 @@ struct network_service {
     char program[1024], log_level[LOG_LEVELS_MAX], control[ADDR_TEXT_MAX];
     char *sddl; /* owned; NULL = default */
     struct switch_options options;
-    enum publish_policy publish;
-    struct ip_addr guest; /* its address, of the options */
     uint32_t drain_ms, linger_ms;
-    struct machine_ports ports[VM_SNAPSHOT_MAX];
+    struct published_table published;
     struct net_worker *workers[SLOTS_MAX]; /* owned */
     unsigned count, made;                  /* now; ever */
     struct timer settle;
@@ -139,43 +125,29 @@ static struct net_worker *find(const struct network_service *n, const char *vm_i
 
 /* ---- forwards made at run time --------------------------------------------------------------- */
 
-/* False: not what we said, or too long to be remembered. */
-static bool take_texts(struct forward_text *out, const Rdlink__V1__Forward *f)
-{
-    if (!f || strlen(f->protocol) >= sizeof out->protocol ||
-        strlen(f->local) >= sizeof out->local || strlen(f->remote) >= sizeof out->remote)
-        return false;
-    peer_text_copy(out->protocol, sizeof out->protocol, f->protocol);
-    peer_text_copy(out->local, sizeof out->local, f->local);
-    peer_text_copy(out->remote, sizeof out->remote, f->remote);
-    return true;
-}
-
 static void take_forward_change(struct net_worker *w, const Rdlink__V1__ForwardChange *msg)
 {
-    struct forward_text fresh;
+    struct forward_text f;
+    enum status st = forward_text_take(&f, msg->forward);
 
-    if (!take_texts(&fresh, msg->forward))
+    if (st == ST_OK && msg->removed)
+        forward_list_remove(&w->forwards, &f);
+    else if (st == ST_OK)
+        st = forward_list_put(&w->forwards, &f);
+    if (st != ST_OK)
         log_write_limited(&w->service->forwards_log, LOG_WARN, LOG_NET,
-                          "worker=%s a forward that cannot be remembered", w->name);
-    else if (msg->removed)
-        forward_memory_remove(&w->forwards, &fresh);
-    else if (forward_memory_put(&w->forwards, &fresh) != ST_OK)
-        log_write_limited(&w->service->forwards_log, LOG_WARN, LOG_NET,
-                          "worker=%s forward %s %s is not remembered: %u are already", w->name,
-                          fresh.protocol, fresh.local, w->forwards.count);
+                          "worker=%s a forward is not remembered: %s; there are %u",
+                          w->command.name, status_text(st), w->forwards.count);
 }
 
-static enum status send_forward(struct net_worker *w, char *protocol, char *local, char *remote,
-                                bool removed)
+static enum status send_forward(struct net_worker *w, const struct forward_text *f, bool removed)
 {
     Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
     Rdlink__V1__ForwardChange change = RDLINK__V1__FORWARD_CHANGE__INIT;
-    Rdlink__V1__Forward forward = RDLINK__V1__FORWARD__INIT;
+    Rdlink__V1__Forward forward;
+    struct forward_text texts = *f;
 
-    forward.protocol = protocol;
-    forward.local = local;
-    forward.remote = remote;
+    forward_text_message(&texts, &forward);
     change.forward = &forward;
     change.removed = removed;
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_FORWARD_CHANGE;
@@ -185,17 +157,14 @@ static enum status send_forward(struct net_worker *w, char *protocol, char *loca
 
 static void restore_forwards(struct net_worker *w)
 {
-    for (unsigned i = 0; i < w->forwards.count; i++) {
-        struct forward_text *f = &w->forwards.items[i];
-
-        if (send_forward(w, f->protocol, f->local, f->remote, false) != ST_OK)
+    for (unsigned i = 0; i < w->forwards.count; i++)
+        if (send_forward(w, &w->forwards.items[i], false) != ST_OK)
             return; /* its end follows, and the next one gets them all */
-    }
 }
 
-static enum status send_change(void *ctx, struct forward_text *f, bool removed)
+static enum status send_change(void *ctx, const struct forward_text *f, bool removed)
 {
-    return send_forward(ctx, f->protocol, f->local, f->remote, removed);
+    return send_forward(ctx, f, removed);
 }
 
 /* Those of the configuration. False: the worker could not be told. What went may be published by
@@ -206,96 +175,51 @@ static bool change_forwards(struct net_worker *w, const struct option_list *befo
     if (forward_specs_diff(before, after, send_change, w) != ST_OK)
         return false;
     restore_forwards(w);
-    published_list_clear(&w->given);
+    forward_list_clear(&w->given);
     return true;
 }
 
-/* ---- published ports --------------------------------------------------------------------------
- */
+/* ---- published ports ------------------------------------------------------------------------- */
 
-/* Of @vm_id; NULL: none are known. */
-static struct machine_ports *ports_of(struct network_service *n, const char *vm_id)
+static enum status on_published_change(void *ctx, const struct forward_text *f, bool removed)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(n->ports); i++)
-        if (n->ports[i].vm_id[0] && !strcmp(n->ports[i].vm_id, vm_id))
-            return &n->ports[i];
-    return NULL;
-}
-
-static void on_published_change(void *ctx, const struct published_forward *f, bool removed)
-{
-    struct published_forward copy = *f;
     struct net_worker *w = ctx;
 
-    log_write_limited(&w->service->forwards_log, LOG_INFO, LOG_NET, "worker=%s %s %s %s", w->name,
-                      removed ? "unpublished" : "published", f->protocol, f->local);
-    (void)send_forward(w, copy.protocol, copy.local, copy.remote, removed);
+    log_write_limited(&w->service->forwards_log, LOG_INFO, LOG_NET, "worker=%s %s %s %s",
+                      w->command.name, removed ? "unpublished" : "published", f->protocol,
+                      f->local);
+    return send_forward(w, f, removed);
 }
 
 /* Its end may be under way: then the next process gets them all, with its link. */
 static void give_ports(struct net_worker *w)
 {
-    const struct machine_ports *m = ports_of(w->service, w->vm_id);
+    const struct forward_list *wanted = published_table_find(&w->service->published, w->vm_id);
 
-    if (m && published_diff(&w->given, &m->list, on_published_change, w) != ST_OK)
-        log_error(LOG_NET, "worker=%s gets no published ports: %s", w->name, status_text(ST_NOMEM));
-}
-
-static struct machine_ports *add_machine(struct network_service *n, const char *vm_id)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(n->ports); i++) {
-        if (n->ports[i].vm_id[0])
-            continue;
-        snprintf(n->ports[i].vm_id, sizeof n->ports[i].vm_id, "%s", vm_id);
-        return &n->ports[i];
-    }
-    return NULL;
-}
-
-static void forget_ports(struct machine_ports *m)
-{
-    if (!m)
-        return;
-    published_list_clear(&m->list);
-    published_message_free(m->said);
-    *m = (struct machine_ports){ .said = NULL };
-}
-
-/* What the guest said last, as it is served now. */
-static void apply_ports(struct network_service *n, struct machine_ports *m)
-{
-    if (published_list_set(&m->list, m->said, n->publish, &n->guest) != ST_OK) {
-        log_error(LOG_NET, "vm=%s its published ports stay as they were: %s", m->vm_id,
+    if (wanted && forward_list_become(&w->given, wanted, on_published_change, w) == ST_NOMEM)
+        log_error(LOG_NET, "worker=%s gets no published ports: %s", w->command.name,
                   status_text(ST_NOMEM));
-        return;
-    }
+}
+
+static void give_ports_to_all(struct network_service *n)
+{
     for (unsigned i = 0; i < n->count; i++)
-        if (n->workers[i]->is_up && !strcmp(n->workers[i]->vm_id, m->vm_id))
+        if (n->workers[i]->is_up)
             give_ports(n->workers[i]);
 }
 
 void network_service_publish(struct network_service *n, const char *vm_id,
                              const Rdlink__V1__PublishedPorts *ports)
 {
-    struct machine_ports *m = ports_of(n, vm_id);
-    Rdlink__V1__PublishedPorts *said = published_message_copy(ports);
+    enum status st = published_table_say(&n->published, vm_id, ports);
 
-    if (!m)
-        m = add_machine(n, vm_id);
-    if (!m || !said) {
-        log_error(LOG_NET, "vm=%s its published ports are not taken: %s", vm_id,
-                  status_text(said ? ST_FULL : ST_NOMEM));
-        published_message_free(said);
-        return;
-    }
-    published_message_free(m->said);
-    m->said = said;
-    apply_ports(n, m);
+    if (st != ST_OK)
+        log_error(LOG_NET, "vm=%s its published ports are not taken: %s", vm_id, status_text(st));
+    give_ports_to_all(n);
 }
 
-/* ---- who may be the link --------------------------------------------------------------------- */
+/* ---- the link's token ------------------------------------------------------------------------ */
 
-/* Not open: on_open() does it again. Otherwise its end follows, and the next one is told. */
 static void tell_token(struct net_worker *w)
 {
     (void)token_message_send(w->host, w->has_token ? &w->token : NULL);
@@ -320,7 +244,7 @@ static void on_open(void *ctx, unsigned index, const struct channel_peer *peer)
     struct net_worker *w = ctx;
 
     w->is_new = true;
-    published_list_clear(&w->given);
+    forward_list_clear(&w->given);
     if (w->has_token) /* a worker begins without one */
         tell_token(w);
     restore_forwards(w);
@@ -375,144 +299,39 @@ static const struct worker_host_ops host_ops = {
 
 /* ---- starting one ---------------------------------------------------------------------------- */
 
-static const char *protocol_of(enum guest_generation generation)
+static void build_command(struct net_worker *w)
 {
-    return generation == GUEST_V2 ? "v2" : "stdio";
-}
-
-/* Names are shown, and files are called after them, so they are unique: one that has to be cut gets
- * a number. */
-static void name_worker(struct net_worker *w, unsigned number)
-{
-    const char *generation = guest_generation_name(w->generation);
-
-    if (snprintf(w->name, sizeof w->name, "switch-%s-%s", w->vm_id, generation) >=
-        (int)sizeof w->name)
-        snprintf(w->name, sizeof w->name, "switch-%.24s~%u-%s", w->vm_id, number, generation);
-}
-
-static void push(struct net_worker *w, unsigned *count, char *arg)
-{
-    ASSERT(*count + 1 < ARRAY_SIZE(w->argv));
-    w->argv[(*count)++] = arg;
-    w->argv[*count] = NULL;
-}
-
-static void push_list(struct net_worker *w, unsigned *count, char *option, struct option_list *list)
-{
-    for (unsigned i = 0; i < list->count; i++) {
-        push(w, count, option);
-        push(w, count, list->items[i]);
-    }
-}
-
-static void push_control(struct net_worker *w, unsigned *count)
-{
-    static char control[] = "--control", sddl[] = "--control-sddl";
     struct network_service *n = w->service;
-    struct addr at;
+    const struct worker_command_input in = { .program = n->program,
+                                             .log_level = n->log_level,
+                                             .control = n->control,
+                                             .sddl = n->sddl,
+                                             .options = &n->options };
 
-    w->control[0] = '\0'; /* it may have had one */
-    if (!n->control[0])
-        return;
-    snprintf(w->control, sizeof w->control, "%s-%s", n->control, w->name + strlen("switch-"));
-    if (addr_parse(&at, w->control, NULL) != ST_OK) {
-        log_warn(LOG_NET, "worker=%s has no control socket: %s is too long", w->name, w->control);
-        w->control[0] = '\0';
-        return;
-    }
-    push(w, count, control);
-    push(w, count, w->control);
-    if (n->sddl && strlen(n->sddl) >= sizeof w->sddl) {
-        log_warn(LOG_NET,
-                 "worker=%s control socket is for administrators only: more accounts than "
-                 "a worker's option holds",
-                 w->name);
-    } else if (n->sddl) {
-        snprintf(w->sddl, sizeof w->sddl, "%s", n->sddl);
-        push(w, count, sddl);
-        push(w, count, w->sddl);
-    }
-}
-
-static void build_argv(struct net_worker *w)
-{
-    static char worker[] = "--worker", kind[] = "switch", instance[] = "--instance",
-                link[] = "--link", cid[] = "--peer-cid", subnet[] = "--subnet", mtu[] = "--mtu",
-                no_ip6[] = "--no-ip6", deny_lan[] = "--deny-lan", dns_rebind[] = "--dns-rebind",
-                token_file[] = "--api-token-file", forward[] = "--forward", limit[] = "--limit",
-                level[] = "--log-level";
-    struct network_service *n = w->service;
-    struct switch_options *o = &n->options;
-    unsigned count = 0;
-
-    push(w, &count, n->program);
-    push(w, &count, worker);
-    push(w, &count, kind);
-    push(w, &count, instance);
-    push(w, &count, w->name);
-    push(w, &count, link);
-    push(w, &count, w->link);
-    if (w->vm.kind == ADDR_VSOCK) { /* there the port is open to every machine */
-        snprintf(w->cid, sizeof w->cid, "%" PRIu32, w->vm.cid);
-        push(w, &count, cid);
-        push(w, &count, w->cid);
-    }
-    push(w, &count, subnet);
-    push(w, &count, o->subnet);
-    snprintf(w->mtu, sizeof w->mtu, "%" PRIu32, o->mtu);
-    push(w, &count, mtu);
-    push(w, &count, w->mtu);
-    if (o->no_ip6)
-        push(w, &count, no_ip6);
-    if (o->deny_lan)
-        push(w, &count, deny_lan);
-    push(w, &count, dns_rebind);
-    push(w, &count, o->dns_rebind);
-    if (o->api_token_file[0]) {
-        push(w, &count, token_file);
-        push(w, &count, o->api_token_file);
-    }
-    push(w, &count, level);
-    push(w, &count, n->log_level);
-    push_control(w, &count);
-    push_list(w, &count, forward, &o->forwards);
-    push_list(w, &count, limit, &o->limits);
-}
-
-static enum status make_link_text(struct net_worker *w, struct errmsg *e)
-{
-    char text[ADDR_TEXT_MAX];
-    struct addr at;
-    enum status st = addr_guest_to_host(&at, &w->vm, w->data_port, e);
-
-    if (st == ST_OK)
-        snprintf(w->link, sizeof w->link, "%s:%s", protocol_of(w->generation),
-                 addr_format(&at, text, sizeof text));
-    return st;
+    worker_command_build(&w->command, &in, &w->vm);
 }
 
 static enum status open_host(struct net_worker *w, struct errmsg *e)
 {
     struct network_service *n = w->service;
-    const struct worker_host_config config = { .instance = w->name,
+    const struct worker_host_config config = { .instance = w->command.name,
                                                .supervisor = { .drain_ms = n->drain_ms } };
-    struct worker_spec spec = { .name = w->name,
+    struct worker_spec spec = { .name = w->command.name,
                                 .role = RDLINK__V1__ROLE__ROLE_WORKER_SWITCH,
                                 .file = n->program,
-                                .argv = w->argv,
+                                .argv = w->command.argv,
                                 .inherit_fd = -1 };
     unsigned index;
-    enum status st = make_link_text(w, e);
+    enum status st = worker_command_link(&w->command, &w->vm, w->data_port, w->generation, e);
 
     if (st)
         return st;
-    build_argv(w);
+    build_command(w);
     st = worker_host_new(&w->host, n->loop, &config, &host_ops, w);
     if (st == ST_OK)
         st = worker_host_add(w->host, &spec, &index);
     if (st != ST_OK) {
-        errmsg_set(e, "worker %s: %s", w->name, status_text(st));
+        errmsg_set(e, "worker %s: %s", w->command.name, status_text(st));
         worker_host_free(w->host);
         w->host = NULL;
     }
@@ -567,7 +386,7 @@ static void start_worker(struct net_worker *w)
         return;
     w->phase = NET_SERVING;
     log_info(LOG_NET, "vm=%s generation=%s worker=%s link=%s", w->vm_id,
-             guest_generation_name(w->generation), w->name, w->link);
+             guest_generation_name(w->generation), w->command.name, w->command.link);
     worker_host_start(w->host);
 }
 
@@ -575,7 +394,7 @@ static void on_linger_over(void *ctx)
 {
     struct net_worker *w = ctx;
 
-    log_info(LOG_NET, "worker=%s ends: nobody has wanted its network for %u s", w->name,
+    log_info(LOG_NET, "worker=%s ends: nobody has wanted its network for %u s", w->command.name,
              (unsigned)(w->service->linger_ms / 1000));
     stop_worker(w);
 }
@@ -703,8 +522,8 @@ static void remove_worker(struct network_service *n, unsigned i)
         n->workers[i] = n->workers[i + 1];
     timer_stop(&w->linger);
     worker_host_free(w->host);
-    forward_memory_clear(&w->forwards);
-    published_list_clear(&w->given);
+    forward_list_clear(&w->forwards);
+    forward_list_clear(&w->given);
     free(w);
 }
 
@@ -717,7 +536,7 @@ static void finish_stop(struct net_worker *w)
     w->has_ended = false;
     w->phase = NET_WAITING;
     w->why_waiting = ST_OK;
-    forward_memory_clear(&w->forwards);
+    forward_list_clear(&w->forwards);
 }
 
 /* False: nothing is left of it, and nobody wants it. */
@@ -769,11 +588,14 @@ static struct ip_addr guest_of(const struct switch_options *o)
 
 static void take_config(struct network_service *n, const struct network_service_config *config)
 {
+    struct ip_addr guest;
+
     snprintf(n->log_level, sizeof n->log_level, "%s", config->log_level);
     snprintf(n->control, sizeof n->control, "%s", config->control ? config->control : "");
     n->options = *config->options;
-    n->publish = config->publish;
-    n->guest = guest_of(&n->options);
+    guest = guest_of(&n->options);
+    if (published_table_set(&n->published, config->publish, &guest) != ST_OK)
+        log_error(LOG_NET, "published ports stay where they were: %s", status_text(ST_NOMEM));
     n->drain_ms = config->drain_ms;
 }
 
@@ -826,7 +648,7 @@ static struct net_worker *add_worker(struct network_service *n, const char *vm_i
     w->service = n;
     w->generation = generation;
     snprintf(w->vm_id, sizeof w->vm_id, "%s", vm_id);
-    name_worker(w, n->made++);
+    worker_command_name(&w->command, vm_id, generation, n->made++);
     timer_init(&w->linger, n->loop, on_linger_over, w);
     n->workers[n->count++] = w;
     return w;
@@ -868,10 +690,10 @@ void network_service_forget(struct network_service *n, const char *vm_id)
         if (strcmp(w->vm_id, vm_id) != 0)
             continue;
         w->wanted = false;
-        forward_memory_clear(&w->forwards);
+        forward_list_clear(&w->forwards);
         stop_worker(w);
     }
-    forget_ports(ports_of(n, vm_id));
+    published_table_forget(&n->published, vm_id);
     kick(n);
 }
 
@@ -881,7 +703,7 @@ enum status network_service_restart(struct network_service *n, const char *name,
         struct net_worker *w = n->workers[i];
         struct worker_view v;
 
-        if (w->phase != NET_SERVING || strcmp(w->name, name) != 0)
+        if (w->phase != NET_SERVING || strcmp(w->command.name, name) != 0)
             continue;
         worker_host_view(w->host, 0, &v);
         *restarts = v.restarts;
@@ -903,17 +725,15 @@ void network_service_set(struct network_service *n, const struct network_service
 
         if (!w->host)
             continue;
-        build_argv(w); /* its texts are ours, and the new ones */
+        build_command(w); /* its texts are ours, and the new ones */
         worker_host_set_drain(w->host, config->drain_ms);
         if (w->phase != NET_SERVING ||
             (!restart && change_forwards(w, &before, &n->options.forwards)))
             continue;
-        log_info(LOG_NET, "worker=%s is started anew: its options have changed", w->name);
+        log_info(LOG_NET, "worker=%s is started anew: its options have changed", w->command.name);
         worker_host_restart(w->host, 0);
     }
-    for (unsigned i = 0; i < ARRAY_SIZE(n->ports); i++)
-        if (n->ports[i].vm_id[0])
-            apply_ports(n, &n->ports[i]);
+    give_ports_to_all(n);
 }
 
 void network_service_stop(struct network_service *n)
@@ -938,8 +758,7 @@ void network_service_free(struct network_service *n)
     timer_stop(&n->settle);
     while (n->count > 0)
         remove_worker(n, n->count - 1);
-    for (unsigned i = 0; i < ARRAY_SIZE(n->ports); i++)
-        forget_ports(&n->ports[i]);
+    published_table_clear(&n->published);
     free(n->sddl);
     free(n);
 }
@@ -962,7 +781,7 @@ void network_service_fill(const struct network_service *n, struct snapshot *out,
             continue;
         to->is_network = true;
         to->identity = *worker_host_identity(w->host, 0);
-        snprintf(to->control, sizeof to->control, "%.*s", ADDR_TEXT_MAX - 1, w->control);
+        snprintf(to->control, sizeof to->control, "%.*s", ADDR_TEXT_MAX - 1, w->command.control);
         snapshot_component_health(to, health_of(w));
     }
 }

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PER_PORT = 2 }; /* an address of each family */
-
 enum status publish_policy_parse(enum publish_policy *out, const char *text, struct errmsg *e)
 {
     static const char *const names[] = {
@@ -25,7 +23,69 @@ enum status publish_policy_parse(enum publish_policy *out, const char *text, str
     return ST_INVAL;
 }
 
-Rdlink__V1__PublishedPorts *published_message_copy(const Rdlink__V1__PublishedPorts *msg)
+/* ---- one message ----------------------------------------------------------------------------- */
+
+/* A protocol, a port and an address that the guest's network leads to. */
+static bool is_served(const Rdlink__V1__PublishedPort *p, const struct ip_addr *guest)
+{
+    struct ip_addr at;
+
+    if (strcmp(p->protocol, "tcp") != 0 && strcmp(p->protocol, "udp") != 0)
+        return false;
+    if (p->port < 1 || p->port > UINT16_MAX)
+        return false;
+    if (!p->host_address[0])
+        return true;
+    return ip_addr_parse(&at, p->host_address) == ST_OK && ip_addr_equal(&at, guest);
+}
+
+static enum status add(struct forward_list *l, const Rdlink__V1__PublishedPort *p,
+                       const char *address, const struct ip_addr *guest)
+{
+    const struct ip_endpoint remote = { *guest, (uint16_t)p->port };
+    struct forward_text f = { .protocol = "" };
+    char text[IP_ENDPOINT_TEXT_MAX];
+
+    snprintf(f.protocol, sizeof f.protocol, "%s", p->protocol);
+    snprintf(f.local, sizeof f.local, "%s:%u", address, (unsigned)p->port);
+    snprintf(f.remote, sizeof f.remote, "%s", ip_endpoint_format(&remote, text));
+    return forward_list_put(l, &f);
+}
+
+static enum status add_port(struct forward_list *l, const Rdlink__V1__PublishedPort *p,
+                            enum publish_policy policy, const struct ip_addr *guest)
+{
+    enum status st;
+
+    if (policy == PUBLISH_OFF || !is_served(p, guest))
+        return ST_OK;
+    if (policy == PUBLISH_ALL)
+        return add(l, p, "", guest);
+    st = add(l, p, "127.0.0.1", guest);
+    return st ? st : add(l, p, "[::1]", guest);
+}
+
+enum status published_forwards(struct forward_list *out, const Rdlink__V1__PublishedPorts *msg,
+                               enum publish_policy policy, const struct ip_addr *guest)
+{
+    size_t ports = msg ? MIN(msg->n_ports, (size_t)PUBLISHED_MAX) : 0;
+    struct forward_list fresh = { NULL, 0, 0 };
+
+    for (size_t i = 0; i < ports; i++) {
+        if (add_port(&fresh, msg->ports[i], policy, guest) == ST_OK)
+            continue;
+        forward_list_clear(&fresh);
+        return ST_NOMEM;
+    }
+    forward_list_clear(out);
+    *out = fresh;
+    return ST_OK;
+}
+
+/* ---- of all machines ------------------------------------------------------------------------- */
+
+/* A copy of no more than what is taken. NULL: no memory. */
+static Rdlink__V1__PublishedPorts *copy_of(const Rdlink__V1__PublishedPorts *msg)
 {
     Rdlink__V1__PublishedPorts cut = *msg, *copy;
     size_t len_bytes;
@@ -42,93 +102,74 @@ Rdlink__V1__PublishedPorts *published_message_copy(const Rdlink__V1__PublishedPo
     return copy;
 }
 
-void published_message_free(Rdlink__V1__PublishedPorts *msg)
+/* That of @vm_id; with "" a free place. */
+static struct published_machine *find(struct published_table *t, const char *vm_id)
 {
-    rdlink__v1__published_ports__free_unpacked(msg, NULL);
+    for (unsigned i = 0; i < ARRAY_SIZE(t->machines); i++)
+        if (strcmp(t->machines[i].vm_id, vm_id) == 0)
+            return &t->machines[i];
+    return NULL;
 }
 
-/* A protocol, a port and an address that the guest's network leads to. */
-static bool is_served(const Rdlink__V1__PublishedPort *p, const struct ip_addr *guest)
+enum status published_table_say(struct published_table *t, const char *vm_id,
+                                const Rdlink__V1__PublishedPorts *msg)
 {
-    struct ip_addr at;
+    struct published_machine *m = find(t, vm_id);
+    Rdlink__V1__PublishedPorts *said;
 
-    if (strcmp(p->protocol, "tcp") != 0 && strcmp(p->protocol, "udp") != 0)
-        return false;
-    if (p->port < 1 || p->port > UINT16_MAX)
-        return false;
-    if (!p->host_address[0])
-        return true;
-    return ip_addr_parse(&at, p->host_address) == ST_OK && ip_addr_equal(&at, guest);
-}
-
-static bool is_in(const struct published_list *l, const struct published_forward *f)
-{
-    for (unsigned i = 0; i < l->count; i++)
-        if (!strcmp(l->items[i].protocol, f->protocol) && !strcmp(l->items[i].local, f->local) &&
-            !strcmp(l->items[i].remote, f->remote))
-            return true;
-    return false;
-}
-
-static void add(struct published_list *l, const Rdlink__V1__PublishedPort *p, const char *address,
-                const struct ip_addr *guest)
-{
-    const struct ip_endpoint remote = { *guest, (uint16_t)p->port };
-    struct published_forward f = { .protocol = "" };
-    char text[IP_ENDPOINT_TEXT_MAX];
-
-    snprintf(f.protocol, sizeof f.protocol, "%s", p->protocol);
-    snprintf(f.local, sizeof f.local, "%s:%u", address, (unsigned)p->port);
-    snprintf(f.remote, sizeof f.remote, "%s", ip_endpoint_format(&remote, text));
-    if (!is_in(l, &f))
-        l->items[l->count++] = f;
-}
-
-enum status published_list_set(struct published_list *out, const Rdlink__V1__PublishedPorts *msg,
-                               enum publish_policy policy, const struct ip_addr *guest)
-{
-    size_t ports = msg && policy != PUBLISH_OFF ? MIN(msg->n_ports, (size_t)PUBLISHED_MAX) : 0;
-    struct published_list fresh = { calloc(ports * PER_PORT + 1, sizeof *fresh.items), 0 };
-
-    if (!fresh.items)
+    if (!m)
+        m = find(t, "");
+    if (!m)
+        return ST_FULL;
+    said = copy_of(msg);
+    if (!said || published_forwards(&m->forwards, said, t->policy, &t->guest) != ST_OK) {
+        rdlink__v1__published_ports__free_unpacked(said, NULL);
         return ST_NOMEM;
-    for (size_t i = 0; i < ports; i++) {
-        if (!is_served(msg->ports[i], guest))
-            continue;
-        if (policy == PUBLISH_ALL) {
-            add(&fresh, msg->ports[i], "", guest);
-        } else {
-            add(&fresh, msg->ports[i], "127.0.0.1", guest);
-            add(&fresh, msg->ports[i], "[::1]", guest);
-        }
     }
-    published_list_clear(out);
-    *out = fresh;
+    rdlink__v1__published_ports__free_unpacked(m->said, NULL);
+    m->said = said;
+    snprintf(m->vm_id, sizeof m->vm_id, "%s", vm_id);
     return ST_OK;
 }
 
-enum status published_diff(struct published_list *to, const struct published_list *from,
-                           published_change_fn *change, void *ctx)
+enum status published_table_set(struct published_table *t, enum publish_policy policy,
+                                const struct ip_addr *guest)
 {
-    struct published_list copy = { calloc(from->count + 1, sizeof *copy.items), from->count };
+    enum status st = ST_OK;
 
-    if (!copy.items)
-        return ST_NOMEM;
-    if (from->count > 0)
-        memcpy(copy.items, from->items, from->count * sizeof *copy.items);
-    for (unsigned i = 0; i < to->count; i++)
-        if (!is_in(from, &to->items[i]))
-            change(ctx, &to->items[i], true);
-    for (unsigned i = 0; i < from->count; i++)
-        if (!is_in(to, &from->items[i]))
-            change(ctx, &from->items[i], false);
-    published_list_clear(to);
-    *to = copy;
-    return ST_OK;
+    t->policy = policy;
+    t->guest = *guest;
+    for (unsigned i = 0; i < ARRAY_SIZE(t->machines); i++)
+        if (published_forwards(&t->machines[i].forwards, t->machines[i].said, policy, guest))
+            st = ST_NOMEM;
+    return st;
 }
 
-void published_list_clear(struct published_list *l)
+const struct forward_list *published_table_find(struct published_table *t, const char *vm_id)
 {
-    free(l->items);
-    *l = (struct published_list){ NULL, 0 };
+    const struct published_machine *m = find(t, vm_id);
+
+    return m ? &m->forwards : NULL;
+}
+
+static void forget(struct published_machine *m)
+{
+    forward_list_clear(&m->forwards);
+    rdlink__v1__published_ports__free_unpacked(m->said, NULL);
+    m->said = NULL;
+    m->vm_id[0] = '\0';
+}
+
+void published_table_forget(struct published_table *t, const char *vm_id)
+{
+    struct published_machine *m = find(t, vm_id);
+
+    if (m)
+        forget(m);
+}
+
+void published_table_clear(struct published_table *t)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(t->machines); i++)
+        forget(&t->machines[i]);
 }

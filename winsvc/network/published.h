@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
- * published.h - the ports that a guest's containers publish, as forwards of its switch.
+ * published.h - the ports that guests' containers publish, as forwards of their switches.
  *
- * What the guest says (message PublishedPorts) is a whole state; where it may listen on this host
- * is this host's decision (enum publish_policy). From one state to the next published_diff() says
- * what is to be removed and made. Pure.
+ * What a guest says (message PublishedPorts) is a whole state; where it may listen on this host is
+ * this host's decision (enum publish_policy). So both are kept, and what becomes of them is made
+ * anew when either changes. Pure.
  */
 #ifndef WINSVC_NETWORK_PUBLISHED_H
 #define WINSVC_NETWORK_PUBLISHED_H
 
 #include "base/ip_addr.h"
 #include "base/status.h"
-
-#include <rdlink/v1/control.pb-c.h>
-
-#include <stdbool.h>
+#include "network/forward_list.h"
+#include "vm/vm_source.h"
 
 enum publish_policy {
     PUBLISH_LOOPBACK, /* 127.0.0.1 and ::1: for programs on this computer */
@@ -23,31 +21,33 @@ enum publish_policy {
 /* "loopback", "all" or "off". ST_INVAL. */
 enum status publish_policy_parse(enum publish_policy *out, const char *text, struct errmsg *e);
 
-enum { PUBLISHED_MAX = 256, PUBLISHED_TEXT_MAX = 64 }; /* ports taken of one message */
-
-struct published_forward { /* the texts of message Forward */
-    char protocol[4], local[PUBLISHED_TEXT_MAX], remote[PUBLISHED_TEXT_MAX];
-};
-
-struct published_list {
-    struct published_forward *items; /* owned */
-    unsigned count;
-};
-
-/* A copy of no more than what is taken. NULL: no memory. */
-Rdlink__V1__PublishedPorts *published_message_copy(const Rdlink__V1__PublishedPorts *msg);
-/* NULL is fine. */
-void published_message_free(Rdlink__V1__PublishedPorts *msg);
+enum { PUBLISHED_MAX = 256 }; /* ports taken of one message */
 
 /* *out is replaced. Ports of an address that is not @guest's are left out: nothing leads there.
  * @msg NULL: none. ST_NOMEM. */
-enum status published_list_set(struct published_list *out, const Rdlink__V1__PublishedPorts *msg,
+enum status published_forwards(struct forward_list *out, const Rdlink__V1__PublishedPorts *msg,
                                enum publish_policy policy, const struct ip_addr *guest);
-/* *to becomes a copy of @from; @change is told of each difference, removals first. ST_NOMEM: as
- * before, and nothing was told. */
-typedef void published_change_fn(void *ctx, const struct published_forward *f, bool removed);
-enum status published_diff(struct published_list *to, const struct published_list *from,
-                           published_change_fn *change, void *ctx);
-void published_list_clear(struct published_list *l);
+
+/* What each machine publishes. All zero: of no machine, PUBLISH_LOOPBACK. */
+struct published_table {
+    enum publish_policy policy;
+    struct ip_addr guest; /* its address in each network */
+    struct published_machine {
+        char vm_id[VM_ID_MAX];            /* empty = free */
+        Rdlink__V1__PublishedPorts *said; /* owned */
+        struct forward_list forwards;     /* what becomes of it */
+    } machines[VM_SNAPSHOT_MAX];
+};
+
+/* @msg is copied. ST_FULL: too many machines. ST_NOMEM: what was known stays. */
+enum status published_table_say(struct published_table *t, const char *vm_id,
+                                const Rdlink__V1__PublishedPorts *msg);
+/* Another policy or address. ST_NOMEM: some machines' forwards stay as they were. */
+enum status published_table_set(struct published_table *t, enum publish_policy policy,
+                                const struct ip_addr *guest);
+/* Borrowed until the next call. NULL: that machine has said nothing. */
+const struct forward_list *published_table_find(struct published_table *t, const char *vm_id);
+void published_table_forget(struct published_table *t, const char *vm_id);
+void published_table_clear(struct published_table *t);
 
 #endif

@@ -3,7 +3,7 @@
  * session is told of it, and what outlives it. The worker is tests/support/test_switch_worker.c,
  * whose script is the machine's name.
  */
-#include "network/forward_memory.h"
+#include "network/forward_list.h"
 #include "network/network_service.h"
 
 #include "base/log.h"
@@ -359,7 +359,7 @@ static void forwards_that_are_remembered_are_bounded(void **state)
     struct fixture *f = *state;
 
     want_a(f, "greedy");
-    RUN_UNTIL(f, counter(f, "switch-greedy-A", "restored") == FORWARD_MEMORY_MAX);
+    RUN_UNTIL(f, counter(f, "switch-greedy-A", "restored") == FORWARD_LIST_MAX);
 }
 
 /* So many ports from 8000 on, one message. */

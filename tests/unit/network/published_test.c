@@ -47,7 +47,7 @@ static struct said *said_new(void)
     return s;
 }
 
-static void describe(const struct published_list *l, char *buf, size_t cap)
+static void describe(const struct forward_list *l, char *buf, size_t cap)
 {
     size_t n = 0;
 
@@ -79,32 +79,33 @@ static void where_a_port_listens_is_this_hosts_policy(void **state)
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct published_list list = { NULL, 0 };
+        struct forward_list list = { NULL, 0, 0 };
         struct said *s = said_new();
         struct ip_addr at = guest();
         char text[256];
 
         say(s, rows[i].port);
-        assert_int_equal(published_list_set(&list, &s->msg, rows[i].policy, &at), ST_OK);
+        assert_int_equal(published_forwards(&list, &s->msg, rows[i].policy, &at), ST_OK);
         describe(&list, text, sizeof text);
         if (strcmp(text, rows[i].want) != 0)
             fail_msg("%s: '%s'", rows[i].name, text);
-        published_list_clear(&list);
+        forward_list_clear(&list);
         free(s);
     }
 }
 
-static void on_change(void *ctx, const struct published_forward *f, bool removed)
+static enum status on_change(void *ctx, const struct forward_text *f, bool removed)
 {
     char *text = ctx;
     size_t n = strlen(text);
 
     snprintf(text + n, 256 - n, "%s%s ", removed ? "-" : "+", f->local);
+    return ST_OK;
 }
 
 static void from_one_state_to_the_next_only_differences_are_told(void **state)
 {
-    struct published_list given = { NULL, 0 }, now = { NULL, 0 };
+    struct forward_list given = { NULL, 0, 0 }, now = { NULL, 0, 0 };
     struct said *s = said_new();
     struct ip_addr at = guest();
     char text[256] = "";
@@ -112,31 +113,30 @@ static void from_one_state_to_the_next_only_differences_are_told(void **state)
     say(s, "tcp 80");
     say(s, "tcp 81");
     say(s, "tcp 80"); /* twice */
-    assert_int_equal(published_list_set(&now, &s->msg, PUBLISH_ALL, &at), ST_OK);
-    assert_int_equal(published_diff(&given, &now, on_change, text), ST_OK);
+    assert_int_equal(published_forwards(&now, &s->msg, PUBLISH_ALL, &at), ST_OK);
+    assert_int_equal(forward_list_become(&given, &now, on_change, text), ST_OK);
     assert_string_equal(text, "+:80 +:81 ");
     text[0] = '\0';
-    assert_int_equal(published_diff(&given, &now, on_change, text), ST_OK);
+    assert_int_equal(forward_list_become(&given, &now, on_change, text), ST_OK);
     assert_string_equal(text, "");
     s->items[0].port = s->items[2].port = 82;
-    assert_int_equal(published_list_set(&now, &s->msg, PUBLISH_ALL, &at), ST_OK);
-    assert_int_equal(published_diff(&given, &now, on_change, text), ST_OK);
+    assert_int_equal(published_forwards(&now, &s->msg, PUBLISH_ALL, &at), ST_OK);
+    assert_int_equal(forward_list_become(&given, &now, on_change, text), ST_OK);
     assert_string_equal(text, "-:80 +:82 ");
     text[0] = '\0';
-    assert_int_equal(published_list_set(&now, NULL, PUBLISH_ALL, &at), ST_OK);
-    assert_int_equal(published_diff(&given, &now, on_change, text), ST_OK);
+    assert_int_equal(published_forwards(&now, NULL, PUBLISH_ALL, &at), ST_OK);
+    assert_int_equal(forward_list_become(&given, &now, on_change, text), ST_OK);
     assert_string_equal(text, "-:82 -:81 ");
-    published_list_clear(&given);
-    published_list_clear(&now);
+    forward_list_clear(&given);
+    forward_list_clear(&now);
     free(s);
 }
 
 static void a_guest_cannot_publish_without_end(void **state)
 {
-    struct published_list now = { NULL, 0 };
+    struct forward_list now = { NULL, 0, 0 };
     struct said *s = said_new();
     struct ip_addr at = guest();
-    Rdlink__V1__PublishedPorts *copy;
 
     for (unsigned i = 0; i < PORTS_MAX; i++) {
         char text[24];
@@ -144,13 +144,38 @@ static void a_guest_cannot_publish_without_end(void **state)
         snprintf(text, sizeof text, "tcp %u", 1000 + i);
         say(s, text);
     }
-    copy = published_message_copy(&s->msg);
-    assert_non_null(copy);
-    assert_int_equal(copy->n_ports, PUBLISHED_MAX);
-    published_message_free(copy);
-    assert_int_equal(published_list_set(&now, &s->msg, PUBLISH_ALL, &at), ST_OK);
+    assert_int_equal(published_forwards(&now, &s->msg, PUBLISH_ALL, &at), ST_OK);
     assert_int_equal(now.count, PUBLISHED_MAX);
-    published_list_clear(&now);
+    forward_list_clear(&now);
+    free(s);
+}
+
+static void a_policy_changes_what_was_said_before(void **state)
+{
+    struct published_table *t = calloc(1, sizeof *t);
+    struct said *s = said_new();
+    struct ip_addr at = guest();
+    char text[256];
+
+    assert_non_null(t);
+    assert_int_equal(published_table_set(t, PUBLISH_OFF, &at), ST_OK);
+    assert_null(published_table_find(t, "vm1"));
+    say(s, "tcp 80");
+    assert_int_equal(published_table_say(t, "vm1", &s->msg), ST_OK);
+    assert_int_equal(published_table_find(t, "vm1")->count, 0);
+    assert_int_equal(published_table_set(t, PUBLISH_ALL, &at), ST_OK);
+    describe(published_table_find(t, "vm1"), text, sizeof text);
+    assert_string_equal(text, "tcp :80=192.168.127.2:80");
+    for (unsigned i = 2; i <= VM_SNAPSHOT_MAX; i++) {
+        snprintf(text, sizeof text, "vm%u", i);
+        assert_int_equal(published_table_say(t, text, &s->msg), ST_OK);
+    }
+    assert_int_equal(published_table_say(t, "one more", &s->msg), ST_FULL);
+    published_table_forget(t, "vm1");
+    assert_null(published_table_find(t, "vm1"));
+    assert_int_equal(published_table_say(t, "one more", &s->msg), ST_OK);
+    published_table_clear(t);
+    free(t);
     free(s);
 }
 
@@ -171,6 +196,7 @@ int main(void)
         cmocka_unit_test(where_a_port_listens_is_this_hosts_policy),
         cmocka_unit_test(from_one_state_to_the_next_only_differences_are_told),
         cmocka_unit_test(a_guest_cannot_publish_without_end),
+        cmocka_unit_test(a_policy_changes_what_was_said_before),
         cmocka_unit_test(a_policy_has_a_name),
     };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "network/forward_memory.h"
+#include "network/forward_list.h"
 
 #include "support/cmocka_all.h"
 
@@ -18,38 +18,38 @@ static struct forward_text text(const char *protocol, const char *local, const c
 
 static void protocol_and_local_address_are_the_key(void **state)
 {
-    struct forward_memory m = { NULL, 0, 0 };
+    struct forward_list l = { NULL, 0, 0 };
     const struct forward_text tcp = text("tcp", ":1", "a:1"), udp = text("udp", ":1", "a:1"),
                               other = text("tcp", ":1", "b:2");
 
-    assert_int_equal(forward_memory_put(&m, &tcp), ST_OK);
-    assert_int_equal(forward_memory_put(&m, &udp), ST_OK);
-    assert_int_equal(forward_memory_put(&m, &other), ST_OK);
-    assert_int_equal(m.count, 2);
-    assert_string_equal(m.items[0].remote, "b:2");
-    forward_memory_remove(&m, &tcp);
-    assert_int_equal(m.count, 1);
-    assert_string_equal(m.items[0].protocol, "udp");
-    forward_memory_remove(&m, &tcp); /* is not there */
-    assert_int_equal(m.count, 1);
-    forward_memory_clear(&m);
-    assert_int_equal(m.count, 0);
+    assert_int_equal(forward_list_put(&l, &tcp), ST_OK);
+    assert_int_equal(forward_list_put(&l, &udp), ST_OK);
+    assert_int_equal(forward_list_put(&l, &other), ST_OK);
+    assert_int_equal(l.count, 2);
+    assert_string_equal(l.items[0].remote, "b:2");
+    forward_list_remove(&l, &tcp);
+    assert_int_equal(l.count, 1);
+    assert_string_equal(l.items[0].protocol, "udp");
+    forward_list_remove(&l, &tcp); /* is not there */
+    assert_int_equal(l.count, 1);
+    forward_list_clear(&l);
+    assert_int_equal(l.count, 0);
 }
 
 static void there_is_a_bound(void **state)
 {
-    struct forward_memory m = { NULL, 0, 0 };
+    struct forward_list l = { NULL, 0, 0 };
     struct forward_text f = text("tcp", "", "a:1");
 
-    for (unsigned i = 0; i < FORWARD_MEMORY_MAX; i++) {
+    for (unsigned i = 0; i < FORWARD_LIST_MAX; i++) {
         snprintf(f.local, sizeof f.local, ":%u", i);
-        assert_int_equal(forward_memory_put(&m, &f), ST_OK);
+        assert_int_equal(forward_list_put(&l, &f), ST_OK);
     }
     snprintf(f.local, sizeof f.local, ":70000");
-    assert_int_equal(forward_memory_put(&m, &f), ST_FULL);
+    assert_int_equal(forward_list_put(&l, &f), ST_FULL);
     snprintf(f.local, sizeof f.local, ":5");
-    assert_int_equal(forward_memory_put(&m, &f), ST_OK); /* in the place of its own */
-    forward_memory_clear(&m);
+    assert_int_equal(forward_list_put(&l, &f), ST_OK); /* in the place of its own */
+    forward_list_clear(&l);
 }
 
 struct told {
@@ -57,7 +57,7 @@ struct told {
     unsigned left; /* until it fails */
 };
 
-static enum status tell(void *ctx, struct forward_text *f, bool removed)
+static enum status tell(void *ctx, const struct forward_text *f, bool removed)
 {
     struct told *t = ctx;
     size_t len = strlen(t->text);
