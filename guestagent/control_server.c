@@ -9,6 +9,7 @@
 #include "port/listener.h"
 #include "port/loop.h"
 #include "port/stream.h"
+#include "port/sys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,7 @@ static void report_to(struct control_server *c, struct lane *only)
     bool serving = c->source->is_serving(c->ctx);
 
     c->source->report(c->ctx, &report);
+    report.wall_ms = sys_wall_ms();
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_HEALTH;
     if (health_encode(&report, &msg.health) != ST_OK)
         return; /* no memory now; the next report is a second away */

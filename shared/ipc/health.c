@@ -144,6 +144,7 @@ void health_decode(struct health_report *out, const Rdlink__V1__HealthReport *ms
 {
     memset(out, 0, sizeof *out);
     out->sequence = msg->sequence;
+    out->wall_ms = msg->wall_ms;
     for (size_t i = 0; i < msg->n_components; i++)
         decode_component(out, msg->components[i]);
 }
@@ -222,6 +223,7 @@ enum status health_encode(const struct health_report *r, Rdlink__V1__HealthRepor
         m->component_list[i] = &m->components[i].msg;
     }
     m->msg.sequence = r->sequence;
+    m->msg.wall_ms = r->wall_ms;
     m->msg.n_components = r->count;
     m->msg.components = m->component_list;
     *out = &m->msg;

@@ -42,6 +42,7 @@ struct health_component {
 };
 
 struct health_report {
+    int64_t wall_ms;   /* the sender's clock when it was sent; 0 = it does not say */
     uint64_t sequence; /* as received; filled in by the channel when sent */
     struct health_component components[HEALTH_MAX_COMPONENTS];
     unsigned count;
@@ -57,7 +58,7 @@ struct health_component *health_add(struct health_report *r, const char *name);
 void health_count(struct health_component *c, const char *name, uint64_t value);
 /* NULL when there is none of that name. */
 const struct health_component *health_find(const struct health_report *r, const char *name);
-/* True when both say the same but for sequence, counters and timestamps. */
+/* True when both say the same but for sequence, clock, counters and timestamps. */
 bool health_is_same(const struct health_report *a, const struct health_report *b);
 
 void health_decode(struct health_report *out, const Rdlink__V1__HealthReport *msg);

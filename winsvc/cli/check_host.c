@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_MAX_BYTES = 400, NAME_MAX_BYTES = 96 };
+enum { TEXT_MAX_BYTES = 400, NAME_MAX_BYTES = 96, CLOCK_GOOD_S = 2 };
 
 struct host_check {
     const struct host_look *look;
@@ -112,6 +112,38 @@ static void check_versions(const struct host_check *h)
     }
 }
 
+/* ---- clocks ---------------------------------------------------------------------------------- */
+
+static void check_clock(const struct host_check *h, const char *vm, const cJSON *instance)
+{
+    const cJSON *agent = cJSON_GetObjectItemCaseSensitive(instance, "agent");
+    const cJSON *ahead = cJSON_GetObjectItemCaseSensitive(agent, "clockAhead");
+    char name[NAME_MAX_BYTES], text[TEXT_MAX_BYTES];
+    double seconds;
+
+    if (!cJSON_IsNumber(ahead))
+        return;
+    seconds = ahead->valuedouble;
+    snprintf(name, sizeof name, "clock of %.60s", vm);
+    if (seconds >= -CLOCK_GOOD_S && seconds <= CLOCK_GOOD_S) {
+        say(h, CHECK_PASS, name, "the guest's agrees with this computer's", NULL);
+        return;
+    }
+    snprintf(text, sizeof text, "the guest's is %.0f s %s", seconds < 0 ? -seconds : seconds,
+             seconds < 0 ? "behind" : "ahead");
+    say(h, CHECK_WARN, name, text, "in the guest: hwclock --hctosys; or wsl --shutdown");
+}
+
+static void check_clocks(const struct host_check *h)
+{
+    const cJSON *instance;
+
+    cJSON_ArrayForEach(instance, cJSON_GetObjectItemCaseSensitive(h->status, "instances"))
+    {
+        check_clock(h, status_text_in(instance, "vm"), instance);
+    }
+}
+
 /* ---- ports ----------------------------------------------------------------------------------- */
 
 /* The port of "tcp/127.0.0.1:8080: access denied" in a condition's message, which tells of the
@@ -188,6 +220,7 @@ void check_host(const struct host_look *look, const struct cJSON *status,
     check_owners(&h, status_at);
     check_orders(&h);
     check_versions(&h);
+    check_clocks(&h);
     check_ports(&h);
     check_list(&h);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * check_host.h - the rows of `rdlink check` that come from this computer and not from the service:
- * whose the sockets or pipes are, what the caller may do, versions that differ, reserved ports, the
- * list of virtual machines.
+ * whose the sockets or pipes are, what the caller may do, versions and clocks that differ, reserved
+ * ports, the list of virtual machines.
  */
 #ifndef WINSVC_CLI_CHECK_HOST_H
 #define WINSVC_CLI_CHECK_HOST_H

@@ -163,6 +163,7 @@ static void add_agent(struct snapshot_agent *a, const struct agent_view *v)
     a->pid = v->pid;
     copy(a->instance, sizeof a->instance, v->instance);
     a->is_proved = v->proved == CHANNEL_PROVED;
+    a->clock = v->clock;
     a->conditions = v->conditions;
     copy_counters(&a->counters, v->counters, v->counter_count);
 }

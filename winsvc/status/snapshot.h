@@ -75,6 +75,7 @@ struct snapshot_agent {
     int64_t pid; /* in the guest; 0 = none */
     char instance[PROOF_INSTANCE_MAX];
     bool is_proved;
+    struct guest_clock clock;
     struct condition_set conditions;
     struct snapshot_counters counters;
 };

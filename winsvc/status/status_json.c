@@ -209,6 +209,10 @@ static void put_agent(struct out *o, cJSON *to, const char *name, const struct s
     put_bool(o, item, "serving", a->serving);
     put_text_or_null(o, item, "instance", a->instance);
     put_bool(o, item, "proved", a->is_proved);
+    if (a->clock.is_known)
+        put_int(o, item, "clockAhead", a->clock.ahead_s);
+    else
+        kept(o, cJSON_AddNullToObject(item, "clockAhead"));
     put_conditions(o, item, &a->conditions);
     put_counters(o, item, &a->counters);
 }

@@ -5,6 +5,7 @@
 #include "ipc/peer_text.h"
 #include "port/crypto.h"
 #include "port/stream.h"
+#include "port/sys.h"
 #include "vm/keyring.h"
 
 #include <stdio.h>
@@ -41,6 +42,7 @@ static void on_open(void *ctx, const struct channel_peer *peer)
 
     l->is_open = true;
     l->peer = *peer;
+    l->clock = (struct guest_clock){ .is_known = false };
     l->config.totals->matches++;
     if (peer->proved == CHANNEL_PROVED) {
         l->config.totals->proofs++;
@@ -60,6 +62,7 @@ static void take_report(struct agent_lane *l, const Rdlink__V1__HealthReport *ms
 
     health_decode(&fresh, msg);
     is_news = !l->reports || !health_is_same(&l->report, &fresh);
+    is_news |= guest_clock_look(&l->clock, fresh.wall_ms, sys_wall_ms());
     l->report = fresh;
     l->reports = true;
     if (is_news)
@@ -266,6 +269,7 @@ void agent_lane_view(const struct agent_lane *l, struct agent_view *out)
     }
     if (!l->reports)
         return;
+    out->clock = l->clock;
     for (unsigned i = 0; i < l->report.count; i++) {
         const struct health_component *c = &l->report.components[i];
 

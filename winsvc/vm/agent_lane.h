@@ -9,6 +9,7 @@
 
 #include "ipc/channel.h"
 #include "ipc/health.h"
+#include "vm/guest_clock.h"
 #include "vm/guest_session.h"
 #include "vm/lane.h"
 
@@ -65,6 +66,7 @@ struct agent_lane {
     struct channel_peer peer; /* while open */
     bool reports;             /* @report is the agent's word */
     struct health_report report;
+    struct guest_clock clock; /* of this channel */
     enum agent_end end;
     char end_text[160];     /* valid unless AGENT_NEVER_SEEN */
     char notice[100];       /* what the agent said before it exited; may be empty */

@@ -24,6 +24,7 @@
 #include "ipc/channel.h"
 #include "ipc/health.h"
 #include "port/addr.h"
+#include "vm/guest_clock.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -70,6 +71,7 @@ struct agent_view {
     char instance[PROOF_INSTANCE_MAX]; /* as it calls itself; proved or not */
     char version[32];
     int64_t pid;
+    struct guest_clock clock;
     struct condition_set conditions;
     struct health_counter counters[HEALTH_MAX_COUNTERS];
     unsigned counter_count;

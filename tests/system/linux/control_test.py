@@ -62,7 +62,7 @@ class Control(unittest.TestCase):
         done = self.rdlink("check", "--json")
         rows = {r["name"]: r for r in json.loads(done.stdout)}
         for name in ("owner of the status", "owner of docker", "orders", "version of vm1/agent",
-                     "reserved ports"):
+                     "clock of vm1", "reserved ports"):
             self.assertEqual(rows[name]["result"], "PASS", rows[name])
         self.assertIn(f"uid {os.getuid()}, at unix:{self.host.endpoint}",
                       rows["owner of docker"]["message"])

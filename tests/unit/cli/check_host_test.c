@@ -18,7 +18,8 @@
 #define STATUS(agent, message)                                                              \
     "{\"program\":{\"version\":\"1.2.0\"},\"control\":\"unix:/run/c.sock\",\"endpoints\":[" \
     "{\"name\":\"docker\",\"address\":\"unix:/run/d.sock\"}],\"instances\":[{\"vm\":"       \
-    "\"vm1\",\"agent\":{\"version\":\"" agent "\"},\"netAgent\":null}],\"components\":["    \
+    "\"vm1\",\"agent\":{\"version\":\"" agent                                               \
+    "\",\"clockAhead\":1},\"netAgent\":null}],\"components\":["                             \
     "{\"name\":\"switch-vm1-v2\",\"conditions\":[{\"type\":\"ForwardsBound\",\"status\":"   \
     "\"False\",\"reason\":\"PortTaken\",\"message\":\"" message "\"}]}]}"
 
@@ -87,6 +88,7 @@ static void all_is_well(void **state)
                         "PASS owner of docker: root, at unix:/run/d.sock\n"
                         "PASS orders: you may give the service orders\n"
                         "PASS version of vm1/agent: 1.2.0, the service is 1.2.0\n"
+                        "PASS clock of vm1: the guest's agrees with this computer's\n"
                         "PASS reserved ports: the system keeps 2 ranges of ports for itself\n"
                         "PASS registry: the list of virtual machines can be read\n");
 }
@@ -113,6 +115,26 @@ static void an_agent_of_another_version_is_a_warning(void **state)
     assert_non_null(strstr(rows_of(STATUS("1.1.9", "")),
                            "WARN version of vm1/agent: 1.1.9, the service is 1.2.0\n"));
     assert_null(strstr(rows_of(STATUS("", "")), "version"));
+}
+
+static void a_clock_that_is_off_is_a_warning(void **state)
+{
+    static const struct {
+        const char *ahead, *want;
+    } rows[] = {
+        { "-3600", "WARN clock of vm1: the guest's is 3600 s behind\n" },
+        { "3", "WARN clock of vm1: the guest's is 3 s ahead\n" },
+        { "-2", "PASS clock of vm1: the guest's agrees with this computer's\n" },
+        { "null", "" },
+    };
+    char status[128];
+
+    owner_st = ports_st = ST_UNSUPPORTED;
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        snprintf(status, sizeof status,
+                 "{\"instances\":[{\"vm\":\"vm1\",\"agent\":{\"clockAhead\":%s}}]}", rows[i].ahead);
+        assert_string_equal(rows_of(status), rows[i].want);
+    }
 }
 
 static void a_forward_that_waits_for_a_reserved_port_fails(void **state)
@@ -156,7 +178,6 @@ static void the_registry_is_there_not_yet_or_closed(void **state)
 static void what_a_system_cannot_say_is_no_row(void **state)
 {
     owner_st = ports_st = ST_UNSUPPORTED;
-    assert_string_equal(rows_of(STATUS("", "")), "");
     assert_string_equal(rows_of("{}"), "");
     assert_string_equal(rows_of("[1]"), "");
 }
@@ -170,6 +191,7 @@ int main(void)
         TEST(a_socket_of_somebody_else_fails),
         TEST(who_may_give_no_orders_is_told),
         TEST(an_agent_of_another_version_is_a_warning),
+        TEST(a_clock_that_is_off_is_a_warning),
         TEST(a_forward_that_waits_for_a_reserved_port_fails),
         TEST(the_registry_is_there_not_yet_or_closed),
         TEST(what_a_system_cannot_say_is_no_row),

@@ -239,6 +239,7 @@ static struct snapshot *full_snapshot(void)
     condition_update(&v->bridge.conditions, "Accepting", COND_TRUE, "Listening", 5, "6660");
     v->bridge.counters[0] = (struct health_counter){ .name = "accepted", .value = 4 };
     v->bridge.counter_count = 1;
+    v->bridge.clock = (struct guest_clock){ true, -3 };
     v->net = v->bridge;
     snapshot_add_session(s, v, &clock);
     free(v);
