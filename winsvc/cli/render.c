@@ -430,14 +430,14 @@ static void page_parts(struct page *p, const cJSON *status, const char *array,
 
 /* ---- the page -------------------------------------------------------------------------- */
 
-static const cJSON *ready_condition(const cJSON *status)
+static const cJSON *condition_of(const cJSON *status, const char *wanted)
 {
     const cJSON *c;
     char type[FIELD_MAX];
 
     cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(status, "conditions"))
     {
-        if (!strcmp(text_of(c, "type", type), "Ready"))
+        if (!strcmp(text_of(c, "type", type), wanted))
             return c;
     }
     return NULL;
@@ -446,7 +446,7 @@ static const cJSON *ready_condition(const cJSON *status)
 static void page_headline(struct page *p, const cJSON *status)
 {
     const cJSON *program = cJSON_GetObjectItemCaseSensitive(status, "program");
-    const cJSON *ready = ready_condition(status);
+    const cJSON *ready = condition_of(status, "Ready");
     char name[FIELD_MAX], version[FIELD_MAX], phase[FIELD_MAX], time[FIELD_MAX], age[32];
 
     text_of(program, "name", name);
@@ -461,7 +461,7 @@ static void page_headline(struct page *p, const cJSON *status)
 
 static void page_why(struct page *p, const cJSON *status)
 {
-    const cJSON *ready = ready_condition(status);
+    const cJSON *ready = condition_of(status, "Ready");
     char reason[FIELD_MAX], message[FIELD_MAX], line[LINE_MAX];
 
     if (!ready || flag_of(status, "ready"))
@@ -473,12 +473,41 @@ static void page_why(struct page *p, const cJSON *status)
     page_hint(p, ready);
 }
 
+/* A mistake in what was written last, and what waits for the next start. */
+static void page_config(struct page *p, const cJSON *status)
+{
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(status, "config"), *key;
+    const cJSON *valid = condition_of(status, "ConfigValid");
+    char text[FIELD_MAX], line[LINE_MAX];
+    size_t len;
+
+    if (valid && strcmp(text_of(valid, "status", text), "False") == 0) {
+        snprintf(line, sizeof line, "ConfigInvalid: %s", text_of(valid, "message", text));
+        page_printf(p, "  config  ");
+        page_wrapped(p, 10, 10, line);
+        page_hint(p, valid);
+    }
+    len = (size_t)snprintf(line, sizeof line, "in force after a restart:");
+    cJSON_ArrayForEach(key, cJSON_GetObjectItemCaseSensitive(config, "pending"))
+    {
+        if (!cJSON_IsString(key) || len >= sizeof line)
+            continue;
+        peer_text_copy(text, sizeof text, key->valuestring);
+        len += (size_t)snprintf(line + len, sizeof line - len, " %s", text);
+    }
+    if (line[strcspn(line, ":") + 1]) {
+        page_printf(p, "  config  ");
+        page_wrapped(p, 10, 10, line);
+    }
+}
+
 char *render_status(const struct cJSON *status, const struct render_opts *opts)
 {
     struct page p = { .opts = opts };
 
     page_headline(&p, status);
     page_why(&p, status);
+    page_config(&p, status);
     page_add(&p, "\n", 1);
     page_toned(&p, TONE_DIM, "PART                 STATE         FOR     DETAIL");
     page_add(&p, "\n", 1);

@@ -225,6 +225,23 @@ static void colour_is_only_added(void **state)
     free(page);
 }
 
+static void a_configuration_that_is_not_in_force_is_told(void **state)
+{
+    static const char json[] =
+        "{'phase':'Ready','ready':true,'program':{'name':'rdlinkd','version':'0.1.0','pid':8},"
+        "'conditions':[{'type':'ConfigValid','status':'False','reason':'ConfigInvalid',"
+        "'message':'/x.conf:3:1: unknown option'}],"
+        "'config':{'pending':['status','\\u001b[2Jpage']}}";
+    char *page = render(json);
+
+    (void)state;
+    assert_non_null(strstr(page, "\n  config  ConfigInvalid: /x.conf:3:1: unknown option\n"));
+    assert_non_null(strstr(page, "rdlink config check"));
+    assert_non_null(strstr(page, "\n  config  in force after a restart: status "));
+    assert_null(strchr(page, '\x1b'));
+    free(page);
+}
+
 static void hints_are_found_by_reason(void **state)
 {
     static const char *const known[] = { "GuestNotAnswering", "EndpointTaken" };
@@ -247,6 +264,7 @@ int main(void)
         cmocka_unit_test(no_line_is_wider_than_80_columns),
         cmocka_unit_test(text_cannot_command_the_terminal),
         cmocka_unit_test(colour_is_only_added),
+        cmocka_unit_test(a_configuration_that_is_not_in_force_is_told),
         cmocka_unit_test(hints_are_found_by_reason),
     };
 
