@@ -639,7 +639,8 @@ static void on_config_applied(void *ctx, unsigned effects)
 
     if (a->stopping)
         return;
-    log_set_levels_text(c->text.log_level);
+    if (effects & 1u << CONFIG_LOG)
+        log_set_levels_text(c->text.log_level);
     for (unsigned i = 0; i < a->endpoint_count; i++)
         docker_service_set_limits(a->endpoints[i].service, &docker);
     access_rescan(a->access);

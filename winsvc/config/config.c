@@ -402,7 +402,7 @@ enum config_effect config_effect(const struct option *o)
         { "dial-timeout", CONFIG_DOCKER },
         { "drain-timeout", CONFIG_CONTROLLER },
         { "probe-interval", CONFIG_CONTROLLER },
-        { "log-level", CONFIG_CONTROLLER },
+        { "log-level", CONFIG_LOG },
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(effects); i++)

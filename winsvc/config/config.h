@@ -69,6 +69,7 @@ struct config {
 enum config_effect {
     CONFIG_NEXT_START, /* nothing before the next start */
     CONFIG_CONTROLLER, /* the controller goes by it at once */
+    CONFIG_LOG,        /* log levels at once, which undoes what was set for a while */
     CONFIG_DOCKER,     /* the docker workers are told; no connection is cut */
     CONFIG_FORWARDS,   /* the switch workers are told; no flow ends */
     CONFIG_NETWORK,    /* the switch workers are started anew, which ends their flows */

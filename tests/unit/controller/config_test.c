@@ -341,8 +341,9 @@ static void make_row(const struct option *o, char *buf, size_t cap)
     };
     static const char *const effects[] = {
         [CONFIG_NEXT_START] = "next start", [CONFIG_CONTROLLER] = "at once",
-        [CONFIG_DOCKER] = "at once",        [CONFIG_FORWARDS] = "at once",
-        [CONFIG_NETWORK] = "switches",      [CONFIG_MACHINES] = "machines",
+        [CONFIG_LOG] = "at once",           [CONFIG_DOCKER] = "at once",
+        [CONFIG_FORWARDS] = "at once",      [CONFIG_NETWORK] = "switches",
+        [CONFIG_MACHINES] = "machines",
     };
     const char *fallback = o->fallback ? o->fallback : "", *tick = fallback[0] ? "`" : "";
 
