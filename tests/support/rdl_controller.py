@@ -83,9 +83,9 @@ def _report(data):
 
 class Controller:
     """Starts `rdlinkd --worker KIND OPTIONS`; `start` are the options of Session.start(). `programs`
-    is another folder than RDL_BIN."""
+    is another folder than RDL_BIN, `version` what Hello says, `extra` further fields of it."""
 
-    def __init__(self, session, kind, *options, programs=None, **start):
+    def __init__(self, session, kind, *options, programs=None, version=(1, 1), extra=(), **start):
         self._ours, theirs = socket.socketpair()
         self._kind = kind
         self.health = {}
@@ -95,7 +95,7 @@ class Controller:
                 f"{kind}-worker", [rdl.binary("rdlinkd", programs), "--worker", kind, *options],
                 stdin=theirs, **start)
         session.at_end(self.die)
-        self._send(_HELLO, message((1, 1), (2, 1), (3, _ROLE_CONTROLLER)))
+        self._send(_HELLO, message((1, version[0]), (2, version[1]), (3, _ROLE_CONTROLLER), *extra))
         threading.Thread(target=self._listen, daemon=True).start()
 
     # ---- what it says
@@ -121,6 +121,10 @@ class Controller:
     def forward(self, protocol, local, remote, removed=False):
         entry = message((1, protocol), (2, local), (3, remote))
         self._send(_FORWARD_CHANGE, message((1, entry), (2, int(removed))))
+
+    def say(self, number, body=b""):
+        """Any message at all."""
+        self._send(number, body)
 
     def drain(self):
         self._send(_DRAIN, message((1, 1000)))

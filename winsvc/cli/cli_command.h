@@ -31,7 +31,8 @@ struct cli_command {
 extern const struct cli_command cli_status_command, cli_wait_command, cli_check_command,
     cli_metrics_command, cli_ports_command, cli_capture_command, cli_page_command,
     cli_report_command, cli_bugreport_command, cli_logs_command, cli_restart_command,
-    cli_config_command, cli_completion_command, cli_version_command, cli_help_command;
+    cli_config_command, cli_key_command, cli_completion_command, cli_version_command,
+    cli_help_command;
 
 /* The table of commands, in the order in which they are shown. */
 extern const struct cli_command *const cli_commands[];

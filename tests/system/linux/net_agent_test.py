@@ -388,6 +388,33 @@ class OurHostTest(NetAgentCase):
         self.assertEqual(self.guest.address_of("eth0"), [ADDRESS])
 
 
+class ProvedHostTest(NetAgentCase):
+    """The same where both demand proof: the key, and the link's token."""
+
+    def setUp(self):
+        super().setUp()
+        keys = pathlib.Path(self.session.path("keys"))
+        keys.mkdir()
+        key = keys / "guest1.key"
+        key.touch(mode=0o600)
+        key.write_text("5a" * 32)
+        self.host = rdl_link.Host(self.session, options=["--keys", str(keys), "--require-proof"])
+        self.start_on_vsock("--instance", "guest1", "--key-file", str(key), "--require-proof")
+
+    def test_network_over_a_proved_link(self):
+        self.expect_ready()
+        self.expect_network()
+        self.assertTrue(self.host.status()["instances"][0]["netAgent"]["proved"])
+        switch = next(c for c in self.host.status()["components"]
+                      if c["name"].startswith("switch"))
+        self.assertEqual(switch["counters"]["links_refused"], 0)
+        os.kill(switch["pid"], signal.SIGKILL)  # another one is told the token
+        self.expect("another worker", lambda: any(
+            c["name"] == switch["name"] and c["pid"] not in (None, switch["pid"])
+            for c in self.host.status()["components"]))
+        self.expect_network()
+
+
 del NetAgentCase  # it is no test of its own
 
 if __name__ == "__main__":

@@ -4,9 +4,12 @@
 #include "guestagent/control_server.h"
 #include "guestagent/net/net_config.h"
 #include "guestagent/net/uplink.h"
+#include "ipc/key_file.h"
+#include "link/link_token.h"
 #include "port/sim/stream_sim.h"
 #include "support/control_host.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,6 +187,47 @@ static void an_offer_is_dialled_at_once_with_its_terms(void **state)
     assert_int_equal(f->terms.lease.mtu, 4000);
     assert_string_equal(f->terms.lease.search, "a.example b.example");
     assert_string_equal(summary(f), "linked by v2");
+}
+
+static void a_link_begins_with_the_token_of_its_offer(void **state)
+{
+    struct fixture *f = *state;
+    struct link_token token = { { 7 } };
+    uint8_t want[LINK_PREAMBLE_BYTES];
+    Rdlink__V1__NetworkOffer o = RDLINK__V1__NETWORK_OFFER__INIT;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    const uint8_t *said;
+    size_t len_bytes;
+
+    start_default(f);
+    o.data_port = 6658;
+    o.link_token = (ProtobufCBinaryData){ sizeof token.bytes, token.bytes };
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_NETWORK_OFFER;
+    msg.network_offer = &o;
+    sim_next_dial(f->sim, ST_OK, 0);
+    control_host_sends(f->sim, v2_host(f), &msg);
+    link_token_preamble(&token, want);
+    for (int i = 0; i < 2; i++) { /* each link of that offer */
+        said = sim_peer_data(linked(f, &f->data_v2), &len_bytes);
+        assert_int_equal(len_bytes, sizeof want);
+        assert_memory_equal(said, want, sizeof want);
+        sim_advance_ms(f->sim, 10000);
+        sim_next_dial(f->sim, ST_OK, 0);
+        end_link(f);
+    }
+}
+
+static void where_proof_is_required_ranchers_handshakes_stay_closed(void **state)
+{
+    static const char key_file[] = "uplink_test_key.tmp";
+    static const char *const words[] = { "--require-proof", "--key-file", key_file };
+    struct fixture *f = *state;
+
+    assert_int_equal(key_file_create(key_file, NULL), ST_OK);
+    start(f, words, 3);
+    sim_advance_ms(f->sim, 60000);
+    assert_int_equal(remove(key_file), 0);
+    assert_false(answers(f, RANCHER_A) || answers(f, RANCHER_B));
 }
 
 static void an_offer_without_an_address_leaves_it_to_dhcp(void **state)
@@ -526,6 +570,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_FIXTURE(an_offer_is_dialled_at_once_with_its_terms),
+        WITH_FIXTURE(a_link_begins_with_the_token_of_its_offer),
+        WITH_FIXTURE(where_proof_is_required_ranchers_handshakes_stay_closed),
         WITH_FIXTURE(an_offer_without_an_address_leaves_it_to_dhcp),
         WITH_FIXTURE(a_v2_host_keeps_ranchers_ports_closed_while_it_is_there),
         WITH_FIXTURE(a_lost_link_is_dialled_again_at_once_then_with_patience),

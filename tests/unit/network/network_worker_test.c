@@ -6,6 +6,7 @@
 
 #include "ipc/envelope.h"
 #include "ipc/health.h"
+#include "link/link_token.h"
 #include "network/link_watch.h"
 #include "network/subnet_watch.h"
 #include "port/addr.h"
@@ -411,6 +412,90 @@ static void another_guest_is_not_taken(void **state)
     stop(&f);
 }
 
+/* ---- tokens ---------------------------------------------------------------------------------- */
+
+static const struct link_token first_token = { { 1 } }, second_token = { { 2 } };
+
+/* NULL: from now on without. @len_bytes of it. */
+static void controller_sends_token(struct fixture *f, const struct link_token *token,
+                                   size_t len_bytes)
+{
+    struct link_token copy = token ? *token : (struct link_token){ { 0 } };
+    Rdlink__V1__NetworkOffer offer = RDLINK__V1__NETWORK_OFFER__INIT;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    struct frames fr = { .len_bytes = 0 };
+
+    offer.link_token = (ProtobufCBinaryData){ len_bytes, copy.bytes };
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_NETWORK_OFFER;
+    msg.network_offer = &offer;
+    frames_message(&fr, &msg);
+    controller_sends(f, &fr);
+}
+
+static void guest_says_token(struct fixture *f, const struct link_token *token)
+{
+    uint8_t preamble[LINK_PREAMBLE_BYTES];
+
+    guest_connects(f);
+    link_token_preamble(token, preamble);
+    sim_peer_send(f->guest, preamble, sizeof preamble);
+    sim_run(f->sim);
+}
+
+static void with_a_token_only_who_begins_with_it_is_the_link(void **state)
+{
+    struct fixture f;
+
+    start(&f, NULL);
+    controller_sends_token(&f, &first_token, sizeof first_token);
+    guest_connects(&f);
+    guest_answers_arp(&f);
+    sim_advance_ms(f.sim, 2000);
+    assert_true(sim_peer_is_closed(f.guest));
+    assert_condition(&f, "LinkUp", COND_FALSE, "NoLink");
+    assert_int_equal(counter(&f, "links_refused"), 1);
+    guest_says_token(&f, &first_token);
+    guest_answers_arp(&f); /* its frames follow */
+    sim_advance_ms(f.sim, 200);
+    assert_condition(&f, "LinkUp", COND_TRUE, "Linked");
+    assert_condition(&f, "NetworkReady", COND_TRUE, "GuestOnline");
+    stop(&f);
+}
+
+static void a_link_that_nobody_vouched_for_ends_with_the_first_token(void **state)
+{
+    struct sim_peer *proved;
+    struct fixture f;
+
+    start(&f, NULL);
+    guest_connects(&f);
+    assert_condition(&f, "LinkUp", COND_TRUE, "Linked");
+    controller_sends_token(&f, &first_token, sizeof first_token);
+    assert_true(sim_peer_is_closed(f.guest));
+    assert_condition(&f, "LinkUp", COND_FALSE, "LinkLost");
+    guest_says_token(&f, &first_token);
+    proved = f.guest;
+    controller_sends_token(&f, &second_token, sizeof second_token);
+    assert_false(sim_peer_is_closed(proved)); /* it is known whose it is */
+    controller_sends_token(&f, NULL, 0);
+    assert_false(sim_peer_is_closed(proved));
+    stop(&f);
+}
+
+static void half_a_token_opens_nothing(void **state)
+{
+    struct fixture f;
+
+    start(&f, NULL);
+    controller_sends_token(&f, &first_token, sizeof first_token);
+    controller_sends_token(&f, &second_token, sizeof second_token / 2);
+    guest_says_token(&f, &second_token);
+    assert_true(sim_peer_is_closed(f.guest));
+    guest_says_token(&f, &first_token);
+    assert_false(sim_peer_is_closed(f.guest));
+    stop(&f);
+}
+
 static void a_guest_that_does_not_answer_is_silent(void **state)
 {
     struct fixture f;
@@ -725,6 +810,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_ready_when_it_listens),
         cmocka_unit_test(a_data_port_that_is_taken_is_told),
+        cmocka_unit_test(with_a_token_only_who_begins_with_it_is_the_link),
+        cmocka_unit_test(a_link_that_nobody_vouched_for_ends_with_the_first_token),
+        cmocka_unit_test(half_a_token_opens_nothing),
         cmocka_unit_test(out_of_memory_it_starts_or_ends),
         cmocka_unit_test(wrong_options_are_a_usage_error),
         cmocka_unit_test(it_ends_when_it_is_told),
