@@ -55,6 +55,27 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(code, 0, text)
         self.assertIn("status.json.missing.txt", self.files_of(other))
 
+    def test_orders_go_to_a_pipe_of_their_own_and_check_looks_around(self):
+        path = self.session.path("docker.sock")
+        self.enterContext(rdl_script.Server(path, wine_support.echo_after_end))
+        agent = wine_support.Agent(self.session, path)
+        host = wine_support.Host(self.wine, "--vm", f"vm1={agent.address}", "--no-network",
+                                 "--control", f"npipe:rdl-control-{os.getpid()}")
+        host.wait_for(lambda status: status["ready"], "it is ready")
+        at = f"--address=npipe:{host.status_pipe}"
+        text, code = self.rdlink("restart", "docker", at)
+        self.assertEqual((code, text), (0, "docker was restarted and serves\n"))
+        text, code = self.rdlink("restart", "nobody", at)
+        self.assertEqual(code, 1)
+        self.assertIn("there are: docker", text)
+        text, _ = self.rdlink("check", "--json", at)
+        rows = {r["name"]: r for r in json.loads(text)}
+        for name in ("orders", "clock of vm1"):
+            self.assertEqual(rows[name]["result"], "PASS", rows[name])
+        # Wine says that a pipe is its account's group's; what it is on Windows is on the checklist.
+        for name in ("owner of the status", "owner of docker", "registry"):
+            self.assertIn(name, rows)
+
     def test_the_page_and_a_report(self):
         port, token = wine_support.free_port(), self.session.path("token")
         host = wine_support.Host(self.wine, "--no-network", "--page", f"tcp:127.0.0.1:{port}",

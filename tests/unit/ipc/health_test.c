@@ -33,6 +33,7 @@ static void a_report_survives_the_wire(void **state)
     size_t n;
 
     fill(&sent);
+    sent.wall_ms = 1795309200000;
     assert_int_equal(health_encode(&sent, &msg), ST_OK);
     assert_true(rdlink__v1__health_report__get_packed_size(msg) <= sizeof wire);
     n = rdlink__v1__health_report__pack(msg, wire);
@@ -43,6 +44,7 @@ static void a_report_survives_the_wire(void **state)
     rdlink__v1__health_report__free_unpacked(arrived, NULL);
 
     assert_true(health_is_same(&sent, &got));
+    assert_int_equal(got.wall_ms, 1795309200000);
     assert_int_equal(got.sequence, 7);
     assert_int_equal(got.count, 2);
     assert_int_equal(got.ignored, 0);
