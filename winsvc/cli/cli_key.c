@@ -119,7 +119,7 @@ static int key_start(void **run, const struct cli_env *env, int argc, const char
 const struct cli_command cli_key_command = {
     .name = "key",
     .usage = "new INSTANCE [-o FILE]",
-    .summary = "makes the key by which a guest and this host know each other",
+    .summary = "makes the key by which guest and host know each other",
     .words = "new",
     .options = options,
     .option_count = ARRAY_SIZE(options),
