@@ -53,7 +53,7 @@ enum status worker_token_new(HANDLE *out, struct errmsg *e)
     SID_AND_ATTRIBUTES denied = { administrators, 0 };
     DWORD len = sizeof administrators;
     enum status st = ST_OK;
-    HANDLE own, token;
+    HANDLE own, token = NULL;
 
     if (!OpenProcessToken(GetCurrentProcess(),
                           TOKEN_DUPLICATE | TOKEN_ASSIGN_PRIMARY | TOKEN_QUERY |
