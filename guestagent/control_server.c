@@ -6,6 +6,7 @@
 #include "guestagent/identity.h"
 #include "ipc/channel.h"
 #include "ipc/health.h"
+#include "ipc/levels_message.h"
 #include "port/listener.h"
 #include "port/loop.h"
 #include "port/stream.h"
@@ -131,6 +132,8 @@ static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
     struct lane *lane = ctx;
     struct control_server *c = lane->server;
 
+    if (msg->body_case == RDLINK__V1__ENVELOPE__BODY_LOG_LEVELS)
+        levels_take(msg->log_levels);
     if (msg->body_case == RDLINK__V1__ENVELOPE__BODY_NETWORK_OFFER && c->source->on_offer)
         c->source->on_offer(c->ctx, lane->number, lane->is_proved, msg->network_offer);
 }
@@ -140,6 +143,7 @@ static void tell_gone(struct lane *lane)
 {
     struct control_server *c = lane->server;
 
+    (void)log_set_override("", NULL); /* another host says so again */
     if (lane->greeted && c->source->on_gone)
         c->source->on_gone(c->ctx, lane->number);
 }

@@ -846,6 +846,11 @@ void app_component_names(struct app *a, char *buf, size_t cap)
         n += (size_t)snprintf(buf + n, cap - n, "%s%s", i ? ", " : "", s->components[i].name);
 }
 
+struct log_service *app_logs(const struct app *a)
+{
+    return a->logs;
+}
+
 void app_free(struct app *a)
 {
     if (!a)

@@ -47,6 +47,7 @@ void app_watch_routes(struct app *a, struct routes *routes);
 enum status app_restart(struct app *a, const char *name, uint64_t *restarts);
 /* The names that app_restart() takes now, "docker, switch-vm1-v2". */
 void app_component_names(struct app *a, char *buf, size_t cap);
+struct log_service *app_logs(const struct app *a); /* of app_start() */
 /* NULL is fine. */
 void app_free(struct app *a);
 

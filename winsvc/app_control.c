@@ -5,10 +5,13 @@
 #include "app_control.h"
 
 #include "app.h"
+#include "base/log.h"
 #include "base/util.h"
 #include "control/control_server.h"
+#include "log_service.h"
 #include "port/addr.h"
 
+#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -51,7 +54,40 @@ static void serve_reload(struct api_conn *c, const struct api_request *r)
         api_respond_text(c, 422, e.text);
 }
 
+static void answer_levels(struct api_conn *c, const struct api_request *r)
+{
+    struct log_levels levels;
+    char text[LOG_LEVELS_MAX];
+    cJSON *json = cJSON_CreateObject();
+
+    log_get_levels(&levels);
+    cJSON_AddStringToObject(json, "levels", log_levels_text(&levels, text));
+    cJSON_AddStringToObject(json, "override", log_override());
+    cJSON_AddNumberToObject(json, "leftMs",
+                            (double)log_service_override_left_ms(app_logs(r->owner)));
+    api_respond_json(c, json);
+}
+
+/* {"levels": "switch=debug", "forMs": 600000}; "" ends what was there. */
+static void serve_set_levels(struct api_conn *c, const struct api_request *r)
+{
+    cJSON *json = cJSON_ParseWithLength((const char *)r->body, r->body ? r->body_bytes : 0);
+    const char *levels = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "levels"));
+    const cJSON *for_ms = cJSON_GetObjectItemCaseSensitive(json, "forMs");
+    double ms = cJSON_IsNumber(for_ms) ? for_ms->valuedouble : 0;
+    struct errmsg e = { "not {\"levels\": \"switch=debug\", \"forMs\": 600000}" };
+
+    if (!levels || !(ms >= 0 && ms <= UINT32_MAX) ||
+        log_service_override(app_logs(r->owner), levels, (uint32_t)ms, &e) != ST_OK)
+        api_respond_text(c, 422, e.text);
+    else
+        answer_levels(c, r);
+    cJSON_Delete(json);
+}
+
 static const struct api_route routes[] = {
+    { "/v1/log/levels", serve_set_levels, "PUT", "what is logged, for a time" },
+    { "/v1/log/levels", answer_levels, "GET", "what is logged" },
     { "/v1/config/reload", serve_reload, "POST", "read the configuration now" },
     { "/v1/components/*/restart", serve_restart, "POST", "drain that worker, start it again" },
     { "/v1/reprobe", serve_reprobe, "POST", "look at every guest now" },

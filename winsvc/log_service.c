@@ -18,7 +18,10 @@ struct log_service {
     struct log_file_config file;
     struct log_writer *writer; /* owned; NULL = no file */
     struct log_writer_state seen;
+    struct loop *loop; /* borrowed */
     struct timer look;
+    struct timer override_end;
+    uint64_t override_end_ms;
     log_service_fn *changed;
     void *ctx;
 };
@@ -82,6 +85,51 @@ void log_service_fill(const struct log_service *s, struct condition_set *own, st
                      "%s%s%s", s->file.path, st ? ": " : "", st ? status_text(st) : "");
 }
 
+/* ---- levels ---------------------------------------------------------------------------------- */
+
+static void tell_levels(const struct log_service *s)
+{
+    struct log_levels levels;
+    char text[LOG_LEVELS_MAX];
+
+    log_get_levels(&levels);
+    log_write_event(LOG_EVENT_LOG_LEVELS, LOG_INFO, LOG_MAIN, "levels are now %s",
+                    log_levels_text(&levels, text));
+    if (s->changed)
+        s->changed(s->ctx);
+}
+
+static void on_override_end(void *ctx)
+{
+    struct log_service *s = ctx;
+
+    s->override_end_ms = 0;
+    (void)log_set_override("", NULL);
+    tell_levels(s);
+}
+
+enum status log_service_override(struct log_service *s, const char *levels, uint32_t for_ms,
+                                 struct errmsg *e)
+{
+    if (log_set_override(levels, e) != ST_OK)
+        return ST_INVAL;
+    timer_stop(&s->override_end);
+    s->override_end_ms = 0;
+    if (levels[0] && for_ms) {
+        s->override_end_ms = loop_now_ms(s->loop) + for_ms;
+        timer_start(&s->override_end, for_ms);
+    }
+    tell_levels(s);
+    return ST_OK;
+}
+
+uint64_t log_service_override_left_ms(const struct log_service *s)
+{
+    uint64_t now_ms = loop_now_ms(s->loop);
+
+    return s->override_end_ms > now_ms ? s->override_end_ms - now_ms : 0;
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static enum status open_writer(struct log_service *s, const struct log_service_config *config)
@@ -109,7 +157,9 @@ enum status log_service_new(struct log_service **out, struct loop *loop,
     enum status st = s ? ST_OK : ST_NOMEM;
 
     if (s) {
+        s->loop = loop;
         timer_init(&s->look, loop, on_look, s);
+        timer_init(&s->override_end, loop, on_override_end, s);
         if (config->folder[0])
             st = open_writer(s, config);
     }
@@ -133,6 +183,7 @@ void log_service_free(struct log_service *s)
     if (!s)
         return;
     timer_stop(&s->look);
+    timer_stop(&s->override_end);
     if (s->writer)
         log_remove_sink(log_writer_sink, s->writer);
     log_writer_close(s->writer);

@@ -36,6 +36,12 @@ enum status log_service_new(struct log_service **out, struct loop *loop,
 void log_service_on_change(struct log_service *s, log_service_fn *fn, void *ctx);
 /* The log's part of @out, and its condition in @own, the owner's lasting set. */
 void log_service_fill(const struct log_service *s, struct condition_set *own, struct snapshot *out);
+/* Other levels on top of the configured ones, in every process (ipc/levels_message.h), for @for_ms
+ * or, with 0, until the service ends; "" ends it now. ST_INVAL. */
+enum status log_service_override(struct log_service *s, const char *levels, uint32_t for_ms,
+                                 struct errmsg *e);
+/* Until the override ends; 0 = there is none, or it has no end. */
+uint64_t log_service_override_left_ms(const struct log_service *s);
 /* Writes what is left. NULL is fine. */
 void log_service_free(struct log_service *s);
 

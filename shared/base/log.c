@@ -180,13 +180,48 @@ void log_set_level(enum log_level level)
     log_set_levels(&levels);
 }
 
+static struct log_levels configured; /* by log_set_levels_text() */
+static bool has_configured;
+static char override[LOG_LEVELS_MAX];
+
 void log_set_levels_text(const char *text)
 {
     struct log_levels levels;
 
     memset(levels.of, LOG_INFO, sizeof levels.of);
-    if (log_levels_parse(&levels, text, NULL) == ST_OK)
-        log_set_levels(&levels);
+    if (log_levels_parse(&levels, text, NULL) != ST_OK)
+        return;
+    configured = levels;
+    has_configured = true;
+    if (override[0])
+        (void)log_levels_parse(&levels, override, NULL);
+    log_set_levels(&levels);
+}
+
+enum status log_set_override(const char *text, struct errmsg *e)
+{
+    struct log_levels levels;
+
+    if (!has_configured)
+        log_get_levels(&configured);
+    has_configured = true;
+    levels = configured;
+    if (strlen(text) >= sizeof override) {
+        errmsg_set(e, "the levels are longer than %zu letters", sizeof override - 1);
+        return ST_INVAL;
+    }
+    if (!text[0] && !override[0])
+        return ST_OK;
+    if (text[0] && log_levels_parse(&levels, text, e) != ST_OK)
+        return ST_INVAL;
+    snprintf(override, sizeof override, "%s", text);
+    log_set_levels(&levels);
+    return ST_OK;
+}
+
+const char *log_override(void)
+{
+    return override;
 }
 
 static bool is_wanted(enum log_level level, enum log_component from)

@@ -99,6 +99,10 @@ void log_set_levels(const struct log_levels *levels);
 void log_set_level(enum log_level level); /* of all components */
 /* As log_levels_parse(), from "info" on; what does not parse was refused by the options. */
 void log_set_levels_text(const char *text);
+/* Other levels on top of those, as log_levels_parse(), until the next call; "" ends it. ST_INVAL:
+ * nothing has changed. Main thread. */
+enum status log_set_override(const char *text, struct errmsg *e);
+const char *log_override(void); /* as it was given; "" = there is none */
 
 /* ---- sinks ----------------------------------------------------------------------------------- */
 

@@ -111,13 +111,14 @@ const char *channel_proved_name(enum channel_proved p)
 static const uint32_t taken_by_role[] = {
     [RDLINK__V1__ROLE__ROLE_CONTROLLER] = BODY(HEALTH) | BODY(READY) | BODY(EXIT_NOTICE) |
                                           BODY(FORWARD_CHANGE) | BODY(PUBLISHED_PORTS),
-    [RDLINK__V1__ROLE__ROLE_WORKER_DOCKER] = BODY(DRAIN) | BODY(SHUTDOWN) | BODY(DOCKER_TARGET),
-    [RDLINK__V1__ROLE__ROLE_WORKER_SWITCH] =
-        BODY(DRAIN) | BODY(SHUTDOWN) | BODY(FORWARD_CHANGE) | BODY(NETWORK_OFFER),
-    [RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE] =
-        BODY(HEALTH) | BODY(READY) | BODY(DRAIN) | BODY(SHUTDOWN) | BODY(EXIT_NOTICE),
+    [RDLINK__V1__ROLE__ROLE_WORKER_DOCKER] =
+        BODY(DRAIN) | BODY(SHUTDOWN) | BODY(DOCKER_TARGET) | BODY(LOG_LEVELS),
+    [RDLINK__V1__ROLE__ROLE_WORKER_SWITCH] = BODY(DRAIN) | BODY(SHUTDOWN) | BODY(FORWARD_CHANGE) |
+                                             BODY(NETWORK_OFFER) | BODY(LOG_LEVELS),
+    [RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE] = BODY(HEALTH) | BODY(READY) | BODY(DRAIN) |
+                                            BODY(SHUTDOWN) | BODY(EXIT_NOTICE) | BODY(LOG_LEVELS),
     [RDLINK__V1__ROLE__ROLE_AGENT_NET] = BODY(HEALTH) | BODY(READY) | BODY(DRAIN) | BODY(SHUTDOWN) |
-                                         BODY(EXIT_NOTICE) | BODY(NETWORK_OFFER),
+                                         BODY(EXIT_NOTICE) | BODY(NETWORK_OFFER) | BODY(LOG_LEVELS),
 };
 
 static bool role_takes(Rdlink__V1__Role role, Rdlink__V1__Envelope__BodyCase body)

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "cli/cli_log_level.h"
 #include "cli/log_view.h"
 #include "port/file_tail.h"
 #include "port/loop.h"
@@ -21,6 +22,7 @@
 enum { FILES_MAX = 99, FOLLOW_MS = 200, CHUNK = 64 * 1024 };
 
 struct logs_run {
+    void *level_run; /* owned: it is `rdlink logs level`, and nothing below is used */
     struct cli_env env;
     char folder[OPTION_VALUE_MAX], component[OPTION_VALUE_MAX], level[OPTION_VALUE_MAX];
     uint32_t since_ms, lines;
@@ -159,6 +161,7 @@ static void logs_free(void *run)
 
     if (!r)
         return;
+    cli_log_level_command.free(r->level_run);
     timer_stop(&r->next);
     file_tail_close(r->tail);
     log_view_free(r->view);
@@ -221,6 +224,15 @@ static int logs_start(void **run, const struct cli_env *env, int argc, const cha
     }
     r->env = *env;
     timer_init(&r->next, env->loop, on_next, r);
+    if (argc > 0 && !strcmp(argv[0], "level")) {
+        code = cli_log_level_command.start(&r->level_run, env, argc - 1, argv + 1);
+        if (code != CLI_PENDING) {
+            logs_free(r);
+            return code;
+        }
+        *run = r;
+        return code;
+    }
     code = cli_parse_options(&cli_logs_command, env, r, NULL, argc, argv);
     if (code == CLI_PENDING) {
         cli_log_path(env, r->folder, r->path, sizeof r->path);
@@ -235,7 +247,8 @@ static int logs_start(void **run, const struct cli_env *env, int argc, const cha
 
 const struct cli_command cli_logs_command = {
     .name = "logs",
-    .usage = "[--follow] [--component NAME] [--level LEVEL] [--since TIME] [--lines N] [--json]",
+    .usage = "[--follow] [--component NAME] [--level LEVEL] [--since TIME] [--lines N] [--json], "
+             "or level [LEVELS|default] [--for TIME]",
     .summary = "what the service wrote down, also when it is not running",
     .options = options,
     .option_count = ARRAY_SIZE(options),

@@ -25,6 +25,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "ipc/levels_message.h"
 #include "ipc/peer_text.h"
 #include "port/loop.h"
 #include "port/process.h"
@@ -49,6 +50,7 @@ struct hosted {
     struct channel *channel; /* owned; NULL = none, or ended */
     struct stream *errors;   /* owned: its standard error; NULL = none, or ended */
     struct worker_output output;
+    struct levels_told levels;
     bool has_exited; /* held back until the channel and `errors` have ended */
     int64_t exit_code;
     int exit_signal;
@@ -256,6 +258,7 @@ static void take_health(struct hosted *w, const Rdlink__V1__HealthReport *msg)
     struct health_report before = w->health;
     bool is_news;
 
+    levels_follow(&w->levels, w->channel);
     health_decode(&w->health, msg);
     is_news = !w->has_health || !health_is_same(&before, &w->health);
     w->has_health = true;
@@ -351,6 +354,7 @@ static enum status op_start(void *ctx, unsigned index, struct errmsg *e)
                  e->text[0] ? e->text : status_text(st));
         return st;
     }
+    w->levels = (struct levels_told){ "" };
     worker_output_init(&w->output, name_of(w), process_pid(w->process));
     stream_set_handler(w->errors, &errors_handler, w);
     stream_read_start(w->errors);

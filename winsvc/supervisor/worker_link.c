@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/worker_link.h"
 
+#include "ipc/levels_message.h"
 #include "ipc/peer_text.h"
 #include "port/log_pipe.h"
 #include "port/loop.h"
@@ -85,6 +86,7 @@ static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
         if (l->ops->on_shutdown)
             l->ops->on_shutdown(l->ctx, reason);
         break;
+    case RDLINK__V1__ENVELOPE__BODY_LOG_LEVELS: levels_take(msg->log_levels); break;
     default:
         if (l->ops->on_message)
             l->ops->on_message(l->ctx, msg);

@@ -41,6 +41,7 @@ static void on_open(void *ctx, const struct channel_peer *peer)
     struct agent_lane *l = ctx;
 
     l->is_open = true;
+    l->levels = (struct levels_told){ "" };
     l->peer = *peer;
     l->clock = (struct guest_clock){ .is_known = false };
     l->config.totals->matches++;
@@ -60,6 +61,7 @@ static void take_report(struct agent_lane *l, const Rdlink__V1__HealthReport *ms
     struct health_report fresh;
     bool is_news;
 
+    levels_follow(&l->levels, l->channel);
     health_decode(&fresh, msg);
     is_news = !l->reports || !health_is_same(&l->report, &fresh);
     is_news |= guest_clock_look(&l->clock, fresh.wall_ms, sys_wall_ms());

@@ -9,6 +9,7 @@
 
 #include "ipc/channel.h"
 #include "ipc/health.h"
+#include "ipc/levels_message.h"
 #include "vm/guest_clock.h"
 #include "vm/guest_session.h"
 #include "vm/lane.h"
@@ -58,6 +59,7 @@ struct agent_lane {
     struct timer probe_timer;
     struct dial *dial;
     struct channel *channel; /* owned */
+    struct levels_told levels;
     struct channel_proof proof;
     struct agent_key used;
     unsigned proof_failures; /* in a row */

@@ -86,6 +86,30 @@ class LogsTest(unittest.TestCase):
         self.assertEqual((missing.returncode, missing.stdout), (1, ""))
         self.assertIn("\n  next  ", missing.stderr)
 
+    def level(self, *words):
+        done = subprocess.run([rdl.binary("rdlink"), "logs", "level",
+                               f"--address=unix:{self.host.status_socket}", *words],
+                              capture_output=True, text=True, timeout=60, env=self.session.env())
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
+
+    def test_levels_change_in_every_process_and_back(self):
+        agent = rdl_link.Agent(self.session, self.session.path("docker.sock"))
+        self.start()
+        rdl.wait_until(lambda: "control: host connected" in agent.process.log(), 20,
+                       "the agent is found")
+        self.assertEqual(self.level(), "info\n")
+        self.assertEqual(self.level("supervisor=debug", "--for", "3s"),
+                         "info,supervisor=debug, for another 3 s\n")
+        told = "levels are now info,supervisor=debug, as the controller asked"
+        rdl.wait_until(lambda: told in agent.process.log(), 10, "the agent is told")
+        rdl.wait_until(lambda: re.search(f"process=docker pid=\\d+ msg=\"{told}", self.text()), 10,
+                       "the worker is told")
+        rdl.wait_until(lambda: self.level() == "info\n", 10, "it ends")
+        rdl.wait_until(lambda: "levels are now info, as" in agent.process.log(), 10,
+                       "the agent is told")
+        self.assertEqual(self.text().count("event=30 "), 2)
+
     def test_it_is_followed_over_a_rename(self):
         self.folder.mkdir()
         newest = self.folder / "rdlinkd.log"

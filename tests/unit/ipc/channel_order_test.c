@@ -251,9 +251,9 @@ static const struct role_row {
     const char *takes; /* a letter for each of message_rows */
 } role_rows[] = {
     { CONTROLLER, WORKER_DOCKER, "hrxfp" }, { CONTROLLER, WORKER_SWITCH, "hrxfp" },
-    { CONTROLLER, AGENT_NET, "hrxfp" },     { WORKER_DOCKER, CONTROLLER, "dst" },
-    { WORKER_SWITCH, CONTROLLER, "dsfo" },  { AGENT_BRIDGE, CONTROLLER, "hrdsx" },
-    { AGENT_NET, CONTROLLER, "hrdsxo" },
+    { CONTROLLER, AGENT_NET, "hrxfp" },     { WORKER_DOCKER, CONTROLLER, "dstl" },
+    { WORKER_SWITCH, CONTROLLER, "dsfol" }, { AGENT_BRIDGE, CONTROLLER, "hrdsxl" },
+    { AGENT_NET, CONTROLLER, "hrdsxol" },
 };
 
 static const struct message_row {
@@ -263,6 +263,7 @@ static const struct message_row {
     { 'h', BODY(HEALTH) },         { 'r', BODY(READY) },         { 'd', BODY(DRAIN) },
     { 's', BODY(SHUTDOWN) },       { 'x', BODY(EXIT_NOTICE) },   { 't', BODY(DOCKER_TARGET) },
     { 'f', BODY(FORWARD_CHANGE) }, { 'o', BODY(NETWORK_OFFER) }, { 'p', BODY(PUBLISHED_PORTS) },
+    { 'l', BODY(LOG_LEVELS) },
 };
 
 static void expect_taken(const struct role_row *row, Rdlink__V1__Envelope__BodyCase body,
