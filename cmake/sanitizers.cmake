@@ -22,9 +22,13 @@ else()
     if(CMAKE_BUILD_TYPE MATCHES "Rel")
         add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
         # No folder of the machine that builds gets into what ships (asserts, debug information): the
-        # same source is the same file wherever it is built. Of two that fit the last one counts.
+        # same source is the same file wherever it is built. Of two that fit the last one counts. The
+        # relative one is what ccache makes of the first where it is given a CCACHE_BASEDIR.
+        file(RELATIVE_PATH up ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR})
+        string(REGEX REPLACE "/$" "" up ${up})
         add_compile_options(
-            -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)
+            -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -ffile-prefix-map=${CMAKE_BINARY_DIR}=build
+            -ffile-prefix-map=${up}=.)
         if(RDL_DEPS_PREFIX)
             add_compile_options(-ffile-prefix-map=${RDL_DEPS_PREFIX}=deps)
         endif()

@@ -227,5 +227,25 @@ Test-Item 41 'It sets itself up.' {
 Skip-Item 42 'A trap is refused.' 'a computer without rdlink'
 Skip-Item 43 'Orders are for administrators, and check knows whose a pipe is.' 'an unelevated window too'
 Skip-Item 44 'Waking up.' 'somebody who wakes it'
+Skip-Item 45 'Install, quietly.' 'the MSI, and a computer without rdlink'
+Test-Item 46 'Settings of the service.' {
+    Assert ("$(sc.exe qc $Service)" -match 'BINARY_PATH_NAME\s*:\s*"') 'the path of the program is not quoted'
+    Assert ((sc.exe qfailure $Service | Select-String 'RESTART').Count -eq 7) 'not seven restarts'
+    Assert ("$(sc.exe qsidtype $Service)" -match 'UNRESTRICTED') 'no service SID'
+    Assert ("$(sc.exe sdshow $Service)" -match ';CCLCSWLORC;;;IU') 'interactive users have other rights'
+}
+Test-Item 47 'The data folder is protected.' {
+    $acl = Get-Acl "$env:ProgramData\rdlink\keys"
+    Assert $acl.AreAccessRulesProtected 'it inherits'
+    $who = $acl.Access | ForEach-Object { $_.IdentityReference.Translate([Security.Principal.SecurityIdentifier]).Value }
+    $others = $who | Where-Object { $_ -notin 'S-1-5-18', 'S-1-5-32-544' }
+    Assert (-not $others) "others have access: $others"
+}
+Skip-Item 48 'Firewall rules count.' 'a restart, and another computer'
+Skip-Item 49 'Upgrade while it is used.' 'a newer MSI'
+Skip-Item 50 'Repair and downgrade.' 'two MSIs'
+Skip-Item 51 'Removal.' 'takes the service away'
+Skip-Item 52 'winget.' 'winget, and the MSI where its manifest says'
+Skip-Item 53 'Signatures.' 'a certificate'
 
 exit $script:Failures
