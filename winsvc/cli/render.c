@@ -383,7 +383,8 @@ static void page_instance(struct page *p, const cJSON *i)
 {
     const cJSON *agent = cJSON_GetObjectItemCaseSensitive(i, "agent");
     char vm[FIELD_MAX], name[LINE_MAX], generation[FIELD_MAX], version[FIELD_MAX], error[FIELD_MAX];
-    char detail[LINE_MAX];
+    char detail[LINE_MAX], owner[FIELD_MAX];
+    size_t len;
 
     snprintf(name, sizeof name, "vm/%s", or_dash(text_of(i, "vm", vm)));
     text_of(i, "generation", generation);
@@ -394,10 +395,30 @@ static void page_instance(struct page *p, const cJSON *i)
         snprintf(detail, sizeof detail, "generation %s", generation);
     else
         snprintf(detail, sizeof detail, "%s", text_of(i, "lastError", error));
+    len = strlen(detail);
+    if (text_of(i, "owner", owner)[0])
+        snprintf(detail + len, sizeof detail - len, "%sof %s", len ? ", " : "", owner);
     page_row(p, name, i, detail);
     page_conditions(p, i);
     if (cJSON_IsObject(agent))
         page_conditions(p, agent);
+}
+
+/* Who may use it, where an access list says so. */
+static void add_granted(const cJSON *e, char *detail, size_t cap)
+{
+    const cJSON *account;
+    bool is_first = true;
+
+    cJSON_ArrayForEach(account, cJSON_GetObjectItemCaseSensitive(e, "granted"))
+    {
+        char clean[FIELD_MAX];
+        size_t len = strlen(detail);
+
+        peer_text_copy(clean, sizeof clean, cJSON_IsString(account) ? account->valuestring : "");
+        snprintf(detail + len, cap - len, "%s%s", is_first ? ", for " : ", ", or_dash(clean));
+        is_first = false;
+    }
 }
 
 static void page_endpoint(struct page *p, const cJSON *e)
@@ -414,6 +435,7 @@ static void page_endpoint(struct page *p, const cJSON *e)
         snprintf(detail, sizeof detail, "%s instead of %s", address, requested);
     else
         snprintf(detail, sizeof detail, "%s", address);
+    add_granted(e, detail, sizeof detail);
     page_row(p, name, e, detail);
 }
 

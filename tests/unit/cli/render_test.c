@@ -63,6 +63,20 @@ static void ready_is_one_line_for_each_part(void **state)
     free(page);
 }
 
+static void whose_machine_it_is_and_who_is_served_is_told(void **state)
+{
+    char *page = render("{'phase':'Ready','ready':true,"
+                        "'instances':[{'vm':'dev','state':'linked','generation':'A',"
+                        "'owner':'PC\\\\anna'}],"
+                        "'endpoints':[{'name':'docker','state':'listening','requested':'npipe:d',"
+                        "'address':'npipe:d','granted':['PC\\\\anna','docker\\u001b-users']}]}");
+
+    (void)state;
+    assert_non_null(strstr(page, "generation A, of PC\\anna\n"));
+    assert_non_null(strstr(page, "npipe:d, for PC\\anna, docker?-users\n"));
+    free(page);
+}
+
 static const char degraded[] =
     "{'phase':'Degraded','ready':false,"
     "'program':{'name':'rdlinkd','version':'0.1.0','pid':812},"
@@ -257,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ready_is_one_line_for_each_part),
+        cmocka_unit_test(whose_machine_it_is_and_who_is_served_is_told),
         cmocka_unit_test(trouble_says_why_and_what_next),
         cmocka_unit_test(a_hint_is_given_once),
         cmocka_unit_test(what_is_true_or_unknown_is_no_trouble),
