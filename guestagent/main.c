@@ -6,6 +6,7 @@
 #include "base/version.h"
 #include "guestagent/agent.h"
 #include "guestagent/config.h"
+#include "guestagent/journal.h"
 #include "guestagent/main_help.h"
 #include "guestagent/net/net_agent.h"
 #include "guestagent/net/net_config.h"
@@ -71,9 +72,13 @@ static int run(const char *verb, const char *levels, const struct config *bridge
                const struct net_config *net)
 {
     struct errmsg e = { "" };
+    enum status st;
 
     log_set_levels_text(levels);
     log_set_process(verb, sys_pid());
+    st = journal_open(NULL);
+    if (st != ST_OK && st != ST_NOTFOUND)
+        log_warn(LOG_MAIN, "the journal gets this log as plain text");
     log_info(LOG_MAIN, "rdlink-agent %s %s starts", verb, rdlink_version());
     if (serve(bridge, net, &e) != ST_OK) {
         log_error(LOG_MAIN, "%s", e.text);
