@@ -24,7 +24,8 @@ static void on_mistake(void *ctx, const char *text)
 static enum status start_parts(struct main_run *run, struct errmsg *e)
 {
     const struct config *c = &run->config;
-    const struct log_service_config logs = { .folder = c->text.log_dir,
+    const struct log_service_config logs = { .folder = c->text.log_dir[0] ? c->text.log_dir
+                                                                          : run->default_logs,
                                              .max_mib = c->log_max_mib,
                                              .max_age_ms = c->log_max_age_ms,
                                              .keep = c->log_keep };

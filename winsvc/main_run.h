@@ -13,10 +13,11 @@
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_NOT_RUNNING = 3, EXIT_USAGE = 4 };
 
 struct main_run {
-    struct loop *loop;        /* owned */
-    struct app *app;          /* owned */
-    struct log_service *logs; /* owned */
-    struct routes *routes;    /* owned; NULL: changes of the network are not seen */
+    struct loop *loop;                   /* owned */
+    struct app *app;                     /* owned */
+    struct log_service *logs;            /* owned */
+    struct routes *routes;               /* owned; NULL: changes of the network are not seen */
+    char default_logs[OPTION_VALUE_MAX]; /* where log-dir was not said; "" = no file */
     struct config config;
     struct config_input input; /* what it is loaded from */
     int exit_code;

@@ -41,8 +41,8 @@ enum log_component {
         LOG_COMPONENT_COUNT
 };
 
-/* Changes of state that a machine may look for: the numbers never change their meaning. They are
- * also the ids of Windows' Event Log, where nothing else goes (winsvc/win/events.mc). */
+/* Changes of state that a machine may look for: the numbers never change their meaning. The
+ * table is in docs/logging.md. */
 enum log_event {
     LOG_EVENT_NONE = 0,
     LOG_EVENT_STARTED = 1,

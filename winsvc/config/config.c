@@ -198,7 +198,8 @@ static const struct option table[] = {
     { "log-level", OPTION_STRING, TEXT(log_level), "info", 0, 0, options_check_log_level, "LEVELS",
       "error, warn, info, debug or trace, and others for parts: info,switch=debug" },
     { "log-dir", OPTION_STRING, TEXT(log_dir), "", 0, 0, NULL, "DIR",
-      "the log of all processes is kept there too, in rdlinkd.log; none by default" },
+      "the log of all processes is kept there too, in rdlinkd.log. None by default, but a "
+      "Windows service's is %ProgramData%\\rdlink\\logs" },
     { "log-max-size", OPTION_UINT, AT(log_max_mib), "10", 1, 1024, NULL, "MIB",
       "a larger rdlinkd.log is renamed to rdlinkd.log.1, that one to .2 and so on" },
     { "log-max-age", OPTION_DURATION, AT(log_max_age_ms), "24h", 1000, 4000000000, NULL, "TIME",

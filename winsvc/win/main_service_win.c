@@ -8,6 +8,9 @@
 #include "win/service_main.h"
 #include "win/service_plan.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 struct service_arguments {
     int argc;
     const char *const *argv;
@@ -30,8 +33,13 @@ static int run_service(void *ctx, struct service *svc)
     static struct main_run run; /* some 60 KiB: not on a service thread's stack */
     const struct service_arguments *args = ctx;
     struct errmsg e = { "" };
-    int code = main_run_start(&run, args->argc, args->argv);
+    const char *data = getenv("ProgramData");
+    int code;
 
+    /* A service has no standard error. */
+    if (data)
+        snprintf(run.default_logs, sizeof run.default_logs, "%s\\rdlink\\logs", data);
+    code = main_run_start(&run, args->argc, args->argv);
     if (code != EXIT_OK)
         return code;
     service_configure_self();
