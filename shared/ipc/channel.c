@@ -494,8 +494,7 @@ static void answer_hello(struct channel *c, const Rdlink__V1__Hello *h)
 }
 
 /* The opener's half, after HelloAck. */
-static void answer_ack(struct channel *c, const Rdlink__V1__Hello *h,
-                       const ProtobufCBinaryData *proof)
+static void answer_ack(struct channel *c, const Rdlink__V1__Hello *h, ProtobufCBinaryData proof)
 {
     uint8_t mac[PROOF_MAC_BYTES];
     struct proof_key key;
@@ -511,10 +510,10 @@ static void answer_ack(struct channel *c, const Rdlink__V1__Hello *h,
     if (!make_mac(c, PROOF_BY_OPENER, &key, mac)) {
         send_proof(c, NULL, 0);
         be_unproved(c, CHANNEL_NO_KEY);
-    } else if (proof->len == 0) {
+    } else if (proof.len == 0) {
         send_proof(c, NULL, 0);
         be_unproved(c, CHANNEL_PEER_NO_KEY);
-    } else if (!proof_verify(&key, PROOF_BY_ACCEPTOR, &c->transcript, proof->data, proof->len)) {
+    } else if (!proof_verify(&key, PROOF_BY_ACCEPTOR, &c->transcript, proof.data, proof.len)) {
         fail_proof(c);
     } else {
         send_proof(c, mac, sizeof mac);
@@ -548,8 +547,7 @@ static void take_proof(struct channel *c, const Rdlink__V1__Envelope *msg)
 
 /* Hello and HelloAck carry the same fields but for the proof, which is only in the latter; both
  * arrive here as a Hello. */
-static void take_greeting(struct channel *c, const Rdlink__V1__Hello *h,
-                          const ProtobufCBinaryData *proof)
+static void take_greeting(struct channel *c, const Rdlink__V1__Hello *h, ProtobufCBinaryData proof)
 {
     bool accepts = c->config.side == CHANNEL_ACCEPTOR;
 
@@ -595,9 +593,9 @@ static void on_greeting(struct channel *c, const Rdlink__V1__Envelope *msg)
     } else if (opener && msg->body_case == RDLINK__V1__ENVELOPE__BODY_HELLO_ACK) {
         Rdlink__V1__Hello h = hello_of_ack(msg->hello_ack);
 
-        take_greeting(c, &h, &msg->hello_ack->proof);
+        take_greeting(c, &h, msg->hello_ack->proof);
     } else if (!opener && msg->body_case == RDLINK__V1__ENVELOPE__BODY_HELLO) {
-        take_greeting(c, msg->hello, NULL);
+        take_greeting(c, msg->hello, bytes_field(NULL, 0));
     } else {
         end(c, CHANNEL_END_OUT_OF_ORDER, "%s where the greeting should be",
             body_name(msg->body_case));
