@@ -9,6 +9,11 @@ it was linked to, vsock_guest, and the vsock modules. Its init loads the modules
 on the serial console; `Guest.run()` types a command there and reads up to a marker, so a test says
 what happens inside in the order in which it reads. The guest dies with its QEMU, which belongs to
 the Session.
+
+`SystemdGuest` is Debian with systemd as process 1, from a disk (rdl_root.py) that the initramfs
+mounts. Its systemd is told by its environment that it is in a container of the kind `wsl`, which is
+how it sees WSL too, so that units with ConditionVirtualization=wsl start. The shell on the console is
+a service there.
 """
 
 import os
@@ -26,7 +31,7 @@ MODULES = [
     "drivers/virtio/virtio_ring", "drivers/virtio/virtio", "drivers/virtio/virtio_pci_modern_dev",
     "drivers/virtio/virtio_pci_legacy_dev", "drivers/virtio/virtio_pci", "net/vmw_vsock/vsock",
     "net/vmw_vsock/vmw_vsock_virtio_transport_common", "net/vmw_vsock/vsock_loopback",
-    "net/vmw_vsock/vmw_vsock_virtio_transport", "drivers/net/tun",
+    "net/vmw_vsock/vmw_vsock_virtio_transport", "drivers/net/tun", "drivers/block/virtio_blk",
 ]
 
 INIT = """#!/bin/busybox sh
@@ -41,6 +46,34 @@ stty -F /dev/ttyS0 raw -echo
 echo 'GUEST IS UP'
 exec sh </dev/ttyS0 >/dev/ttyS0 2>&1
 """
+
+DISK_INIT = """#!/bin/busybox sh
+export PATH=/bin
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mkdir /disk
+/bin/vsock_guest load {modules}
+mount -t ext4 /dev/vda /disk
+mount --move /dev /disk/dev
+mount --move /sys /disk/sys
+mount --move /proc /disk/proc
+exec env -i container=wsl TERM=dumb PATH=/usr/sbin:/usr/bin /bin/switch_root /disk /lib/systemd/systemd
+"""
+
+SHELL_UNIT = """[Unit]
+After=basic.target
+[Service]
+Environment=PS1= PS2=
+ExecStart=/bin/sh -c "stty -F /dev/ttyS0 raw -echo; echo 'GUEST IS UP'; exec /bin/sh"
+StandardInput=file:/dev/ttyS0
+StandardOutput=file:/dev/ttyS0
+StandardError=inherit
+[Install]
+WantedBy=multi-user.target
+"""
+DISK_SIZE = "700M"
 
 
 def test_program(name):
@@ -89,7 +122,7 @@ def _copy_program(root, program, name):
         shutil.copy2(library, to)
 
 
-def _initramfs(session, unpacked):
+def _initramfs(session, unpacked, init_text):
     root = session.dir / "initramfs"
     for directory in ("bin", "proc", "sys", "dev", "mod"):
         (root / directory).mkdir(parents=True)
@@ -103,7 +136,7 @@ def _initramfs(session, unpacked):
         shutil.copy2(file, root / "mod" / file.name)
         names.append(f"/mod/{file.name}")
     init = root / "init"
-    init.write_text(INIT.format(modules=" ".join(names)))
+    init.write_text(init_text.format(modules=" ".join(names)))
     init.chmod(init.stat().st_mode | stat.S_IXUSR)
     archive = session.path("initramfs.cpio")
     entries = subprocess.run(["find", "."], cwd=root, check=True, capture_output=True).stdout
@@ -116,7 +149,12 @@ def _initramfs(session, unpacked):
 class Guest:
     """One booted guest. `uds` is its hybrid socket: connect and say CONNECT port."""
 
-    def __init__(self, session, name="vm1", cid=4):
+    BOOT_SECONDS = 90
+    INIT_TEXT = INIT
+    MEMORY = "256"
+
+    def __init__(self, session, name="vm1", cid=4, disk=()):
+        """`disk`: further words of QEMU's command line."""
         unpacked = kernel()
         (image,) = unpacked.glob("boot/vmlinuz-*")
         vhost = session.path(f"{name}.vhost")
@@ -131,13 +169,17 @@ class Guest:
         self.qemu = session.start(f"{name}-qemu", [
             rdl.tool("qemu-system-x86_64", "qemu-system-x86"),
             "-M", "q35,accel=tcg,memory-backend=m0",
-            "-object", "memory-backend-memfd,id=m0,size=256M,share=on",
-            "-cpu", "max", "-m", "256", "-nographic", "-no-reboot", "-nic", "none",
-            "-kernel", image, "-initrd", _initramfs(session, unpacked),
+            "-object", f"memory-backend-memfd,id=m0,size={self.MEMORY}M,share=on",
+            "-cpu", "max", "-m", self.MEMORY, "-nographic", "-no-reboot", "-nic", "none",
+            "-kernel", image, "-initrd",
+            _initramfs(session, unpacked, self.INIT_TEXT), *disk,
             "-append", "console=ttyS0 quiet panic=-1",
             "-chardev", f"socket,id=c0,path={vhost}", "-device", "vhost-user-vsock-pci,chardev=c0",
         ], stdin=subprocess.PIPE)
-        rdl.wait_until(lambda: "GUEST IS UP" in self.console(), 90, "the guest boots")
+        rdl.wait_until(lambda: "GUEST IS UP" in self.console() or not self.qemu.alive(),
+                       self.BOOT_SECONDS, "the guest boots")
+        if not self.qemu.alive():
+            raise AssertionError(f"the guest did not boot: {self.console()[-2000:]}")
 
     def console(self):
         return self.qemu.log()
@@ -154,3 +196,31 @@ class Guest:
             lambda: self.console()[seen:] if marker in self.console()[seen:] else None, timeout,
             f"the guest finishes: {command}")
         return out[:out.index(marker)].replace("\r", "")
+
+
+class SystemdGuest(Guest):
+    """Debian with systemd, from `root` (an rdl_root.Root, which this finishes and packs up)."""
+
+    BOOT_SECONDS = 240
+    INIT_TEXT = DISK_INIT
+    MEMORY = "512"
+
+    def __init__(self, session, root, **options):
+        root.write("etc/systemd/system/test-shell.service", SHELL_UNIT)
+        root.run("systemctl", "--quiet", "enable", "test-shell.service")
+        # Nobody else reads or writes the console, and nothing else takes the emulated processor.
+        root.run("systemctl", "--quiet", "mask", "console-getty.service", "getty@tty1.service",
+                 "serial-getty@ttyS0.service", "e2scrub_reap.service", "apt-daily.timer",
+                 "apt-daily-upgrade.timer", "e2scrub_all.timer", "dpkg-db-backup.timer")
+        root.run("systemctl", "--quiet", "set-default", "multi-user.target")
+        root.write("etc/systemd/system.conf.d/test.conf", "[Manager]\nShowStatus=no\n")
+        image = session.path("disk.img")
+        subprocess.run([rdl.tool("mke2fs", "e2fsprogs"), "-q", "-t", "ext4", "-d", root.path, image,
+                        DISK_SIZE], check=True, stdout=subprocess.DEVNULL)
+        shutil.rmtree(root.path)
+        super().__init__(session, disk=("-drive", f"file={image},if=virtio,format=raw,snapshot=on"),
+                         **options)
+
+    def value(self, unit, name):
+        out = self.run(f"echo value=$(systemctl show --value -p {name} {unit})=")
+        return re.search(r"value=(.*)=", out).group(1)

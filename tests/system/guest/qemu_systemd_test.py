@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The package in a booted guest: dpkg installs it under a real systemd, which starts the units; hosts
+and strangers come over real AF_VSOCK. rdlinkd waits from before the guest's first moment.
+
+The tests are one story and run in the order of their names.
+"""
+
+import pathlib
+import re
+import socket
+import sys
+import threading
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
+import rdl  # noqa: E402
+import rdl_http  # noqa: E402
+import rdl_qemu  # noqa: E402
+import rdl_root  # noqa: E402
+
+BRIDGE = 6660
+SERVICE, SOCKET = "rdlink-bridge.service", "rdlink-bridge.socket"
+PING = b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n"
+# A stand-in for the engine, with its socket as docker has it.
+ENGINE_UNIT = """[Service]
+Group=docker
+UMask=0117
+ExecStart=/usr/bin/vsock_guest engine /run/docker.sock
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def setUpModule():
+    global session, guest, status
+    session = rdl.Session()
+    later = rdl_root.next_revision(session)
+    root = rdl_root.Root(session)
+    root.run("groupadd", "--system", "docker")
+    (root.path / "usr/bin/vsock_guest").write_bytes(
+        pathlib.Path(rdl_qemu.test_program("vsock_guest")).read_bytes())
+    (root.path / "usr/bin/vsock_guest").chmod(0o755)
+    root.write("etc/systemd/system/engine.service", ENGINE_UNIT)
+    root.run("systemctl", "--quiet", "enable", "engine.service")
+    for name, folder in (("first.deb", rdl_root.DIST), ("next.deb", later)):
+        (root.path / "root" / name).write_bytes(
+            rdl_root.package("rdlink-agent_*_amd64.deb", folder).read_bytes())
+    status = session.path("status.sock")
+    folder = session.dir / "vms"
+    folder.mkdir()
+    session.start("rdlinkd", [
+        rdl.binary("rdlinkd"), "run", "--vm-folder", folder, "--no-network",
+        "--endpoint", f"unix:{session.path('host.sock')}", "--status", f"unix:{status}"])
+    guest = rdl_qemu.SystemdGuest(session, root)
+
+
+def tearDownModule():
+    session.close()
+
+
+def connect():
+    """A connection from the host to the bridge's port; None when nobody listens there."""
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(60)
+    s.connect(guest.uds)
+    s.sendall(b"CONNECT %d\n" % BRIDGE)
+    answer = b""
+    while not answer.endswith(b"\n"):
+        piece = s.recv(1)
+        if not piece:
+            s.close()
+            return None
+        answer += piece
+    return s
+
+
+def ping():
+    """The engine's answer through the bridge; less when the connection was cut, None: refused."""
+    s = connect()
+    if s is None:
+        return None
+    with s:
+        out = b""
+        try:
+            s.sendall(PING)
+            while piece := s.recv(65536):
+                out += piece
+        except OSError:
+            pass
+        return out
+
+
+def snapshot():
+    return rdl_http.request(status, "GET", "/v1/status").json()
+
+
+def is_ready():
+    return snapshot()["ready"]
+
+
+def main_pid():
+    return guest.value(SERVICE, "MainPID")
+
+
+class Installed(unittest.TestCase):
+    def assert_serves(self):
+        self.assertIn(b"200 OK", rdl.wait_until(ping, 60, "the bridge answers"))
+
+    def test_1_dpkg_installs_and_systemd_starts(self):
+        self.assertFalse(is_ready())
+        out = guest.run("dpkg -i /root/first.deb; echo code=$?", timeout=240)
+        self.assertIn("code=0", out)
+        for unit in (SOCKET, SERVICE):
+            rdl.wait_until(lambda: guest.value(unit, "ActiveState") == "active", 60,
+                           f"{unit} is active")
+            self.assertEqual(guest.value(unit, "UnitFileState"), "enabled")
+        self.assert_serves()
+
+    def test_2_the_host_that_was_there_first_is_ready(self):
+        rdl.wait_until(is_ready, 60, "rdlinkd is ready")
+        answer = rdl_http.request(session.path("host.sock"), "GET", "/_ping")
+        self.assertEqual((answer.status, answer.body), (200, b"OK"))
+
+    def test_3_a_stranger_is_refused_and_counted(self):
+        out = guest.run(f"for i in 1 2 3; do vsock_guest connect 1 {BRIDGE}; done")
+        self.assertEqual(len(re.findall(r"bytes=0 end=", out)), 3, out)
+
+        def rejected():
+            (instance,) = snapshot()["instances"]
+            return instance["agent"]["counters"].get("rejected_peers", 0) >= 3
+        rdl.wait_until(rejected, 30, "the host's status counts them")
+
+    def test_4_the_units_keep_what_they_promise(self):
+        facts = guest.run(f"cat /proc/{main_pid()}/status")
+        self.assertRegex(facts, r"CapEff:\s*0+\n")
+        self.assertRegex(facts, r"NoNewPrivs:\s*1\n")
+        self.assertRegex(facts, r"Seccomp:\s*2\n")
+        self.assertNotRegex(facts, r"Uid:\s*0\b")
+
+    def test_5_who_hangs_is_killed_by_the_watchdog_and_started_again(self):
+        pid = main_pid()
+        guest.run(f"kill -STOP {pid}")
+        rdl.wait_until(lambda: main_pid() not in (pid, "0"), 90, "systemd starts another one")
+        self.assert_serves()
+        self.assertGreaterEqual(int(guest.value(SERVICE, "NRestarts")), 1)
+        rdl.wait_until(is_ready, 60, "rdlinkd is ready again")
+
+    def test_6_an_upgrade_under_traffic_refuses_nobody(self):
+        pid, answers, over = main_pid(), [], threading.Event()
+
+        def traffic():
+            # With pauses: the emulated processor is dpkg's too.
+            while not over.wait(0.25):
+                answers.append(ping())
+
+        clients = [threading.Thread(target=traffic) for _ in range(2)]
+        for client in clients:
+            client.start()
+        try:
+            rdl.wait_until(lambda: len(answers) > 5, 60, "there is traffic")
+            out = guest.run("dpkg -i /root/next.deb; echo code=$?", timeout=240)
+            self.assertIn("code=0", out)
+            self.assertNotIn(main_pid(), (pid, "0"), "the service was not restarted")
+            seen = len(answers)
+            rdl.wait_until(lambda: len(answers) > seen + 5, 60, "the traffic goes on")
+        finally:
+            over.set()
+            for client in clients:
+                client.join()
+        self.assertEqual([a for a in answers if a is None or b"200 OK" not in a], [])
+        self.assertRegex(guest.run("dpkg-query -W rdlink-agent"), r"-2\s")
+
+    def test_7_purged_it_is_gone(self):
+        out = guest.run("dpkg --purge rdlink-agent; echo code=$?", timeout=240)
+        self.assertIn("code=0", out)
+        self.assertIsNone(connect())
+        self.assertNotIn("/rdlink", guest.run("find / -xdev -name 'rdlink*' -not -path '/var/log/*'"))
+        self.assertIn("0 loaded units", guest.run("systemctl list-units --all 'rdlink-*' | cat"))
+        rdl.wait_until(lambda: not is_ready(), 30, "rdlinkd notices")
+
+
+if __name__ == "__main__":
+    rdl.main()
