@@ -6,7 +6,14 @@
 #include "support/tcp_rig.h"
 #include "switch/tcp_internal.h"
 
-enum { QUESTION_BYTES = 100, ANSWER_BYTES = 50, HABIT = 3, FLOWS = 8, SHARE_BYTES = 128 * 1024 };
+enum {
+    QUESTION_BYTES = 100,
+    ANSWER_BYTES = 50,
+    HABIT = 3,
+    FLOWS = 8,
+    ALL_BYTES = 1024 * 1024,
+    SHARE_BYTES = ALL_BYTES / FLOWS
+};
 
 struct dialogue {
     struct tcp_rig *r;
@@ -161,6 +168,44 @@ static void uploads_share_what_may_be_under_way(void **state)
     tcp_rig_free(r);
 }
 
+/* Seven uploads and a flow that asks a little now and then; the upload's window beside it. */
+static uint32_t window_beside_a_request(bool offload)
+{
+    struct tcp_rig *r = tcp_rig_new(5, NULL);
+    struct net_sim_peer *hosts[FLOWS];
+    struct tcp_guest *g[FLOWS];
+    uint32_t window;
+
+    r->offload = offload;
+    for (unsigned i = 0; i < FLOWS; i++) {
+        g[i] = tcp_rig_open(r, (uint16_t)(1000 + i), &hosts[i]);
+        g[i]->to_send = i > 0 ? 1 << 30 : 0;
+    }
+    tcp_rig_run_ms(r, 1500); /* what began was little, too */
+    assert_in_range(window_of(g[1]), ALL_BYTES / (FLOWS - 1) - 1460, ALL_BYTES / (FLOWS - 1));
+    for (unsigned i = 0; i < 3; i++) {
+        g[0]->to_send += 100;
+        tcp_rig_run_ms(r, 50);
+    }
+    window = window_of(g[1]);
+    tcp_rig_run_ms(r, 1500);
+    assert_in_range(window_of(g[1]), ALL_BYTES / (FLOWS - 1) - 1460, ALL_BYTES / (FLOWS - 1));
+    tcp_rig_free(r);
+    return window;
+}
+
+static void uploads_hold_half_as_much_beside_who_sends_a_little(void **state)
+{
+    assert_in_range(window_beside_a_request(false), ALL_BYTES / 2 / (FLOWS - 1) - 1460,
+                    ALL_BYTES / 2 / (FLOWS - 1));
+}
+
+static void a_link_with_offload_needs_no_such_care(void **state)
+{
+    assert_in_range(window_beside_a_request(true), ALL_BYTES / (FLOWS - 1) - 1460,
+                    ALL_BYTES / (FLOWS - 1));
+}
+
 static void flows_that_send_a_little_do_not_narrow_an_upload(void **state)
 {
     struct tcp_rig *r = tcp_rig_new(5, NULL);
@@ -202,6 +247,32 @@ static void downloads_share_what_is_read_ahead(void **state)
     tcp_rig_free(r);
 }
 
+/* The most that the switch holds for one download, which the guest takes at @rate_bytes_ms. */
+static size_t held_for_a_download(size_t rate_bytes_ms)
+{
+    struct tcp_rig *r = tcp_rig_new(5, NULL);
+    struct net_sim_peer *host;
+    struct tcp_guest *g;
+    size_t most = 0;
+
+    r->sw.config.mtu = 65520;
+    r->rate_bytes_ms = rate_bytes_ms;
+    g = tcp_rig_open(r, 1000, &host);
+    tcp_rig_host_sends(host, g, 0, 60000000);
+    for (unsigned ms = 0; ms < 60; ms++) {
+        most = MAX(most, tcp_rig_flow(r, g)->down.len_bytes);
+        tcp_rig_run_ms(r, 1);
+    }
+    tcp_rig_free(r);
+    return most;
+}
+
+static void a_fast_download_in_large_frames_may_have_twice_the_buffer(void **state)
+{
+    assert_in_range(held_for_a_download(512 * 1024), 262144 + 1, 2 * 262144);
+    assert_in_range(held_for_a_download(64 * 1024), 1, 262144);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,8 +283,11 @@ int main(void)
         cmocka_unit_test(a_flow_that_ends_leaves_no_ack_waiting),
         cmocka_unit_test(many_bytes_are_acknowledged_at_once),
         cmocka_unit_test(uploads_share_what_may_be_under_way),
+        cmocka_unit_test(uploads_hold_half_as_much_beside_who_sends_a_little),
+        cmocka_unit_test(a_link_with_offload_needs_no_such_care),
         cmocka_unit_test(flows_that_send_a_little_do_not_narrow_an_upload),
         cmocka_unit_test(downloads_share_what_is_read_ahead),
+        cmocka_unit_test(a_fast_download_in_large_frames_may_have_twice_the_buffer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

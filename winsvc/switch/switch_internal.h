@@ -27,6 +27,11 @@ struct reassembly;
 struct tcp_table;
 struct udp_table;
 
+/* Host sockets that may still be made while bulk flows move (open_rate.c). */
+struct open_rate {
+    uint64_t full_at; /* when it is full again, if nothing more is taken; see there */
+};
+
 struct switch_ {
     struct switch_env env;
     struct switch_config config; /* finished: no zeros left, limits included */
@@ -42,9 +47,10 @@ struct switch_ {
     struct forward_table *forwards;
     struct control *control;
     struct ip_addr gateway6, host6, gateway_link_local; /* derived */
-    uint64_t last_rx_ms;       /* when the batch in hand, or the last one, began */
-    struct hash_key hash_key;  /* random: for every table whose keys a peer chooses */
-    uint32_t next_ip_id;       /* of fragmented datagrams; begins at random */
+    uint64_t last_rx_ms;      /* when the batch in hand, or the last one, began */
+    struct hash_key hash_key; /* random: for every table whose keys a peer chooses */
+    uint32_t next_ip_id;      /* of fragmented datagrams; begins at random */
+    struct open_rate opens;
     struct timer flush;        /* see switch_want_flush() */
     switch_frame_fn *on_frame; /* NULL: nobody watches */
     void *on_frame_ctx;
@@ -177,6 +183,12 @@ bool nat_is_own(const struct switch_ *s, const struct ip_addr *a);
 /* 255.255.255.255, the network's broadcast address, or multicast. */
 bool nat_is_broadcast(const struct switch_ *s, const struct ip_addr *a);
 
+/* ---- how many at a time (open_rate.c) ------------------------------------------------------ */
+
+/* A packet of the guest wants a socket of the host, which is made and, maybe soon, closed. False:
+ * not now, the packet is to be dropped; counted here. */
+bool open_rate_take(struct switch_ *s);
+
 /* ---- life of the parts ------------------------------------------------------------------- */
 
 enum status neigh_new(struct switch_ *s);
@@ -201,6 +213,8 @@ unsigned reassembly_count(const struct switch_ *s);
 
 enum status tcp_new(struct switch_ *s);
 void tcp_free(struct switch_ *s);
+/* Flows move much, in this direction or that. */
+bool tcp_moves_much(const struct switch_ *s);
 void tcp_census(const struct switch_ *s, struct switch_census *out);
 /* switch_attach() has a new link: what was under way on the old one is sent again. */
 void tcp_link_attached(struct switch_ *s);

@@ -33,7 +33,7 @@
 enum {
     SHORT_WINDOW_BYTES = 16 * 1024,
     READ_MAX_BYTES = 128 * 1024,
-    READ_MAX_BYTES_OFFLOAD = 256 * 1024,
+    READ_MAX_BYTES_LARGE = 256 * 1024,
     READ_MUCH_BYTES = 64 * 1024
 };
 
@@ -282,7 +282,11 @@ void tcp_host_close(struct tcp_flow *f, bool reset)
 
 size_t tcp_down_max(const struct tcp_flow *f)
 {
-    return tcp_share_of(f, TCP_DOWN, f->table->sw->config.limits.flow_buffer_bytes);
+    size_t most = f->table->sw->config.limits.flow_buffer_bytes;
+
+    if (tcp_has_large_frames(f->table) && tcp_share_is_fast(f, TCP_DOWN))
+        most *= 2;
+    return tcp_share_of(f, TCP_DOWN, most);
 }
 
 /* How much to read into @room so that whole segments come of it: what is left over would go as a
@@ -291,7 +295,7 @@ static size_t read_size(const struct tcp_flow *f, size_t room)
 {
     const struct switch_ *s = f->table->sw;
     bool offload = s->link && frame_link_has_offload(s->link);
-    size_t most = offload ? READ_MAX_BYTES_OFFLOAD : READ_MAX_BYTES;
+    size_t most = tcp_has_large_frames(f->table) ? READ_MAX_BYTES_LARGE : READ_MAX_BYTES;
     size_t segment = tcp_segment_max(f, offload);
     size_t max = tcp_down_max(f), sent = f->snd_nxt - f->snd_una;
     size_t unsent = f->down.len_bytes > sent ? f->down.len_bytes - sent : 0;

@@ -78,7 +78,7 @@ struct tcp_stretch {
 /* Who moves much at the same time (tcp_share.c). */
 enum tcp_way { TCP_UP, TCP_DOWN };
 struct tcp_moved {
-    uint32_t tick, bytes; /* in that tick */
+    uint32_t tick, bytes, before; /* in that tick, in the one before it */
 };
 struct tcp_movers {
     uint32_t tick;
@@ -169,6 +169,7 @@ struct tcp_table {
     struct list later; /* flows whose ACK waits for an answer, the oldest first */
     struct timer later_timer;
     struct tcp_movers movers[2]; /* by enum tcp_way */
+    uint32_t light_tick;         /* when a flow that moves little was last seen (tcp_share.c) */
 
     struct list fresh, bulk; /* flows with something to send: the new ones, the others */
     struct ring_pool pool;
@@ -267,6 +268,10 @@ uint16_t tcp_window_field(const struct tcp_flow *f, uint32_t *edge, bool scaled)
 
 /* @f moved so many bytes. */
 void tcp_share_count(struct tcp_flow *f, enum tcp_way way, size_t len_bytes);
+/* @f is over. */
+void tcp_share_end(struct tcp_flow *f);
+/* @f moves at a gigabit a second or more. */
+bool tcp_share_is_fast(const struct tcp_flow *f, enum tcp_way way);
 /* How many bytes @f may have under way, at most @most. */
 size_t tcp_share_of(const struct tcp_flow *f, enum tcp_way way, size_t most);
 
@@ -282,6 +287,8 @@ void tcp_refuse(struct switch_ *s, const struct packet *p, const struct tcp_head
 bool tcp_send_control(struct tcp_flow *f, uint32_t seq, uint8_t flags);
 /* Payload of the largest segment to the guest; a super-segment with @offload. */
 size_t tcp_segment_max(const struct tcp_flow *f, bool offload);
+/* A frame carries tens of KiB: super-segments, or a large MTU. */
+bool tcp_has_large_frames(const struct tcp_table *t);
 /* There may be something to send. */
 void tcp_activate(struct tcp_flow *f);
 void tcp_deactivate(struct tcp_flow *f);

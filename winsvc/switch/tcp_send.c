@@ -8,7 +8,7 @@
  *         |--in flight----|---to be sent-------|FIN
  *
  * Turns. The link is one queue for all, and whatever was put into it waits for everything before
- * it. So only TURN_BYTES of data go in at a time (twice that in super-segments, which are gone in
+ * it. So only TURN_BYTES of data go in at a time (twice that in large frames, which are gone in
  * less time), and flows share them by deficit round robin in two lists, as fq_codel does: a flow
  * that has nothing under way enters `fresh` and goes first; once it has used up a quantum it is
  * `bulk` and takes turns. A request's answer beside eight bulk streams is such a fresh flow each
@@ -42,9 +42,10 @@
 
 enum {
     TURN_BYTES = 128 * 1024,
-    TURN_BYTES_OFFLOAD = 256 * 1024,
+    TURN_BYTES_LARGE = 256 * 1024,
     QUANTUM_BYTES = 16 * 1024,
-    QUANTUM_BYTES_OFFLOAD = 64 * 1024,
+    QUANTUM_BYTES_LARGE = 64 * 1024,
+    LARGE_MSS = 16 * 1024,
     RTO_MIN_MS = 200,
     RTO_MAX_MS = 60 * 1000,
     STALL_MS = 100 * 1000,
@@ -59,6 +60,12 @@ enum {
     CWND_LIMIT = 4 * 1024 * 1024, /* beyond it nothing is limited any more */
     DUP_ACKS = 3
 };
+
+bool tcp_has_large_frames(const struct tcp_table *t)
+{
+    return tcp_own_mss(t, true) >= LARGE_MSS ||
+           (t->sw->link && frame_link_has_offload(t->sw->link));
+}
 
 /* ---- one segment ------------------------------------------------------------------------ */
 
@@ -326,8 +333,9 @@ static void end_turn(struct tcp_table *t, struct tcp_flow *f, int32_t quantum)
 static void send_turns(struct tcp_table *t)
 {
     bool offload = frame_link_has_offload(t->sw->link);
-    int32_t quantum = offload ? QUANTUM_BYTES_OFFLOAD : QUANTUM_BYTES;
-    int64_t left = offload ? TURN_BYTES_OFFLOAD : TURN_BYTES;
+    bool large = tcp_has_large_frames(t);
+    int32_t quantum = large ? QUANTUM_BYTES_LARGE : QUANTUM_BYTES;
+    int64_t left = large ? TURN_BYTES_LARGE : TURN_BYTES;
 
     while (left > 0 && frame_link_is_writable(t->sw->link)) {
         struct list *from = list_is_empty(&t->fresh) ? &t->bulk : &t->fresh;

@@ -236,6 +236,7 @@ void tcp_flow_end(struct tcp_flow *f, bool reset)
     if (f->state >= TCP_OPEN && !reset)
         t->sw->count.tcp_closed++;
     leave_hash(f);
+    tcp_share_end(f);
     tcp_half_open_end(f);
     f->state = TCP_DEAD;
     f->piece_first = TCP_NO_PIECE;
