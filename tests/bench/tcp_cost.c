@@ -224,6 +224,7 @@ int main(int argc, char **argv)
     bench.sw.config.limits = (struct switch_limits){ .tcp_flows = 64,
                                                      .tcp_half_open = 8,
                                                      .tcp_half_open_dest = 8,
+                                                     .opens_beside_bulk = 2000,
                                                      .flow_buffer_bytes = 262144,
                                                      .total_buffer_bytes = 192U << 20 };
     bench.sw.link = (struct frame_link *)(void *)bench.frame;

@@ -378,6 +378,45 @@ static void a_flood_of_syns_stays_within_its_bounds(void **state)
     tcp_rig_free(r);
 }
 
+/* So many SYNs at once, each from a port of its own, to a port that refuses. */
+static void knock(struct tcp_rig *r, unsigned first, unsigned count)
+{
+    struct tcp_guest *g = tcp_rig_guest(r, 0, 81);
+
+    for (unsigned i = 0; i < count; i++) {
+        g->self.port = (uint16_t)(first + i);
+        net_sim_next_connect(r->net, ST_REFUSED, 0);
+        tcp_guest_connect(g, i, sim_now_ms(r->sim));
+        g->state = TG_CLOSED;
+        if (i % 25 == 24)
+            tcp_rig_run_ms(r, 1); /* 25,000 a second; the table of half-open flows stays empty */
+    }
+}
+
+static void sockets_are_made_at_a_bounded_rate_beside_bulk(void **state)
+{
+    struct tcp_rig *r = tcp_rig_new(5, NULL);
+    struct net_sim_peer *host;
+    struct tcp_guest *bulk = tcp_rig_open(r, 1000, &host);
+    uint64_t refused, limited;
+
+    knock(r, 10000, 2000);
+    assert_int_equal(r->sw.count.open_limit_hits, 0); /* nobody is disturbed */
+    tcp_rig_run_ms(r, 1000);
+    bulk->to_send = 1 << 30;
+    tcp_rig_run_ms(r, 100);
+    refused = r->sw.count.tcp_refused;
+    knock(r, 20000, 2000);
+    tcp_rig_run_ms(r, 5);
+    limited = r->sw.count.open_limit_hits;
+    assert_int_equal(r->sw.count.tcp_refused - refused, 2000 - limited);
+    assert_in_range(2000 - limited, 512 + 2 * 80 - 20, 512 + 2 * 80 + 20); /* burst, and 80 ms */
+    tcp_rig_run_ms(r, 400);
+    knock(r, 30000, 500);
+    assert_int_equal(r->sw.count.open_limit_hits, limited); /* the bucket has filled again */
+    tcp_rig_free(r);
+}
+
 static void one_dead_destination_does_not_use_up_the_dials(void **state)
 {
     struct tcp_rig *r = tcp_rig_new(5, &tcp_rig_tight);
@@ -728,6 +767,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_idle_flow_is_probed_after_two_hours_and_dropped_when_dead),
         cmocka_unit_test(the_flow_table_refuses_when_full_but_for_time_wait),
         cmocka_unit_test(a_flood_of_syns_stays_within_its_bounds),
+        cmocka_unit_test(sockets_are_made_at_a_bounded_rate_beside_bulk),
         cmocka_unit_test(one_dead_destination_does_not_use_up_the_dials),
         cmocka_unit_test(what_has_waited_for_a_second_gives_way),
         cmocka_unit_test(all_flows_together_keep_within_the_memory_given),

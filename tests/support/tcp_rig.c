@@ -307,6 +307,7 @@ struct tcp_rig *tcp_rig_new(uint64_t seed, const struct switch_limits *limits)
                                                    .tcp_half_open = 32,
                                                    .tcp_half_open_dest = 32,
                                                    .tcp_dial_ms = 10000,
+                                                   .opens_beside_bulk = 2000,
                                                    .flow_buffer_bytes = 262144,
                                                    .total_buffer_bytes = 192U << 20 };
     struct tcp_rig *r = calloc(1, sizeof *r);
@@ -380,6 +381,7 @@ const struct switch_limits tcp_rig_tight = { .tcp_flows = 8,
                                              .tcp_half_open = 4,
                                              .tcp_half_open_dest = 3,
                                              .tcp_dial_ms = 10000,
+                                             .opens_beside_bulk = 2000,
                                              .flow_buffer_bytes = 65536,
                                              .total_buffer_bytes = 256 * 1024 };
 

@@ -46,6 +46,7 @@ struct switch_limits {
     unsigned neighbours;         /* 16 source MACs, aged 300 s: the oldest goes */
     unsigned forwards;           /* 1024: refused */
     unsigned dns_queries;        /* 64 forwarded at a time: SERVFAIL */
+    unsigned opens_beside_bulk;  /* 1000 host sockets a second: what asks for more is dropped */
     uint32_t tcp_dial_ms;        /* 10,000 */
     uint32_t udp_idle_ms;        /* 60,000; DNS and NTP 10,000 */
     uint32_t flow_buffer_bytes;  /* 524,288 per flow and direction */
@@ -126,6 +127,7 @@ void switch_free(struct switch_ *s);
     X(tcp_out_of_order)         \
     X(tcp_limit_hits)           \
     X(tcp_half_open_limit_hits) \
+    X(open_limit_hits)          \
     X(udp_opened)               \
     X(udp_evicted)              \
     X(udp_sent)                 \

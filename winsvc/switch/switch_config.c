@@ -38,6 +38,7 @@ static const struct limit {
     { "neighbours", AT(neighbours), 16, 1024 },
     { "forwards", AT(forwards), 1024, 16000 },
     { "dns_queries", AT(dns_queries), 64, 1024 },
+    { "opens_beside_bulk", AT(opens_beside_bulk), 1000, 1000000 },
     { "tcp_dial_ms", AT(tcp_dial_ms), 10000, 600000 },
     { "udp_idle_ms", AT(udp_idle_ms), 60000, 86400000 },
     { "flow_buffer_bytes", AT(flow_buffer_bytes), 524288, 16777216 },

@@ -256,6 +256,8 @@ static struct udp_flow *open_flow(struct udp_table *t, const struct ip_endpoint 
 {
     struct udp_flow *f;
 
+    if (!open_rate_take(t->s))
+        return NULL;
     if (list_is_empty(&t->spare))
         evict(t);
     f = first_of(&t->spare);
