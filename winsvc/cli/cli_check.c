@@ -111,7 +111,7 @@ static const cJSON *list_in(const cJSON *object, const char *name)
 static bool is_minor(const char *type)
 {
     static const char *const minor[] = { "SubnetClear", "ForwardsBound", "AgentHealthy",
-                                         "NetAgentHealthy" };
+                                         "NetAgentHealthy", "Authenticated" };
 
     for (unsigned i = 0; i < ARRAY_SIZE(minor); i++)
         if (!strcmp(minor[i], type))
