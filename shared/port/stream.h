@@ -50,6 +50,7 @@ struct stream_ops {
     enum status (*unread)(struct stream *, const uint8_t *data, size_t len_bytes);
     size_t (*queued_bytes)(const struct stream *);
     void (*close)(struct stream *);
+    void (*want_send_buffer)(struct stream *, size_t len_bytes); /* NULL: has none of its own */
 };
 
 struct stream {
@@ -100,6 +101,14 @@ static inline enum status stream_unread(struct stream *s, const void *data, size
 static inline size_t stream_queued_bytes(const struct stream *s)
 {
     return s->ops->queued_bytes(s);
+}
+
+/* The system should take so many bytes before ST_QUEUED, as far as it lets us; a wish. For who
+ * writes much at a time, so that the reader need not be waited for in between. */
+static inline void stream_want_send_buffer(struct stream *s, size_t len_bytes)
+{
+    if (s->ops->want_send_buffer)
+        s->ops->want_send_buffer(s, len_bytes);
 }
 
 /* NULL is fine. */

@@ -31,10 +31,13 @@
  * Runs on: one loop, entered from its link, its sockets and its timers, never recursively.
  */
 #include "base/log.h"
+#include "port/stream.h"
 #include "switch/switch_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { LARGE_MTU = 16 * 1024, LINK_BUFFER_BYTES = 1024 * 1024 };
 
 /* ---- flushing ---------------------------------------------------------------------------- */
 
@@ -272,6 +275,8 @@ enum status switch_attach(struct switch_ *s, struct stream *stream, int frame_pr
         return st;
     drop_link(s);
     s->link = link;
+    if (s->config.mtu >= LARGE_MTU) /* as it is, it holds three frames */
+        stream_want_send_buffer(stream, LINK_BUFFER_BYTES);
     log_write_limited(&s->link_log, LOG_INFO, LOG_SWITCH, "link attached: protocol=%s",
                       frame_protocol_name(config.protocol));
     neigh_link_up(s);

@@ -31,6 +31,7 @@
 #include "port/uv/loop_uv_internal.h"
 #include "port/uv/uv_status.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -368,6 +369,15 @@ static void stream_uv_close(struct stream *s)
     uv_close(&self->uv.handle, on_closed);
 }
 
+/* libuv knows it for sockets of every kind on Unix, for TCP alone on Windows: there it fails. */
+static void stream_uv_want_send_buffer(struct stream *s, size_t len_bytes)
+{
+    struct stream_uv *self = stream_uv_of(s);
+    int value = (int)MIN(len_bytes, (size_t)INT_MAX);
+
+    (void)uv_send_buffer_size((uv_handle_t *)&self->uv.stream, &value);
+}
+
 static const struct stream_ops stream_uv_ops = {
     .write = stream_uv_write,
     .shutdown = stream_uv_shutdown,
@@ -376,6 +386,7 @@ static const struct stream_ops stream_uv_ops = {
     .unread = stream_uv_unread,
     .queued_bytes = stream_uv_queued_bytes,
     .close = stream_uv_close,
+    .want_send_buffer = stream_uv_want_send_buffer,
 };
 
 enum status stream_uv_new(struct loop *loop, enum stream_uv_kind kind, struct stream_uv **out)
