@@ -388,6 +388,22 @@ enum status addr_guest_to_host(struct addr *out, const struct addr *vm, uint32_t
     return ST_OK;
 }
 
+enum status addr_parse_guarded(struct addr *out, const char *text, struct errmsg *e)
+{
+    struct addr a;
+    enum status st = addr_parse(&a, text, e);
+
+    if (st == ST_OK && a.kind != ADDR_UNIX && a.kind != ADDR_NPIPE) {
+        errmsg_set(e,
+                   "'%.80s': unix:PATH or npipe:NAME only, where the system asks who may connect",
+                   text);
+        st = ST_INVAL;
+    }
+    if (st == ST_OK)
+        *out = a;
+    return st;
+}
+
 bool addr_equal(const struct addr *a, const struct addr *b)
 {
     return a->kind == b->kind && strcmp(a->path, b->path) == 0 && a->cid == b->cid &&

@@ -57,6 +57,9 @@ struct addr {
 
 /* ST_INVAL with a message that says what is wrong with it and what would be right. */
 enum status addr_parse(struct addr *out, const char *text, struct errmsg *e);
+/* As addr_parse(), but only where the system itself asks who may connect (unix, npipe): every user,
+ * and every web page, of this computer reaches the others. */
+enum status addr_parse_guarded(struct addr *out, const char *text, struct errmsg *e);
 /* The text addr_parse() takes; returns @buf. @cap of ADDR_TEXT_MAX always suffices. */
 const char *addr_format(const struct addr *a, char *buf, size_t cap);
 /* @vm (vsock, hvsock or hybrid) completed with a port. */

@@ -16,6 +16,14 @@ static enum status check_addr(const char *value, struct errmsg *e)
     return value[0] ? addr_parse(&a, value, e) : ST_OK;
 }
 
+/* What is served there asks nobody who they are. */
+static enum status check_guarded(const char *value, struct errmsg *e)
+{
+    struct addr a;
+
+    return value[0] ? addr_parse_guarded(&a, value, e) : ST_OK;
+}
+
 /* A machine has many ports behind one address. */
 static bool is_machine(enum addr_kind kind)
 {
@@ -129,10 +137,10 @@ static const struct option table[] = {
       "Windows: the user who has this WSL distribution is the owner. Default: rancher-desktop" },
     { "owner-registry-key", OPTION_STRING, TEXT(owner_registry_key), "", 0, 0, NULL, "KEY",
       "Windows, for tests: the key under HKLM that stands for HKEY_USERS" },
-    { "status", OPTION_STRING, TEXT(status), NULL, 0, 0, check_addr, "ADDR",
+    { "status", OPTION_STRING, TEXT(status), NULL, 0, 0, check_guarded, "ADDR",
       "where the status is served. Default: unix:/run/rdlink/status.sock, on Windows "
       "npipe:rdlink_status" },
-    { "control", OPTION_STRING, TEXT(control), NULL, 0, 0, check_addr, "ADDR",
+    { "control", OPTION_STRING, TEXT(control), NULL, 0, 0, check_guarded, "ADDR",
       "where the service takes orders (restart a component and their like) from its owner and "
       "administrators. Default: unix:/run/rdlink/control.sock, on Windows npipe:rdlink_control; "
       "none where --status is elsewhere" },
@@ -185,7 +193,7 @@ static const struct option table[] = {
     { "dns-rebind", OPTION_STRING, AT(network.dns_rebind), "warn", 0, 0,
       switch_options_check_rebind, "warn|off|deny",
       "when a public name has a private address: say so, nothing, or answer without it" },
-    { "switch-control", OPTION_STRING, TEXT(switch_control), "", 0, 0, check_addr, "ADDR",
+    { "switch-control", OPTION_STRING, TEXT(switch_control), "", 0, 0, check_guarded, "ADDR",
       "each guest's switch can be asked at ADDR-VM-GENERATION; none by default" },
     { "max-connections", OPTION_UINT, AT(max_connections), "1024", 1, 65536, NULL, "N",
       "docker connections at a time and endpoint; further clients get HTTP 503" },

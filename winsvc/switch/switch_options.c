@@ -17,11 +17,11 @@ static enum status check_link(const char *value, struct errmsg *e)
     return value[0] ? switch_options_link(value, &protocol, &at, e) : ST_OK;
 }
 
-static enum status check_addr(const char *value, struct errmsg *e)
+static enum status check_guarded(const char *value, struct errmsg *e)
 {
     struct addr at;
 
-    return value[0] ? addr_parse(&at, value, e) : ST_OK;
+    return value[0] ? addr_parse_guarded(&at, value, e) : ST_OK;
 }
 
 /* "192.168.127.0/24" */
@@ -112,7 +112,7 @@ static const struct option table[] = {
       "without one any container may" },
     { "peer-cid", OPTION_UINT, AT(peer_cid), "0", 0, 0, NULL, "N",
       "vsock: close links of any other guest; 0 takes all" },
-    { "control", OPTION_STRING, AT(control), "", 0, 0, check_addr, "ADDR",
+    { "control", OPTION_STRING, AT(control), "", 0, 0, check_guarded, "ADDR",
       "where the switch may be asked and told things over HTTP" },
     { "control-sddl", OPTION_STRING, AT(control_sddl), "", 0, 0, NULL, "SDDL",
       "who may use a control socket that is a named pipe" },

@@ -75,7 +75,7 @@ static int setup(void **state)
     f->argv[0] = "--config";
     f->argv[1] = f->file;
     f->in = (struct config_input){ .argc = 2, .argv = f->argv };
-    write_file(f, "mtu = 1400\nstatus = tcp:127.0.0.1:1\n");
+    write_file(f, "mtu = 1400\nstatus = unix:/s1\n");
     assert_int_equal(loop_uv_new(&f->loop, NULL), ST_OK);
     timer_init(&f->deadline, f->loop, on_deadline, f);
     assert_int_equal(config_load(&f->config, &f->in, NULL), ST_OK);
@@ -100,7 +100,7 @@ static void a_written_value_comes_into_force(void **state)
     struct fixture *f = *state;
     struct config_view view;
 
-    write_file(f, "mtu = 1300\nmax-connections = 5\nstatus = tcp:127.0.0.1:1\n");
+    write_file(f, "mtu = 1300\nmax-connections = 5\nstatus = unix:/s1\n");
     wait_for_change(f);
     assert_int_equal(f->config.network.mtu, 1300);
     assert_int_equal(f->config.max_connections, 5);
@@ -128,7 +128,7 @@ static void a_mistake_leaves_everything_as_it_was(void **state)
     snprintf(want, sizeof want, "%s:2:1: unknown option 'max-conections'", f->file);
     assert_memory_equal(view.message, want, strlen(want));
 
-    write_file(f, "mtu = 1300\nstatus = tcp:127.0.0.1:1\n");
+    write_file(f, "mtu = 1300\nstatus = unix:/s1\n");
     wait_for_change(f);
     config_live_view(f->live, &view);
     assert_true(view.valid);
@@ -142,18 +142,18 @@ static void what_cannot_change_now_is_pending(void **state)
     struct config_view view;
     char text[ADDR_TEXT_MAX];
 
-    write_file(f, "mtu = 1400\nstatus = tcp:127.0.0.1:2\n");
+    write_file(f, "mtu = 1400\nstatus = unix:/s2\n");
     wait_for_change(f);
     assert_int_equal(f->applied, 0);
-    assert_string_equal(f->config.text.status, "tcp:127.0.0.1:1");
-    assert_string_equal(addr_format(&f->config.status, text, sizeof text), "tcp:127.0.0.1:1");
+    assert_string_equal(f->config.text.status, "unix:/s1");
+    assert_string_equal(addr_format(&f->config.status, text, sizeof text), "unix:/s1");
     config_live_view(f->live, &view);
     assert_true(view.valid);
     assert_int_equal(view.generation, 2);
     assert_int_equal(view.pending_count, 1);
     assert_string_equal(view.pending[0], "status");
 
-    write_file(f, "mtu = 1400\nstatus = tcp:127.0.0.1:1\n");
+    write_file(f, "mtu = 1400\nstatus = unix:/s1\n");
     wait_for_change(f);
     config_live_view(f->live, &view);
     assert_int_equal(view.pending_count, 0);

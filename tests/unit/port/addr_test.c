@@ -217,6 +217,25 @@ static void addr_equal_compares_what_counts(void **state)
     }
 }
 
+static void addr_parse_guarded_takes_what_the_system_guards(void **state)
+{
+    static const char *const open_to_all[] = { "tcp:127.0.0.1:1", "fd:3", "vsock:1:2",
+                                               "vsock-hybrid:/a", "unixpacket:/a" };
+    struct errmsg e = { "" };
+    struct addr a = { .kind = ADDR_NONE };
+
+    for (size_t i = 0; i < ARRAY_SIZE(open_to_all); i++) {
+        assert_int_equal(addr_parse_guarded(&a, open_to_all[i], &e), ST_INVAL);
+        assert_non_null(strstr(e.text, "unix:PATH or npipe:NAME only"));
+        assert_int_equal(a.kind, ADDR_NONE);
+    }
+    assert_int_equal(addr_parse_guarded(&a, "nonsense", &e), ST_INVAL);
+    assert_int_equal(addr_parse_guarded(&a, "unix:/a", NULL), ST_OK);
+    assert_int_equal(a.kind, ADDR_UNIX);
+    assert_int_equal(addr_parse_guarded(&a, "npipe:a", NULL), ST_OK);
+    assert_int_equal(a.kind, ADDR_NPIPE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +245,7 @@ int main(void)
         cmocka_unit_test(addr_format_never_overflows),
         cmocka_unit_test(addr_guest_to_host_follows_the_transport),
         cmocka_unit_test(addr_equal_compares_what_counts),
+        cmocka_unit_test(addr_parse_guarded_takes_what_the_system_guards),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
