@@ -4,8 +4,8 @@
  *   Host     a page of evil.example, whose name now leads to 127.0.0.1 (DNS rebinding), is of our
  *            origin for its browser and may read our answers; but its browser says whom it means
  *   Origin   another page that asks across origins: it could not read the answer, for want of CORS
- *            headers, and does not even get one. Sec-Fetch-Site says the same where Origin is left
- * out token    any program of any user of this computer, which says what it likes in the other two
+ *            headers, and does not even get one. Sec-Fetch-Site says it where Origin is left out
+ *   token    any program of any user of this computer, which says what it likes in the other two
  *
  * A header that is there twice is none of ours: whoever stands between may have read the other one.
  */
@@ -13,6 +13,7 @@
 
 #include "base/util.h"
 #include "http/http_message.h"
+#include "port/crypto.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -81,13 +82,8 @@ unsigned status_gate_origin(const struct status_gate *g, const struct http_head 
 static bool is_token(const struct status_gate *g, const char *given)
 {
     size_t len = strlen(g->token);
-    unsigned char differs = 0;
 
-    if (strlen(given) != len)
-        return false;
-    for (size_t i = 0; i < len; i++)
-        differs |= (unsigned char)(given[i] ^ g->token[i]);
-    return differs == 0;
+    return strlen(given) == len && crypto_equal(given, g->token, len);
 }
 
 unsigned status_gate_token(const struct status_gate *g, const struct http_head *head)
