@@ -250,7 +250,11 @@ static void on_retry(void *ctx)
 {
     struct published_ports *p = ctx;
 
-    if (p->is_there && !p->events)
+    if (!p->is_there)
+        return;
+    if (p->events)
+        look_again(p); /* it was the list that could not be asked for */
+    else
         ask(p, &p->events, events_target, &events_handler, true);
 }
 

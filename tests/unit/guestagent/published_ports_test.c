@@ -5,6 +5,7 @@
 #include "port/addr.h"
 #include "port/sim/loop_sim.h"
 #include "port/sim/stream_sim.h"
+#include "support/alloc_fail.h"
 #include "support/cmocka_all.h"
 
 #include <stdio.h>
@@ -206,6 +207,22 @@ static void a_lost_subscription_is_made_anew(void **state)
     stop(&f);
 }
 
+/* No event will tell of it again. */
+static void a_list_that_there_was_no_memory_for_is_asked_for_again(void **state)
+{
+    struct fixture f;
+
+    start(&f);
+    subscribe(&f);
+    alloc_fail_after(0);
+    sim_advance_ms(f.sim, SETTLE_MS);
+    assert_true(alloc_fail_stop());
+    sim_advance_ms(f.sim, RETRY_MS);
+    list(&f, "[]");
+    assert_non_null(published_ports_message(f.ports));
+    stop(&f);
+}
+
 static void an_engine_that_stays_away_publishes_nothing(void **state)
 {
     struct fixture f;
@@ -236,6 +253,7 @@ int main(void)
         cmocka_unit_test(the_same_list_is_no_news),
         cmocka_unit_test(what_is_no_list_leaves_what_was_known),
         cmocka_unit_test(a_lost_subscription_is_made_anew),
+        cmocka_unit_test(a_list_that_there_was_no_memory_for_is_asked_for_again),
         cmocka_unit_test(an_engine_that_stays_away_publishes_nothing),
     };
 
