@@ -344,12 +344,13 @@ void log_write_limited(struct log_limit *site, enum log_level level, enum log_co
                        const char *fmt, ...)
 {
     char line[RAW_MAX_BYTES];
-    uint64_t now_ms = monotonic_ms();
+    uint64_t now_ms;
     va_list ap;
     int n;
 
     if (!is_wanted(level, from))
         return;
+    now_ms = monotonic_ms();
     if (!site->window_start_ms || now_ms - site->window_start_ms >= WINDOW_MS) {
         site->window_start_ms = now_ms;
         site->written = 0;

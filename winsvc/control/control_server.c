@@ -35,7 +35,8 @@ static void serve_list(struct api_conn *c, const struct api_request *r)
         (void)cJSON_AddStringToObject(row, "method", at->method);
         (void)cJSON_AddStringToObject(row, "path", at->path);
         (void)cJSON_AddStringToObject(row, "what", at->what);
-        cJSON_AddItemToArray(list, row);
+        if (!cJSON_AddItemToArray(list, row))
+            cJSON_Delete(row);
     }
     api_respond_json(c, json);
 }
