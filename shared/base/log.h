@@ -42,20 +42,26 @@ enum log_component {
 };
 
 /* Changes of state that a machine may look for: the numbers never change their meaning. The
- * table is in docs/logging.md. */
+ * table is in docs/logging.md, the Event Log's texts in winsvc/win/event_messages.mc;
+ * tests/tools/check-events holds the three together. */
+#define LOG_EVENT_LIST(X)   \
+    X(STARTED, 1)           \
+    X(STOPPING, 2)          \
+    X(STOPPED, 3)           \
+    X(START_FAILED, 4)      \
+    X(READY, 10)            \
+    X(NOT_READY, 11)        \
+    X(NETWORK, 12)          \
+    X(WORKER_ENDED, 20)     \
+    X(LOG_LEVELS, 30)       \
+    X(LOG_NOT_WRITABLE, 31) \
+    X(LOG_WRITABLE, 32)
+
 enum log_event {
     LOG_EVENT_NONE = 0,
-    LOG_EVENT_STARTED = 1,
-    LOG_EVENT_STOPPING = 2,
-    LOG_EVENT_STOPPED = 3,
-    LOG_EVENT_START_FAILED = 4,
-    LOG_EVENT_READY = 10,
-    LOG_EVENT_NOT_READY = 11,
-    LOG_EVENT_NETWORK = 12,
-    LOG_EVENT_WORKER_ENDED = 20,
-    LOG_EVENT_LOG_LEVELS = 30,
-    LOG_EVENT_LOG_NOT_WRITABLE = 31,
-    LOG_EVENT_LOG_WRITABLE = 32
+#define X(name, number) LOG_EVENT_##name = (number),
+    LOG_EVENT_LIST(X)
+#undef X
 };
 
 enum {

@@ -11,7 +11,7 @@ import struct
 HIGH_ENTROPY_VA, DYNAMIC_BASE, NX_COMPAT = 0x20, 0x40, 0x100
 EXECUTE, READ, WRITE = 0x20000000, 0x40000000, 0x80000000
 IMPORTS, RESOURCES, RELOCATIONS = 1, 2, 5  # data directories
-MANIFEST, VERSION = 24, 16  # resource types
+MANIFEST, VERSION, MESSAGES = 24, 16, 11  # resource types
 
 
 class Pe:
@@ -74,6 +74,20 @@ class Pe:
         """{name: value} of VERSIONINFO's strings."""
         raw = self.resource(VERSION)
         return _strings(raw) if raw else {}
+
+
+    def messages(self):
+        """{number: text} of the message table; empty when there is none."""
+        raw = self.resource(MESSAGES)
+        found = {}
+        for block in range(struct.unpack_from("<I", raw)[0] if raw else 0):
+            first, last, at = struct.unpack_from("<III", raw, 4 + 12 * block)
+            for number in range(first, last + 1):
+                length, is_utf16 = struct.unpack_from("<HH", raw, at)
+                text = raw[at + 4:at + length]
+                found[number] = text.decode("utf-16-le" if is_utf16 else "latin-1").rstrip("\0")
+                at += length
+        return found
 
 
 class Section:

@@ -4,6 +4,7 @@
 #include "main_run.h"
 
 #include "base/log.h"
+#include "win/event_log.h"
 #include "win/service_install.h"
 #include "win/service_main.h"
 #include "win/service_plan.h"
@@ -28,10 +29,11 @@ static void on_event(void *ctx, enum service_event event, uint32_t detail)
     }
 }
 
-static int run_service(void *ctx, struct service *svc)
+/* @events_missing: why nothing goes to the Event Log; NULL = it does. */
+static int serve(const struct service_arguments *args, struct service *svc,
+                 const char *events_missing)
 {
     static struct main_run run; /* some 60 KiB: not on a service thread's stack */
-    const struct service_arguments *args = ctx;
     struct errmsg e = { "" };
     const char *data = getenv("ProgramData");
     int code;
@@ -42,6 +44,8 @@ static int run_service(void *ctx, struct service *svc)
     code = main_run_start(&run, args->argc, args->argv);
     if (code != EXIT_OK)
         return code;
+    if (events_missing)
+        log_warn(LOG_SERVICE, "nothing is written to the Event Log: %s", events_missing);
     service_configure_self();
     if (service_attach(svc, run.loop, on_event, &run, &e) == ST_OK) {
         service_report_running(svc);
@@ -52,6 +56,19 @@ static int run_service(void *ctx, struct service *svc)
     main_run_wait(&run);
     service_detach(svc);
     return main_run_finish(&run);
+}
+
+/* The Event Log first: it is where a service that does not start is looked for. */
+static int run_service(void *ctx, struct service *svc)
+{
+    struct event_log *events = NULL;
+    struct errmsg e = { "" };
+    int code;
+
+    (void)event_log_open(&events, &e);
+    code = serve(ctx, svc, events ? NULL : e.text);
+    event_log_close(events);
+    return code;
 }
 
 int main_service(int argc, const char *const *argv)

@@ -247,5 +247,20 @@ Skip-Item 50 'Repair and downgrade.' 'two MSIs'
 Skip-Item 51 'Removal.' 'takes the service away'
 Skip-Item 52 'winget.' 'winget, and the MSI where its manifest says'
 Skip-Item 53 'Signatures.' 'a certificate'
+Test-Item 54 'Entries of the Event Log have texts.' {
+    Need-Admin
+    $since = Get-Date
+    rdlinkd.exe stop | Out-Null
+    rdlinkd.exe start | Out-Null
+    Wait-For {
+        $entries = Get-WinEvent -FilterHashtable @{ LogName = 'Application'; ProviderName = $Service; StartTime = $since }
+        $script:Entries = @($entries)
+        @($entries | Where-Object Id -eq 1).Count -eq 1
+    } 10 'an entry with number 1'
+    $numbers = $script:Entries | ForEach-Object Id
+    Assert (3 -in $numbers) "no entry says that it stopped: $numbers"
+    $first = $script:Entries | Where-Object Id -eq 1
+    Assert ($first.Message -match '^Rancher Desktop Link started\.\s+rdlinkd .* started, pid') $first.Message
+}
 
 exit $script:Failures

@@ -68,6 +68,17 @@ class Headers(unittest.TestCase):
                 self.assertIn(part, manifest)
 
 
+    def test_the_service_has_a_text_for_each_number_of_the_event_log(self):
+        source = (rdl.ROOT / "winsvc/win/event_messages.mc").read_text()
+        written = {int(number): text for number, text in
+                   re.findall(r"^MessageId=(\d+) .*\nLanguage=English\n(.*)\n\.$", source, re.M)}
+        self.assertGreater(len(written), 10)
+        found = programs()["rdlinkd"].messages()
+        self.assertEqual({number: text.rstrip("\r\n") for number, text in found.items()}, written)
+        for text in written.values():  # the only insertion there is
+            self.assertEqual(re.findall(r"%[^n]", text), ["%1"])
+
+
 class Loading(unittest.TestCase):
     def test_a_library_beside_the_program_is_not_loaded(self):
         """Of what the programs load while they run. version.dll is not among them: Wine's own

@@ -65,6 +65,11 @@ class Service(unittest.TestCase):
                     lines.add(f"{key}: {line}")
         return lines
 
+    def source(self, name):
+        """What `reg query` shows of a value of our source of the Event Log."""
+        key = rf"HKLM\SYSTEM\CurrentControlSet\Services\EventLog\Application\{NAME}"
+        return self.wine.run("reg.exe", "query", key, "/v", name)[0]
+
     def verb(self, *words, check=True):
         return self.wine.run(wine_support.windows_program("rdlinkd"), *words, check=check)
 
@@ -85,6 +90,8 @@ class Service(unittest.TestCase):
         self.assertRegex(text, r"required privileges +NOT SET: Invalid level")
         self.assertTrue((folder / "keys").is_dir())
         self.assertNotEqual(self.registry(), before)
+        self.assertRegex(self.source("EventMessageFile"), r"REG_EXPAND_SZ +Z:\\.*\\rdlinkd\.exe\s")
+        self.assertRegex(self.source("TypesSupported"), r"REG_DWORD +0x7\s")
 
         self.verb("start")
         text, code = self.verb("status")
@@ -101,6 +108,12 @@ class Service(unittest.TestCase):
         self.verb("stop")
         self.verb("stop")
         self.assertEqual(self.verb("status", check=False)[1], 3)
+        # Wine's services have another ProgramData than everybody else.
+        log = pathlib.Path(self.wine.env["WINEPREFIX"], "drive_c",
+                           status["log"]["file"].partition(":")[2].replace("\\", "/").lstrip("/"))
+        said = log.read_text().rpartition(" event=1 ")[2]
+        self.assertIn(" event=3 ", said)
+        self.assertNotIn("Event Log", said)  # it is written to
         (folder / "logs" / "rdlinkd.log").write_text("a line")
         self.verb("start")
         self.verb("uninstall")  # of one that runs
