@@ -389,10 +389,12 @@ static void page_instance(struct page *p, const cJSON *i)
     snprintf(name, sizeof name, "vm/%s", or_dash(text_of(i, "vm", vm)));
     text_of(i, "generation", generation);
     if (cJSON_IsObject(agent))
-        snprintf(detail, sizeof detail, "agent %s %s", or_dash(text_of(agent, "version", version)),
-                 flag_of(agent, "serving") ? "serving" : "not serving");
+        snprintf(detail, sizeof detail, "agent %s %s%s",
+                 or_dash(text_of(agent, "version", version)),
+                 flag_of(agent, "serving") ? "serving" : "not serving",
+                 flag_of(agent, "proved") ? "" : ", unproved");
     else if (generation[0] && strcmp(generation, "none"))
-        snprintf(detail, sizeof detail, "generation %s", generation);
+        snprintf(detail, sizeof detail, "generation %s, unproved", generation);
     else
         snprintf(detail, sizeof detail, "%s", text_of(i, "lastError", error));
     len = strlen(detail);

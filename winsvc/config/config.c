@@ -193,8 +193,10 @@ static const struct option table[] = {
     { "dns-rebind", OPTION_STRING, AT(network.dns_rebind), "warn", 0, 0,
       switch_options_check_rebind, "warn|off|deny",
       "when a public name has a private address: say so, nothing, or answer without it" },
-    { "switch-control", OPTION_STRING, TEXT(switch_control), "", 0, 0, check_guarded, "ADDR",
-      "each guest's switch can be asked at ADDR-VM-GENERATION; none by default" },
+    { "switch-control", OPTION_STRING, TEXT(switch_control), NULL, 0, 0, check_guarded, "ADDR",
+      "each guest's switch can be asked at ADDR-VM-GENERATION. Default: unix:/run/rdlink/switch, "
+      "on "
+      "Windows npipe:rdlink_switch; none where --status is elsewhere" },
     { "max-connections", OPTION_UINT, AT(max_connections), "1024", 1, 65536, NULL, "N",
       "docker connections at a time and endpoint; further clients get HTTP 503" },
     { "dial-timeout", OPTION_DURATION, AT(dial_timeout_ms), "800ms", 10, 60000, NULL, "TIME",
@@ -314,8 +316,10 @@ static enum status finish_names(struct config *c, struct errmsg *e)
         beside(c->text.keys, c->places.file, "keys");
     /* A second controller, beside the installed one, has a status of its own and must not need a
      * name for what it may do without. */
-    if (!c->text.status[0] || !strcmp(c->text.status, config_default_status()))
+    if (!c->text.status[0] || !strcmp(c->text.status, config_default_status())) {
         set_default(c->text.control, config_default_control());
+        set_default(c->text.switch_control, config_default_switch_control());
+    }
     set_default(c->text.status, config_default_status());
     if (st == ST_OK)
         st = parse_optional(&c->control, c->text.control, e);

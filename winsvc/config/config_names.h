@@ -15,6 +15,8 @@ const char *config_default_endpoint(void);
 const char *config_default_fallback(void);
 const char *config_default_status(void);
 const char *config_default_control(void);
+/* Of the switches, without "-VM-GENERATION". */
+const char *config_default_switch_control(void);
 /* The folder of hybrid sockets to watch where nothing was configured; NULL = the registry. */
 const char *config_default_vm_folder(void);
 /* Where configuration is found. */

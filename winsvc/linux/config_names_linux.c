@@ -23,6 +23,11 @@ const char *config_default_control(void)
     return "unix:/run/rdlink/control.sock";
 }
 
+const char *config_default_switch_control(void)
+{
+    return "unix:/run/rdlink/switch";
+}
+
 const char *config_default_vm_folder(void)
 {
     return "/run/rdlink/vms";

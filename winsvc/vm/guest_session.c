@@ -96,10 +96,10 @@
  *                False    ProofMissing       proof is required, of it or of us, and was not given
  *   NetAgentHealthy                          the same of the agent's network unit
  *   Authenticated True    Proved             each unit that is there is proved, and so are we to it
- *                False    NoKey              we have no key for the agent's instance
+ *                Unknown  NoKey              we have no key for the agent's instance
  *                False    PeerNoKey          we have one, the agent has none
  *                False    PeerTooOld         the agent is of a version without proof
- *                False    LegacyGuest        a Rancher guest (A or B): its handshake proves nothing
+ *                Unknown  LegacyGuest        a Rancher guest (A or B): its handshake proves nothing
  *                False    ProofFailed, ProofMissing  as above; such a unit is not taken
  *                Unknown  NoGuest            nobody is there who could
  */
@@ -359,7 +359,7 @@ static struct reason unproved_reason(enum channel_proved proved)
 {
     switch (proved) {
     case CHANNEL_NO_KEY:
-        return (struct reason){ COND_FALSE, "NoKey",
+        return (struct reason){ COND_UNKNOWN, "NoKey",
                                 "this host has no key for the instance that the agent names" };
     case CHANNEL_PEER_NO_KEY:
         return (struct reason){ COND_FALSE, "PeerNoKey",
@@ -385,7 +385,7 @@ static struct reason proof_reason(const struct guest_session *s)
         if (lanes[i]->is_open && lanes[i]->peer.proved != CHANNEL_PROVED)
             return unproved_reason(lanes[i]->peer.proved);
     if (lane_has_guest(&s->a) || lane_has_guest(&s->b))
-        return (struct reason){ COND_FALSE, "LegacyGuest",
+        return (struct reason){ COND_UNKNOWN, "LegacyGuest",
                                 "a Rancher guest's own handshake proves nothing" };
     if (has_agent(s))
         return (struct reason){ COND_TRUE, "Proved", "the agent and this host have the same key" };

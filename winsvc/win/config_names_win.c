@@ -26,6 +26,11 @@ const char *config_default_control(void)
     return "npipe:rdlink_control";
 }
 
+const char *config_default_switch_control(void)
+{
+    return "npipe:rdlink_switch";
+}
+
 const char *config_default_vm_folder(void)
 {
     return NULL;

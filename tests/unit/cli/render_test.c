@@ -45,7 +45,7 @@ static const char ready[] =
     "'since':'2026-11-22T00:59:48.500Z','lastExit':null,'crashLoop':false,'conditions':[]}],"
     "'instances':[{'vm':'dev','state':'control','generation':'v2','since':'2026-11-21T20:00:00."
     "000Z',"
-    "'agent':{'version':'0.1.0','serving':true,'conditions':[]},'conditions':[]}],"
+    "'agent':{'version':'0.1.0','serving':true,'proved':true,'conditions':[]},'conditions':[]}],"
     "'endpoints':[{'name':'docker','state':'listening','requested':'unix:/run/docker.sock',"
     "'address':'unix:/run/docker.sock','since':'2026-11-18T00:00:00.000Z'}]}";
 
@@ -72,7 +72,7 @@ static void whose_machine_it_is_and_who_is_served_is_told(void **state)
                         "'address':'npipe:d','granted':['PC\\\\anna','docker\\u001b-users']}]}");
 
     (void)state;
-    assert_non_null(strstr(page, "generation A, of PC\\anna\n"));
+    assert_non_null(strstr(page, "generation A, unproved, of PC\\anna\n"));
     assert_non_null(strstr(page, "npipe:d, for PC\\anna, docker?-users\n"));
     free(page);
 }

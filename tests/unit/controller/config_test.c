@@ -86,7 +86,7 @@ static void the_network_has_rancher_s_defaults_and_options(void **state)
     assert_int_equal(c.network.mtu, 1500);
     assert_false(c.network.no_ip6 || c.no_network);
     assert_int_equal(c.network.forwards.count, 0);
-    assert_string_equal(c.text.switch_control, "");
+    assert_string_equal(c.text.switch_control, config_default_switch_control());
     assert_int_equal(load(&c, argv, NULL), ST_OK);
     assert_string_equal(c.network.subnet, "10.9.8.0/29");
     assert_int_equal(c.network.mtu, 9000);
