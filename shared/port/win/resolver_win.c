@@ -10,14 +10,12 @@
  * Threads: on_done() touches the query's result and completion, and the count of calls in flight,
  * nothing else. It may run before DnsQueryRaw() has returned. Every call that is pending ends by
  * on_done(), a cancelled one too; so a query lives until then, and close() waits for the count to
- * be zero before anything is freed. A call that never ends (CLOSE_WAIT_MS) costs its memory, not
+ * be zero before anything is freed (dns_calls). A call that never ends costs its memory, not
  * the end of the program.
  *
  * Bounded by RESOLVER_MAX_PENDING, those that are cancelled and not back yet included.
  *
- * Where DnsQueryRaw() is missing the adapters' servers are asked directly (resolver_uv.c), which
- * does not know the policy table. Not done: DnsQueryEx(), which is everywhere, but gives back
- * records of the types it knows, one question type at a time, without codes, EDNS or the rest.
+ * Where DnsQueryRaw() is missing DnsQueryEx() has to do (resolver_query_ex.c).
  */
 #include "port/win/resolver_win.h"
 
@@ -27,13 +25,14 @@
 #include "port/uv/completion_queue.h"
 #include "port/uv/loop_uv_internal.h"
 #include "port/uv/resolver_os.h"
-#include "port/uv/resolver_uv.h"
+#include "port/win/dns_calls.h"
+#include "port/win/resolver_query_ex.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
-enum { CLOSE_WAIT_MS = 5000, HEADER_BYTES = 12, TRUNCATED = 0x02 };
+enum { HEADER_BYTES = 12, TRUNCATED = 0x02 };
 enum { REQUEST_PENDING = 9506, NO_MULTICAST = 0x800, BEST_EFFORT_PARSE = 1 };
 
 struct resolver_win {
@@ -42,9 +41,7 @@ struct resolver_win {
     struct completion_queue *queue; /* owned */
     struct list queries;
     unsigned pending;
-    uv_mutex_t lock;
-    uv_cond_t quiet;    /* in_flight became 0 */
-    unsigned in_flight; /* under the lock: calls whose on_done() is to come or runs */
+    struct dns_calls calls;
 };
 
 struct resolver_query {
@@ -65,22 +62,7 @@ static struct resolver_win *resolver_win_of(struct resolver *r)
     return container_of(r, struct resolver_win, base);
 }
 
-/* ---- calls in flight --------------------------------------------------------------------- */
-
-static void flight_begins(struct resolver_win *r)
-{
-    uv_mutex_lock(&r->lock);
-    r->in_flight++;
-    uv_mutex_unlock(&r->lock);
-}
-
-static void flight_ends(struct resolver_win *r)
-{
-    uv_mutex_lock(&r->lock);
-    if (--r->in_flight == 0)
-        uv_cond_signal(&r->quiet);
-    uv_mutex_unlock(&r->lock);
-}
+/* ---- a call ------------------------------------------------------------------------------- */
 
 /* Runs on: a thread of the system's. */
 static void CALLBACK on_done(void *ctx, struct dns_raw_result *result)
@@ -90,7 +72,7 @@ static void CALLBACK on_done(void *ctx, struct dns_raw_result *result)
 
     q->result = result;
     completion_queue_post(r->queue, &q->completion); /* @q may be gone from here on */
-    flight_ends(r);
+    dns_calls_end(&r->calls);
 }
 
 static enum status start(struct resolver_query *q)
@@ -105,10 +87,10 @@ static enum status start(struct resolver_query *q)
                                        .raw_options = BEST_EFFORT_PARSE,
                                        .protocol = q->protocol };
 
-    flight_begins(q->r);
+    dns_calls_begin(&q->r->calls);
     if (q->r->api.query(&request, &q->cancel) == REQUEST_PENDING)
         return ST_OK;
-    flight_ends(q->r);
+    dns_calls_end(&q->r->calls);
     return ST_UNREACHABLE;
 }
 
@@ -213,25 +195,10 @@ static void resolver_win_reload(struct resolver *base)
     (void)base;
 }
 
-/* False: a call did not come back. */
-static bool wait_until_quiet(struct resolver_win *r)
-{
-    bool is_quiet;
-    int err = 0;
-
-    uv_mutex_lock(&r->lock);
-    while (r->in_flight > 0 && !err)
-        err = uv_cond_timedwait(&r->quiet, &r->lock, CLOSE_WAIT_MS * UINT64_C(1000000));
-    is_quiet = r->in_flight == 0;
-    uv_mutex_unlock(&r->lock);
-    return is_quiet;
-}
-
 static void resolver_win_free(struct resolver_win *r)
 {
     completion_queue_free(r->queue);
-    uv_cond_destroy(&r->quiet);
-    uv_mutex_destroy(&r->lock);
+    dns_calls_fini(&r->calls);
     free(r);
 }
 
@@ -242,7 +209,7 @@ static void resolver_win_close(struct resolver *base)
 
     list_for_each(it, tmp, &r->queries)
         resolver_win_cancel(container_of(it, struct resolver_query, link));
-    if (!wait_until_quiet(r))
+    if (!dns_calls_wait(&r->calls))
         return; /* what the system may still write to has to stay */
     list_for_each(it, tmp, &r->queries) query_free(container_of(it, struct resolver_query, link));
     resolver_win_free(r);
@@ -257,34 +224,15 @@ static const struct resolver_ops resolver_win_ops = {
 
 /* ---- life -------------------------------------------------------------------------------- */
 
-/* The library stays loaded for the life of the process. */
 static enum status load_api(struct dns_raw_api *out)
 {
-    HMODULE dnsapi = LoadLibraryExW(L"dnsapi.dll", NULL, LOAD_LIBRARY_SEARCH_SYSTEM32);
-    const struct {
-        const char *name;
-        FARPROC *to;
-    } functions[] = { { "DnsQueryRaw", (FARPROC *)&out->query },
-                      { "DnsCancelQueryRaw", (FARPROC *)&out->cancel },
-                      { "DnsQueryRawResultFree", (FARPROC *)&out->result_free } };
+    const struct dns_function functions[] = {
+        { "DnsQueryRaw", (void (**)(void)) & out->query },
+        { "DnsCancelQueryRaw", (void (**)(void)) & out->cancel },
+        { "DnsQueryRawResultFree", (void (**)(void)) & out->result_free }
+    };
 
-    for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
-        *functions[i].to = dnsapi ? GetProcAddress(dnsapi, functions[i].name) : NULL;
-        if (!*functions[i].to)
-            return ST_UNSUPPORTED;
-    }
-    return ST_OK;
-}
-
-static enum status init_sync(struct resolver_win *r)
-{
-    if (uv_mutex_init(&r->lock))
-        return ST_NOMEM;
-    if (uv_cond_init(&r->quiet)) {
-        uv_mutex_destroy(&r->lock);
-        return ST_NOMEM;
-    }
-    return ST_OK;
+    return dns_functions_load(functions, ARRAY_SIZE(functions));
 }
 
 enum status resolver_win_new(struct resolver **out, struct loop *loop,
@@ -302,7 +250,7 @@ enum status resolver_win_new(struct resolver **out, struct loop *loop,
     r->base.ops = &resolver_win_ops;
     r->api = api ? *api : functions;
     list_init(&r->queries);
-    st = init_sync(r);
+    st = dns_calls_init(&r->calls);
     if (st) {
         free(r);
         return st;
@@ -319,11 +267,10 @@ enum status resolver_win_new(struct resolver **out, struct loop *loop,
 enum status resolver_os_new(struct resolver **out, struct loop *loop, struct net *net,
                             struct errmsg *e)
 {
-    const struct resolver_uv_config system_servers = { .conf_path = NULL };
     enum status st = resolver_win_new(out, loop, NULL);
 
     if (st == ST_UNSUPPORTED)
-        return resolver_uv_new(out, loop, net, &system_servers, e);
+        return resolver_query_ex_new(out, loop, net, NULL, NULL, e);
     if (st)
         errmsg_set(e, "resolver: %s", status_text(st));
     return st;
