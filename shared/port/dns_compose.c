@@ -90,13 +90,14 @@ enum status dns_text_question_decode(struct dns_text_question *out, const uint8_
                                      size_t len_bytes)
 {
     struct bytes r = bytes_of(message, len_bytes);
-    uint16_t flags, questions, records, extra, class;
+    uint16_t flags, questions, answers, authorities, extra, class;
     enum status st;
 
     (void)bytes_be16(&r);
     flags = bytes_be16(&r);
     questions = bytes_be16(&r);
-    records = (uint16_t)(bytes_be16(&r) | bytes_be16(&r));
+    answers = bytes_be16(&r);
+    authorities = bytes_be16(&r);
     extra = bytes_be16(&r);
     if (!bytes_ok(&r) || questions != 1 || (flags & FLAG_RESPONSE))
         return ST_PROTO;
@@ -108,8 +109,8 @@ enum status dns_text_question_decode(struct dns_text_question *out, const uint8_
     if (!bytes_ok(&r))
         return ST_PROTO;
     out->has_edns = extra == 1 && is_plain_opt(&r);
-    if (st || class != CLASS_IN || !(flags & FLAG_RD) || (flags & FLAGS_BUT_RD_AD) || records ||
-        extra > 1 || (extra == 1 && !out->has_edns) || r.left || !bytes_ok(&r))
+    if (st || class != CLASS_IN || !(flags & FLAG_RD) || (flags & FLAGS_BUT_RD_AD) || answers ||
+        authorities || extra > 1 || (extra == 1 && !out->has_edns) || r.left || !bytes_ok(&r))
         return ST_UNSUPPORTED;
     return ST_OK;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * resolver.h - answers a DNS question the way this host would: whole messages in and out, so that
  * every type, TTL and response code passes unchanged. On Windows DnsQueryRaw() (which honours VPNs
- * and the name resolution policy table), before 11 24H2 DnsQueryEx() as far as it goes; on Linux the
- * servers of /etc/resolv.conf.
- * Runs on: the switch's loop. Bounded: at most RESOLVER_MAX_PENDING questions at a time.
+ * and the name resolution policy table), before 11 24H2 DnsQueryEx() as far as it goes; on Linux
+ * the servers of /etc/resolv.conf. Runs on: the switch's loop. Bounded: at most
+ * RESOLVER_MAX_PENDING questions at a time.
  */
 #ifndef SHARED_PORT_RESOLVER_H
 #define SHARED_PORT_RESOLVER_H

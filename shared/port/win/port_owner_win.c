@@ -8,6 +8,7 @@
  */
 #include "port/uv/net_uv_internal.h"
 
+#include "port/win/port_owner_win.h"
 #include "port/win/utf16.h"
 
 #include <stdio.h>
@@ -50,7 +51,8 @@ static bool is_in_the_way(const struct ip_addr *addr, DWORD port, const struct i
             ip_addr_equal(addr, &at->addr));
 }
 
-static DWORD find_v4(bool is_udp, const void *table, const struct ip_endpoint *at)
+static bool find_v4(unsigned long *pid, bool is_udp, const void *table,
+                    const struct ip_endpoint *at)
 {
     const MIB_TCPTABLE_OWNER_PID *tcp = table;
     const MIB_UDPTABLE_OWNER_PID *udp = table;
@@ -59,15 +61,18 @@ static DWORD find_v4(bool is_udp, const void *table, const struct ip_endpoint *a
     for (DWORD i = 0; i < count; i++) {
         DWORD net = is_udp ? udp->table[i].dwLocalAddr : tcp->table[i].dwLocalAddr;
         struct ip_addr addr = ip_addr_v4(ntohl(net));
+        DWORD port = is_udp ? udp->table[i].dwLocalPort : tcp->table[i].dwLocalPort;
 
-        if (is_in_the_way(&addr, is_udp ? udp->table[i].dwLocalPort : tcp->table[i].dwLocalPort,
-                          at))
-            return is_udp ? udp->table[i].dwOwningPid : tcp->table[i].dwOwningPid;
+        if (!is_in_the_way(&addr, port, at))
+            continue;
+        *pid = is_udp ? udp->table[i].dwOwningPid : tcp->table[i].dwOwningPid;
+        return true;
     }
-    return 0;
+    return false;
 }
 
-static DWORD find_v6(bool is_udp, const void *table, const struct ip_endpoint *at)
+static bool find_v6(unsigned long *pid, bool is_udp, const void *table,
+                    const struct ip_endpoint *at)
 {
     const MIB_TCP6TABLE_OWNER_PID *tcp = table;
     const MIB_UDP6TABLE_OWNER_PID *udp = table;
@@ -76,24 +81,29 @@ static DWORD find_v6(bool is_udp, const void *table, const struct ip_endpoint *a
     for (DWORD i = 0; i < count; i++) {
         const UCHAR *net = is_udp ? udp->table[i].ucLocalAddr : tcp->table[i].ucLocalAddr;
         struct ip_addr addr = ip_addr_of_v6(net);
+        DWORD port = is_udp ? udp->table[i].dwLocalPort : tcp->table[i].dwLocalPort;
 
-        if (is_in_the_way(&addr, is_udp ? udp->table[i].dwLocalPort : tcp->table[i].dwLocalPort,
-                          at))
-            return is_udp ? udp->table[i].dwOwningPid : tcp->table[i].dwOwningPid;
+        if (!is_in_the_way(&addr, port, at))
+            continue;
+        *pid = is_udp ? udp->table[i].dwOwningPid : tcp->table[i].dwOwningPid;
+        return true;
     }
-    return 0;
+    return false;
 }
 
-static DWORD find_process(bool is_udp, const struct ip_endpoint *at)
+bool port_owner_in_table(unsigned long *pid, bool is_udp, const void *table,
+                         const struct ip_endpoint *at)
 {
-    bool is_v4 = ip_addr_is_v4(&at->addr);
-    void *table = get_table(is_udp, is_v4);
-    DWORD pid = 0;
+    return (ip_addr_is_v4(&at->addr) ? find_v4 : find_v6)(pid, is_udp, table, at);
+}
 
-    if (table)
-        pid = is_v4 ? find_v4(is_udp, table, at) : find_v6(is_udp, table, at);
+static bool find_owner(unsigned long *pid, bool is_udp, const struct ip_endpoint *at)
+{
+    void *table = get_table(is_udp, ip_addr_is_v4(&at->addr));
+    bool is_found = table && port_owner_in_table(pid, is_udp, table, at);
+
     free(table);
-    return pid;
+    return is_found;
 }
 
 /* ---- names ------------------------------------------------------------------------------- */
@@ -120,14 +130,13 @@ bool net_os_why_taken(bool is_udp, const struct ip_endpoint *at, enum status st,
                       size_t cap)
 {
     char name[3 * IMAGE_MAX];
-    DWORD pid;
+    unsigned long pid;
 
     if (st != ST_EXISTS && st != ST_DENIED)
         return false;
-    pid = find_process(is_udp, at);
-    if (pid) {
+    if (find_owner(&pid, is_udp, at)) {
         read_name(pid, name, sizeof name);
-        snprintf(buf, cap, "taken by pid %lu (%.80s)", (unsigned long)pid, name);
+        snprintf(buf, cap, "taken by pid %lu (%.80s)", pid, name);
         return true;
     }
     if (st != ST_DENIED)
