@@ -3,8 +3,8 @@
  * WARN or FAIL and what to do.
  *
  *   service -> its version -> endpoints (who has the name) -> virtual machines and what is in them
- *   -> workers -> the whole -> this computer (check_host.c) -> and at last one request of our own
- *   through each endpoint
+ *   -> workers and what switches have counted -> the whole -> this computer (check_host.c) -> and
+ * at last one request of our own through each endpoint
  *
  * Most come from one status; the requests are made as the person who runs the command, so
  * it finds what the service cannot know: that this person may not open the pipe. A condition that
@@ -12,6 +12,7 @@
  * that it does not apply.
  */
 #include "cli/check_host.h"
+#include "cli/check_network.h"
 #include "cli/cli_command.h"
 
 #include "base/util.h"
@@ -189,6 +190,12 @@ static void check_instance(struct check_run *r, const cJSON *instance)
     check_conditions(r, vm, list_in(list_in(instance, "netAgent"), "conditions"));
 }
 
+static void on_row(void *ctx, enum check_result result, const char *name, const char *message,
+                   const char *next)
+{
+    row(ctx, result, name, message, next);
+}
+
 static void check_component(struct check_run *r, const cJSON *component)
 {
     const char *name = status_text_in(component, "name");
@@ -205,12 +212,7 @@ static void check_component(struct check_run *r, const cJSON *component)
         row(r, serves ? CHECK_PASS : CHECK_FAIL, name, message,
             serves ? NULL : hint_find("ComponentNotServing"));
     check_conditions(r, name, list_in(component, "conditions"));
-}
-
-static void on_host_row(void *ctx, enum check_result result, const char *name, const char *message,
-                        const char *next)
-{
-    row(ctx, result, name, message, next);
+    check_network(component, on_row, r);
 }
 
 static void check_status(struct check_run *r, const cJSON *status)
@@ -234,7 +236,7 @@ static void check_status(struct check_run *r, const cJSON *status)
     }
     check_conditions(r, "", list_in(status, "conditions"));
     if (r->env.look)
-        check_host(r->env.look, status, &r->service.at, on_host_row, r);
+        check_host(r->env.look, status, &r->service.at, on_row, r);
 }
 
 /* ---- our own requests -------------------------------------------------------------------- */

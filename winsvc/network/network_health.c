@@ -235,7 +235,8 @@ static void count_refusals(struct health_component *c, const struct switch_count
     health_count(c, "other_limit_hits",
                  n->udp_evicted + n->icmp_error_limit_hits + n->ping_limit_hits +
                      n->fragment_limit_hits + n->neighbour_limit_hits + n->dns_limit_hits +
-                     n->dhcp_limit_hits + n->api_limit_hits + n->forward_limit_hits);
+                     n->dhcp_limit_hits + n->api_limit_hits + n->forward_limit_hits +
+                     n->open_limit_hits);
 }
 
 void network_health_fill(struct health_report *out, const struct condition_set *set,
