@@ -48,6 +48,7 @@
 enum {
     MAX_QUEUED_BYTES = 4 * IPC_MAX_MESSAGE,
     LINGER_MS = 1000,
+    STOOD_STILL_MS = 1000,
     DETAIL_MAX = 128,
     VERSION_TEXT_MAX = 32
 };
@@ -203,10 +204,30 @@ static void on_later(void *ctx)
     leave(c);
 }
 
+static void start_silence(struct channel *c)
+{
+    bool is_greeting = c->state < CHANNEL_OPEN && c->config.greeting_ms > 0;
+    uint32_t ms = is_greeting ? c->config.greeting_ms : c->config.silence_ms;
+
+    if (ms > 0)
+        timer_start(&c->silence, ms);
+}
+
+/* A timer that is late says that we stood still: the computer slept, or the process was stopped.
+ * What the peer said meanwhile is still unread, or it slept, too: it gets its time once more. */
+static bool we_stood_still(const struct channel *c)
+{
+    return loop_now_ms(c->loop) - c->silence.due_ms > STOOD_STILL_MS;
+}
+
 static void on_silence(void *ctx)
 {
     struct channel *c = ctx;
 
+    if (we_stood_still(c)) {
+        start_silence(c);
+        return;
+    }
     enter(c);
     if (c->state < CHANNEL_OPEN && c->config.greeting_ms > 0)
         end(c, CHANNEL_END_SILENT, "no greeting within %u ms", (unsigned)c->config.greeting_ms);
@@ -224,14 +245,6 @@ static void restart_silence(struct channel *c)
         timer_start(&c->silence, c->config.silence_ms);
     else
         timer_stop(&c->silence);
-}
-
-static void start_silence(struct channel *c)
-{
-    uint32_t ms = c->config.greeting_ms ? c->config.greeting_ms : c->config.silence_ms;
-
-    if (ms > 0)
-        timer_start(&c->silence, ms);
 }
 
 /* ---- sending ------------------------------------------------------------------------------ */

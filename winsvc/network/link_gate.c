@@ -31,13 +31,13 @@ static void pass(struct link_gate_wait *w, const uint8_t *rest, size_t rest_byte
     struct stream *s = w->stream;
 
     if (rest_bytes > 0 && stream_unread(s, rest, rest_bytes) != ST_OK) {
-        refuse(w, "no memory for what followed its token");
+        refuse(w, "no memory for what it has said");
         return;
     }
     leave(w);
     stream_read_stop(s);
     stream_set_handler(s, NULL, NULL);
-    g->pass(g->ctx, s, true);
+    g->pass(g->ctx, s, g->has_token);
 }
 
 static void on_data(void *ctx, const uint8_t *data, size_t len_bytes)
@@ -45,6 +45,10 @@ static void on_data(void *ctx, const uint8_t *data, size_t len_bytes)
     struct link_gate_wait *w = ctx;
     size_t n = MIN(len_bytes, sizeof w->said - w->said_bytes);
 
+    if (!w->gate->has_token) {
+        pass(w, data, len_bytes);
+        return;
+    }
     memcpy(w->said + w->said_bytes, data, n);
     w->said_bytes += n;
     if (w->said_bytes < sizeof w->said)
@@ -57,7 +61,9 @@ static void on_data(void *ctx, const uint8_t *data, size_t len_bytes)
 
 static void on_eof(void *ctx)
 {
-    refuse(ctx, "closed before its token");
+    struct link_gate_wait *w = ctx;
+
+    refuse(w, w->gate->has_token ? "closed before its token" : "closed before it said anything");
 }
 
 static void on_error(void *ctx, enum status why)
@@ -73,7 +79,12 @@ static const struct stream_handler handler = {
 
 static void on_deadline(void *ctx)
 {
-    refuse(ctx, "it says no token");
+    struct link_gate_wait *w = ctx;
+
+    if (w->gate->has_token)
+        refuse(w, "it says no token");
+    else
+        pass(w, NULL, 0);
 }
 
 static struct link_gate_wait *place(struct link_gate *g)
@@ -111,12 +122,12 @@ void link_gate_set_token(struct link_gate *g, const struct link_token *token)
         crypto_wipe(&g->token, sizeof g->token);
 }
 
-void link_gate_admit(struct link_gate *g, struct stream *s)
+void link_gate_admit(struct link_gate *g, struct stream *s, bool has_link)
 {
     struct link_gate_wait *w;
 
     g->count++;
-    if (!g->has_token) {
+    if (!g->has_token && !has_link) {
         g->pass(g->ctx, s, false);
         return;
     }
@@ -124,7 +135,7 @@ void link_gate_admit(struct link_gate *g, struct stream *s)
     w->stream = s;
     w->number = g->count;
     w->said_bytes = 0;
-    timer_start(&w->deadline, LINK_GATE_MS);
+    timer_start(&w->deadline, g->has_token ? LINK_GATE_MS : LINK_GATE_STAY_MS);
     stream_set_handler(s, &handler, w);
     stream_read_start(s);
 }

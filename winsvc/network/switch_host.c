@@ -2,7 +2,8 @@
  *
  * THEORY
  *
- *   listening   each client becomes the link, in the place of the one before
+ *   listening   each client becomes the link, in the place of the one before (link_gate.h: if it
+ *               means it)
  *   dialling    connects, and again REDIAL_MS after that failed or the link was lost
  *
  * The switch's state outlives its links, so a guest (or the program that holds its tap) may be
@@ -85,7 +86,7 @@ static void on_accept(void *ctx, struct stream *s, const struct peer *peer)
     struct switch_host *h = ctx;
 
     if (is_guest(h, peer)) {
-        link_gate_admit(&h->gate, s);
+        link_gate_admit(&h->gate, s, switch_has_link(h->sw));
         return;
     }
     log_warn_limited(LOG_SWITCH, "cid=%u is not this switch's guest: closed", peer->cid);

@@ -28,6 +28,21 @@ static void a_silent_peer_ends_the_channel_greeting_included(void **state)
     channel_case_fini(&c);
 }
 
+static void nobody_is_silent_while_we_stand_still(void **state)
+{
+    struct channel_case c;
+
+    channel_case_init(&c, CHANNEL_ACCEPTOR, 3000);
+    channel_case_peer_greets(&c, CHANNEL_ACCEPTOR);
+    sim_stall_ms(c.sim, 60000);
+    sim_run(c.sim);
+    assert_int_equal(c.ended, 0);
+    sim_advance_ms(c.sim, 3000);
+    assert_int_equal(c.ended, 1);
+    assert_string_equal(channel_end_name(c.why), "Silent");
+    channel_case_fini(&c);
+}
+
 static void any_message_counts_as_life_but_part_of_one_does_not(void **state)
 {
     struct frames ping = { .len_bytes = 0 };
@@ -338,6 +353,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_silent_peer_ends_the_channel_greeting_included),
+        cmocka_unit_test(nobody_is_silent_while_we_stand_still),
         cmocka_unit_test(any_message_counts_as_life_but_part_of_one_does_not),
         cmocka_unit_test(ping_is_answered_with_its_token),
         cmocka_unit_test(health_reports_are_numbered_by_the_channel),

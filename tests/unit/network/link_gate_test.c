@@ -56,14 +56,19 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct sim_peer *comes(struct fixture *f)
+static struct sim_peer *comes_beside(struct fixture *f, bool has_link)
 {
     struct stream *s = NULL;
     struct sim_peer *p = sim_stream(f->sim, &s);
 
-    link_gate_admit(&f->gate, s);
+    link_gate_admit(&f->gate, s, has_link);
     sim_run(f->sim);
     return p;
+}
+
+static struct sim_peer *comes(struct fixture *f)
+{
+    return comes_beside(f, false);
 }
 
 static void says(struct fixture *f, struct sim_peer *p, const struct link_token *token,
@@ -195,6 +200,50 @@ static void without_a_token_everybody_passes_at_once(void **state)
     assert_false(f->is_proved);
 }
 
+static void who_only_looks_takes_nobodys_place(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p;
+
+    link_gate_set_token(&f->gate, NULL);
+    p = comes_beside(f, true);
+    sim_peer_end(p);
+    sim_run(f->sim);
+    sim_advance_ms(f->sim, LINK_GATE_STAY_MS);
+    assert_int_equal(f->passes, 0);
+    assert_int_equal(f->gate.refused, 1);
+}
+
+static void who_speaks_takes_the_place_of_another_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p;
+
+    link_gate_set_token(&f->gate, NULL);
+    p = comes_beside(f, true);
+    sim_peer_send_text(p, "frame");
+    sim_run(f->sim);
+    assert_int_equal(f->passes, 1);
+    assert_false(f->is_proved);
+    stream_set_handler(f->passed, &reader, f);
+    stream_read_start(f->passed);
+    sim_run(f->sim);
+    assert_int_equal(f->read_bytes, 5);
+    assert_memory_equal(f->read, "frame", 5);
+}
+
+static void who_stays_takes_it_without_a_word(void **state)
+{
+    struct fixture *f = *state;
+
+    link_gate_set_token(&f->gate, NULL);
+    comes_beside(f, true);
+    assert_int_equal(f->passes, 0);
+    sim_advance_ms(f->sim, LINK_GATE_STAY_MS);
+    assert_int_equal(f->passes, 1);
+    assert_false(f->is_proved);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -208,6 +257,9 @@ int main(void)
         T(silent_strangers_do_not_keep_the_guest_out),
         T(a_new_token_makes_the_old_one_worthless),
         T(without_a_token_everybody_passes_at_once),
+        T(who_only_looks_takes_nobodys_place),
+        T(who_speaks_takes_the_place_of_another_at_once),
+        T(who_stays_takes_it_without_a_word),
     };
 
     log_set_level(LOG_ERROR);
