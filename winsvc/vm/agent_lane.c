@@ -16,11 +16,26 @@
  * changes, but the agent's own key may be put right without a word. */
 enum { AGENT_SILENCE_MS = 5000, MAX_PACE_BITS = 2 };
 
+/* A machine that has just been found, and an agent that was there and is gone, are soon to be heard
+ * of: they are asked QUICK_TIMES as often for as long as it takes to ask QUICK_PROBES times. An
+ * agent that hangs up on us at once each time gets no such haste. */
+enum { QUICK_TIMES = 4, QUICK_PROBES = 8 };
+
 static void schedule_probe(struct agent_lane *l)
 {
     unsigned bits = MIN(l->proof_failures, (unsigned)MAX_PACE_BITS);
+    uint64_t pace_ms = (uint64_t)l->config.times->probe_interval_ms << bits;
 
-    timer_start(&l->probe_timer, (uint64_t)l->config.times->probe_interval_ms << bits);
+    if (bits == 0 && l->quick_probes > 0) {
+        l->quick_probes--;
+        pace_ms /= QUICK_TIMES;
+    }
+    timer_start(&l->probe_timer, pace_ms);
+}
+
+static bool was_there(const struct agent_lane *l)
+{
+    return l->is_open && loop_now_ms(l->loop) - l->open_ms >= l->config.times->probe_interval_ms;
 }
 
 static enum status find_key(void *ctx, const char *instance, struct proof_key *out)
@@ -42,6 +57,7 @@ static void on_open(void *ctx, const struct channel_peer *peer)
 
     l->is_open = true;
     l->levels = (struct levels_told){ "" };
+    l->open_ms = loop_now_ms(l->loop);
     l->peer = *peer;
     l->clock = (struct guest_clock){ .is_known = false };
     l->config.totals->matches++;
@@ -126,6 +142,8 @@ static void on_end(void *ctx, enum channel_end why, const char *detail)
              said && said[0] ? ": " : "", said ? said : "");
     log_warn_limited(LOG_VM, "vm=%s agent=%s control channel ended, %s; dialling again",
                      l->config.vm_id, l->config.unit, l->end_text);
+    if (was_there(l))
+        l->quick_probes = QUICK_PROBES;
     channel_free(l->channel);
     l->channel = NULL;
     l->is_open = false;
@@ -188,6 +206,7 @@ void agent_lane_init(struct agent_lane *l, struct loop *loop,
                      void *ctx)
 {
     *l = (struct agent_lane){ .loop = loop, .config = *config, .ops = ops, .ctx = ctx };
+    l->quick_probes = QUICK_PROBES;
     l->proof = (struct channel_proof){ .find_key = find_key,
                                        .ctx = l,
                                        .is_required = config->times->require_proof };

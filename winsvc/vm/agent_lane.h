@@ -63,7 +63,9 @@ struct agent_lane {
     struct channel_proof proof;
     struct agent_key used;
     unsigned proof_failures; /* in a row */
+    unsigned quick_probes;   /* that many more come quickly */
     bool is_open;
+    uint64_t open_ms;         /* when it was opened */
     bool tried;               /* at least one dial came to an end */
     struct channel_peer peer; /* while open */
     bool reports;             /* @report is the agent's word */

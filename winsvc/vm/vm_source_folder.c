@@ -15,17 +15,18 @@
  * one hybrid socket per machine into a folder: NAME.vsock. The folder may be absent, appear, vanish
  * and come back; NAME.vsock_PORT beside it are the sockets we listen on for that machine.
  *
- * Life. A scan runs at once, then every RESCAN_MS. A watch makes it run SETTLE_MS after a change,
- * once however many changes come in that time. The watch is a shortcut only: it cannot start
- * before the folder exists and goes blind when the folder is replaced, so it is opened anew
- * whenever the folder was absent at the last scan.
+ * Life. A scan runs at once, then every RESCAN_MS, or MISSING_MS while there is no folder that
+ * could be watched. A watch makes it run SETTLE_MS after a change, once however many changes come
+ * in that time. The watch is a shortcut only: it cannot start before the folder exists and goes
+ * blind when the folder is replaced, so it is opened anew whenever the folder was absent at the
+ * last scan.
  *
  * A snapshot is passed on when it differs from the one before, and the first one always.
  */
 
 #define SUFFIX ".vsock"
 
-enum { RESCAN_MS = 1000, SETTLE_MS = 20 };
+enum { RESCAN_MS = 1000, MISSING_MS = 200, SETTLE_MS = 20 };
 
 struct folder_source {
     struct vm_source base;
@@ -119,8 +120,8 @@ static void scan_now(void *ctx)
     struct scan scan = { .source = f, .snap = &snap };
 
     f->is_settling = false;
-    timer_start(&f->timer, RESCAN_MS);
     snap.source_exists = dir_scan(f->folder, on_entry, &scan) == ST_OK;
+    timer_start(&f->timer, snap.source_exists ? RESCAN_MS : MISSING_MS);
     keep_watch(f, snap.source_exists);
     if (f->has_told && vm_watch_is_same(&f->told, &snap))
         return;

@@ -165,7 +165,7 @@ static void probes_slow_down_but_go_on_beside_an_agent(void **state)
     uint64_t before;
 
     agent_reports(w, p, 1, HEALTH_SERVING);
-    sim_advance_ms(w->sim, 1000);
+    sim_advance_ms(w->sim, 3000); /* the haste after it was found is over */
     before = world_view(w).probes;
     for (unsigned i = 0; i < 20; i++) {
         agent_reports(w, p, i + 2, HEALTH_SERVING);
@@ -184,6 +184,37 @@ static void probes_slow_down_but_go_on_beside_an_agent(void **state)
     expect_state(w, SESSION_CONTROL, GUEST_V2);
     assert_int_equal(world_view(w).lanes[GUEST_A], SESSION_LINKED);
     expect_reason(w, "LinkUp", COND_TRUE, "Linked");
+}
+
+static void agent_that_ends_is_soon_asked_again(void **state)
+{
+    struct world *w = *state;
+    struct sim_peer *p = agent_comes(w, &BRIDGE);
+
+    for (unsigned i = 0; i < 5; i++) {
+        agent_reports(w, p, i + 1, HEALTH_SERVING);
+        sim_advance_ms(w->sim, 1000);
+    }
+    sim_peer_end(p);
+    sim_run(w->sim);
+    expect_reason(w, "AgentHealthy", COND_FALSE, "AgentLost");
+    assert_null(world_accepted(w, BRIDGE.port));
+    sim_advance_ms(w->sim, 250);
+    assert_non_null(world_accepted(w, BRIDGE.port));
+}
+
+/* It is a bad agent, or none: it is asked as often as one that was never there. */
+static void agent_that_hangs_up_each_time_is_not_hurried_for(void **state)
+{
+    struct world *w = *state;
+
+    sim_advance_ms(w->sim, 3000); /* the haste after the machine was found is over */
+    sim_peer_end(agent_comes(w, &BRIDGE));
+    sim_run(w->sim);
+    sim_advance_ms(w->sim, 999);
+    assert_null(world_accepted(w, BRIDGE.port));
+    sim_advance_ms(w->sim, 1);
+    assert_non_null(world_accepted(w, BRIDGE.port));
 }
 
 /* The guest that lost its link is about to start again: no time for the pace of probes_slow_down.
@@ -223,6 +254,8 @@ int main(void)
         T(same_report_again_is_no_change),
         T(a_guest_cannot_flood_the_log),
         T(agent_that_goes_silent_is_lost_and_dialled_again),
+        T(agent_that_ends_is_soon_asked_again),
+        T(agent_that_hangs_up_each_time_is_not_hurried_for),
         T(agent_of_another_version_is_named),
         T(somebody_else_on_the_agents_port_is_named),
         T(probes_slow_down_but_go_on_beside_an_agent),

@@ -50,17 +50,27 @@ static void error_shown_is_the_telling_one_and_stays(void **state)
     assert_string_equal(world_view(w).last_error, "");
 }
 
+/* Rancher's two handshakes and the agent's two units. The agent's are asked four times as often for
+ * the first two seconds. */
 static void first_probes_go_out_at_once_and_then_every_second(void **state)
 {
     struct world *w = *state;
 
     sim_run(w->sim);
     assert_int_equal(sim_dial_count(w->sim), 4);
-    sim_advance_ms(w->sim, 999);
+    sim_advance_ms(w->sim, 249);
     assert_int_equal(sim_dial_count(w->sim), 4);
     sim_advance_ms(w->sim, 1);
-    assert_int_equal(sim_dial_count(w->sim), 8);
-    assert_int_equal(world_view(w).probes, 8);
+    assert_int_equal(sim_dial_count(w->sim), 6);
+    sim_advance_ms(w->sim, 750);
+    assert_int_equal(sim_dial_count(w->sim), 4 + 2 + 4 * 2);
+    sim_advance_ms(w->sim, 1000);
+    assert_int_equal(sim_dial_count(w->sim), 4 + 2 * (2 + 4 * 2));
+    sim_advance_ms(w->sim, 999);
+    assert_int_equal(sim_dial_count(w->sim), 24);
+    sim_advance_ms(w->sim, 1);
+    assert_int_equal(sim_dial_count(w->sim), 28);
+    assert_int_equal(world_view(w).probes, 28);
 }
 
 static void handshake_reaches_the_link(struct world *w, const struct guest_kind *k)

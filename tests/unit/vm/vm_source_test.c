@@ -142,7 +142,7 @@ static void absent_folder_is_an_empty_snapshot_and_may_appear_later(void **state
     assert_int_equal(w->told, 1);
     put("a.vsock", DIR_ENTRY_SOCKET);
     folder.exists = true;
-    sim_advance_ms(w->sim, 1000);
+    sim_advance_ms(w->sim, 200);
     assert_int_equal(w->told, 2);
     assert_int_equal(w->last.count, 1);
     assert_int_equal(folder.watches, 1);
