@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * THEORY: one question at a time (http_get.h). The timer means "ask again"; it runs from the end
- * of one question to the next one, and on_end() is where each ends.
+ * of one question to the next one, and on_end() is where each ends. What does not answer is asked
+ * again soon, so that it is not called broken long after it is back; one that is silent has a
+ * question before it nearly all the time, and the moment that it goes on is the moment of its
+ * answer.
  */
 #include "docker/docker_probe.h"
 
+#include "base/util.h"
 #include "http/http_get.h"
 #include "port/addr.h"
 #include "port/loop.h"
@@ -14,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ANSWER_BYTES = 4096 };
+enum { MAX_ANSWER_BYTES = 4096, AGAIN_MS = 200 };
 
 struct docker_probe {
     struct loop *loop; /* borrowed */
@@ -33,7 +37,8 @@ static void finish(struct docker_probe *p, enum docker_answer answer, const char
 {
     http_get_free(p->get);
     p->get = NULL;
-    timer_start(&p->timer, p->interval_ms);
+    timer_start(&p->timer, answer == DOCKER_ANSWERS ? p->interval_ms
+                                                    : MIN((uint32_t)AGAIN_MS, p->interval_ms));
     p->fn(p->ctx, answer, detail);
 }
 
