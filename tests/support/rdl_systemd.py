@@ -22,6 +22,30 @@ import rdl
 
 _SYSTEMD = "/lib/systemd/systemd"
 _EMPTY_TARGETS = ("sysinit", "basic", "shutdown", "multi-user", "test")
+_JOURNAL = "/lib/systemd/systemd-journald"
+# A journal in memory, of these units alone: the kernel's messages are the machine's.
+_JOURNAL_UNITS = {
+    "systemd-journald.socket": """[Unit]
+DefaultDependencies=no
+Before=sockets.target
+[Socket]
+ListenStream=/run/systemd/journal/stdout
+ListenDatagram=/run/systemd/journal/socket
+SocketMode=0666
+PassCredentials=yes
+ReceiveBuffer=8M
+Service=systemd-journald.service
+""",
+    "systemd-journald.service": f"""[Unit]
+DefaultDependencies=no
+Requires=systemd-journald.socket
+[Service]
+Type=notify
+ExecStart={_JOURNAL}
+StandardOutput=null
+""",
+    "test.target": "[Unit]\nDefaultDependencies=no\nWants=systemd-journald.service\nAfter=systemd-journald.service\n",
+}
 _ENTER = 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"'
 _PREPARE = """set -e
 mount --make-rprivate /
@@ -45,9 +69,9 @@ exec "$2" --system --unit=test.target --log-target=console --log-level=notice
 
 class Systemd:
     """`units`: file name (or folder.d/name.conf) to text. `aliases`: a further name to a unit's, as
-    `systemctl enable` links them."""
+    `systemctl enable` links them. `journal`: journalctl has what the units write."""
 
-    def __init__(self, session, units, aliases=(), name="systemd"):
+    def __init__(self, session, units, aliases=(), name="systemd", journal=False):
         for needed, package in (("unshare", "util-linux"), ("nsenter", "util-linux"),
                                 ("systemctl", "systemd")):
             rdl.tool(needed, package)
@@ -56,6 +80,7 @@ class Systemd:
         if os.geteuid() != 0:
             raise rdl.Skip("systemd needs root")
         self.session = session
+        units = {**(_JOURNAL_UNITS if journal else {}), **units}
         folder = pathlib.Path(session.path("units"))
         for target in _EMPTY_TARGETS:
             units.setdefault(f"{target}.target", "[Unit]\nDefaultDependencies=no\n")
