@@ -8,6 +8,7 @@
 #include "win/service_install.h"
 #include "win/service_main.h"
 #include "win/service_plan.h"
+#include "win/service_traces.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,14 @@ static void on_event(void *ctx, enum service_event event, uint32_t detail)
     }
 }
 
+static void log_set_up(enum status st, const struct errmsg *e)
+{
+    if (st == ST_OK)
+        log_info(LOG_SERVICE, "first start: the service was set up");
+    else if (st != ST_EXISTS)
+        log_warn(LOG_SERVICE, "the service is not set up as it should be: %s", e->text);
+}
+
 /* @events_missing: why nothing goes to the Event Log; NULL = it does. */
 static int serve(const struct service_arguments *args, struct service *svc,
                  const char *events_missing)
@@ -36,17 +45,23 @@ static int serve(const struct service_arguments *args, struct service *svc,
     static struct main_run run; /* some 60 KiB: not on a service thread's stack */
     struct errmsg e = { "" };
     const char *data = getenv("ProgramData");
+    enum status set_up;
     int code;
 
     /* A service has no standard error. */
     if (data)
         snprintf(run.default_logs, sizeof run.default_logs, "%s\\rdlink\\logs", data);
+    if (service_traces_check(&e) != ST_OK) {
+        log_write_event(LOG_EVENT_START_FAILED, LOG_ERROR, LOG_SERVICE, "start: %s", e.text);
+        return EXIT_FAILED;
+    }
+    set_up = service_configure_self(&e); /* first: the log would make its folder as it likes */
     code = main_run_start(&run, args->argc, args->argv);
     if (code != EXIT_OK)
         return code;
     if (events_missing)
         log_warn(LOG_SERVICE, "nothing is written to the Event Log: %s", events_missing);
-    service_configure_self();
+    log_set_up(set_up, &e);
     if (service_attach(svc, run.loop, on_event, &run, &e) == ST_OK) {
         service_report_running(svc);
     } else {

@@ -7,7 +7,6 @@
  */
 #include "win/service_install.h"
 
-#include "base/log.h"
 #include "base/util.h"
 #include "port/win/utf16.h"
 #include "port/win/win_error.h"
@@ -87,6 +86,9 @@ enum status service_install(const char *command, struct service_settings *out, s
         errmsg_set(e, "command line: %s", status_text(st));
         return st;
     }
+    st = service_traces_check(e); /* or it would not start */
+    if (st)
+        return st;
     st = open_manager(&h, SC_MANAGER_CONNECT | SC_MANAGER_CREATE_SERVICE, e);
     if (st == ST_OK)
         st = create_or_change(&h, wide, e);
@@ -108,22 +110,17 @@ enum status service_configure(struct service_settings *out, struct errmsg *e)
     return st ? st : service_traces_make(e);
 }
 
-void service_configure_self(void)
+enum status service_configure_self(struct errmsg *e)
 {
-    struct errmsg e = { "" };
     struct handles h;
-    enum status st = open_service(&h, SERVICE_QUERY_CONFIG, &e);
+    enum status st = open_service(&h, SERVICE_QUERY_CONFIG, e);
+    bool done;
 
-    if (st == ST_OK) {
-        bool done = service_settings_are_ours(h.service);
-        close_handles(&h);
-        if (done)
-            return;
-        log_info(LOG_SERVICE, "first start: setting up the service");
-        st = service_configure(NULL, &e);
-    }
     if (st)
-        log_warn(LOG_SERVICE, "the service is not set up as it should be: %s", e.text);
+        return st;
+    done = service_settings_are_ours(h.service);
+    close_handles(&h);
+    return done ? ST_EXISTS : service_configure(NULL, e);
 }
 
 /* ---- start and stop -------------------------------------------------------------------------- */

@@ -33,11 +33,11 @@ enum status service_install(const char *command, struct service_settings *out, s
 /* Gives an installed service the settings that it lacks, as the service does by itself at its first
  * start. ST_NOTFOUND: there is none. */
 enum status service_configure(struct service_settings *out, struct errmsg *e);
-/* The same from within the service, only when it was never done: cheap, and a failure is logged. */
-void service_configure_self(void);
+/* The same from within the service, only when it was never done: cheap. ST_EXISTS: it was. */
+enum status service_configure_self(struct errmsg *e);
 /* Stops it first. The configuration that a person wrote stays, keys and logs go. */
 enum status service_uninstall(bool *was_installed, struct errmsg *e);
-/* Wait until it runs, or until its process has gone. ST_NOTFOUND: not installed. ST_TIMEDOUT.
+/* Wait until it runs, or until its process has gone. ST_NOTFOUND: not installed. ST_TIMEOUT.
  * ST_IO: it stopped by itself, the message says how. */
 enum status service_start(struct errmsg *e);
 enum status service_stop(struct errmsg *e);

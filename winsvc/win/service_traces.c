@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * THEORY
  * Every user may create folders in ProgramData, so ours may be there before us, as a trap: its
- * owner could change the descriptor back whatever we write, and a junction would lead the service's
- * files elsewhere. So a folder that is a reparse point is refused, and administrators become the
- * owner along with the new descriptor; where that cannot be done, installing fails.
+ * owner could change the descriptor back whatever we write, a junction would lead the service's
+ * files elsewhere, and a configuration that waits in it would be the service's. So a folder that is
+ * a reparse point, or whose owner is neither SYSTEM nor administrators nor whoever asks, is refused
+ * before anything is done to it or in it; administrators become the owner along with the new
+ * descriptor. Below a folder of ours nobody else can put anything in the place of what was looked
+ * at. An installer does not look, so the service does at each start, at the configuration too.
  */
 #include "win/service_traces.h"
 
@@ -79,6 +82,64 @@ static enum status folder_path(wchar_t out[static PATH_CHARS], const wchar_t *be
     return ST_OK;
 }
 
+static bool is_ours(PSID sid)
+{
+    union {
+        TOKEN_USER user;
+        BYTE bytes[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
+    } info;
+    HANDLE token;
+    DWORD len;
+    bool is;
+
+    if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
+        return false;
+    is = GetTokenInformation(token, TokenUser, &info, sizeof info, &len) &&
+         EqualSid(info.user.User.Sid, sid);
+    CloseHandle(token);
+    return is;
+}
+
+/* Who owns a thing can have every right to it. ST_NOTFOUND: nothing is there. */
+static enum status check_owner(wchar_t *path, struct errmsg *e)
+{
+    PSECURITY_DESCRIPTOR sd = NULL;
+    PSID owner = NULL;
+    DWORD error = GetNamedSecurityInfoW(path, SE_FILE_OBJECT, OWNER_SECURITY_INFORMATION, &owner,
+                                        NULL, NULL, NULL, &sd);
+    bool is_trusted;
+
+    if (error != ERROR_SUCCESS)
+        return win_error_set(e, "look at the owner", error);
+    is_trusted = IsWellKnownSid(owner, WinLocalSystemSid) ||
+                 IsWellKnownSid(owner, WinBuiltinAdministratorsSid) || is_ours(owner);
+    LocalFree(sd);
+    return is_trusted ? ST_OK : ST_DENIED;
+}
+
+/* Ours, or one of ours with @below. ST_NOTFOUND: there is none. */
+static enum status check_folder(const wchar_t *below, struct errmsg *e)
+{
+    wchar_t path[PATH_CHARS];
+    enum status st = folder_path(path, below, e);
+    DWORD attributes;
+
+    if (st)
+        return st;
+    attributes = GetFileAttributesW(path);
+    if (attributes == INVALID_FILE_ATTRIBUTES)
+        return win_error_set(e, "look at the folder", GetLastError());
+    if (!(attributes & FILE_ATTRIBUTE_DIRECTORY) || (attributes & FILE_ATTRIBUTE_REPARSE_POINT)) {
+        errmsg_set(e, "%%ProgramData%%\\rdlink is no plain folder; remove what is there");
+        return ST_DENIED;
+    }
+    st = check_owner(path, e);
+    if (st == ST_DENIED)
+        errmsg_set(e, "%%ProgramData%%\\rdlink was made by another user; look at what is in it and "
+                      "remove it");
+    return st;
+}
+
 static enum status protect(wchar_t *path, const char *sddl, struct errmsg *e)
 {
     BYTE administrators[SECURITY_MAX_SID_SIZE];
@@ -111,14 +172,8 @@ static enum status make_folder(const wchar_t *below, const char *sddl, struct er
         return st;
     if (!CreateDirectoryW(path, NULL) && GetLastError() != ERROR_ALREADY_EXISTS)
         return win_error_set(e, "create the folder", GetLastError());
-    DWORD attributes = GetFileAttributesW(path);
-    if (attributes == INVALID_FILE_ATTRIBUTES)
-        return win_error_set(e, "look at the folder", GetLastError());
-    if (!(attributes & FILE_ATTRIBUTE_DIRECTORY) || (attributes & FILE_ATTRIBUTE_REPARSE_POINT)) {
-        errmsg_set(e, "%%ProgramData%%\\rdlink is no plain folder; remove what is there");
-        return ST_DENIED;
-    }
-    return protect(path, sddl, e);
+    st = check_folder(below, e);
+    return st ? st : protect(path, sddl, e);
 }
 
 /* A file that somebody holds open is left, and then the folder is too. */
@@ -143,27 +198,47 @@ static void delete_files(const wchar_t *folder)
 static enum status remove_folder(const wchar_t *below, bool with_files, struct errmsg *e)
 {
     wchar_t path[PATH_CHARS];
-    enum status st = folder_path(path, below, e);
+    enum status st = check_folder(below, e);
 
+    if (st == ST_OK)
+        st = folder_path(path, below, e);
     if (st)
-        return st;
+        return st == ST_NOTFOUND ? ST_OK : st;
     if (with_files)
         delete_files(path);
     if (RemoveDirectoryW(path))
         return ST_OK;
     DWORD error = GetLastError();
-    if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND ||
-        (error == ERROR_DIR_NOT_EMPTY && !with_files))
-        return ST_OK;
-    return win_error_set(e, "remove the folder", error);
+    return error == ERROR_DIR_NOT_EMPTY && !with_files
+               ? ST_OK
+               : win_error_set(e, "remove the folder", error);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
+enum status service_traces_check(struct errmsg *e)
+{
+    wchar_t path[PATH_CHARS];
+    enum status st = check_folder(NULL, e);
+
+    if (st == ST_OK)
+        st = folder_path(path, L"rdlinkd.conf", e);
+    if (st == ST_OK) {
+        st = check_owner(path, e);
+        if (st == ST_DENIED)
+            errmsg_set(
+                e, "%%ProgramData%%\\rdlink\\rdlinkd.conf was made by another user; look at it, "
+                   "then give it to administrators (takeown /a /f) or remove it");
+    }
+    return st == ST_NOTFOUND ? ST_OK : st;
+}
+
 enum status service_traces_make(struct errmsg *e)
 {
-    enum status st = make_source(e);
+    enum status st = service_traces_check(e);
 
+    if (st == ST_OK)
+        st = make_source(e);
     if (st == ST_OK)
         st = make_folder(NULL, service_folder_sddl, e);
     if (st == ST_OK)
@@ -177,6 +252,10 @@ enum status service_traces_remove(struct errmsg *e)
 {
     enum status st = remove_source(e);
 
+    if (st == ST_OK)
+        st = check_folder(NULL, e); /* before anything below it is believed */
+    if (st == ST_NOTFOUND)
+        return ST_OK;
     if (st == ST_OK)
         st = remove_folder(L"keys", true, e);
     if (st == ST_OK)

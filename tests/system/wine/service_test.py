@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """rdlinkd.exe as a service: started and stopped by the service control manager."""
 
+import os
 import pathlib
+import shutil
 import sys
 import time
 import unittest
@@ -12,6 +14,7 @@ from wine_support import rdl
 import rdl_script
 
 NAME = "RancherDesktopLink"
+OTHER_USER = 65534
 
 
 class Service(unittest.TestCase):
@@ -129,6 +132,32 @@ class Service(unittest.TestCase):
         text, code = self.verb("start", check=False)
         self.assertEqual(code, 1)
         self.assertEqual(self.verb("stop", "now", check=False)[1], 4)
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can give a file to another user")
+    def test_what_another_user_made_in_programdata_is_not_trusted(self):
+        folder = pathlib.Path(self.wine.env["WINEPREFIX"], "drive_c/ProgramData/rdlink")
+        self.addCleanup(self.verb, "uninstall", check=False)
+        (folder / "keys").mkdir(parents=True)
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        (folder / "keys" / "file").write_text("somebody's")
+        os.chown(folder, OTHER_USER, OTHER_USER)
+        for verb in ("install", "uninstall"):
+            text, code = self.verb(verb, check=False)
+            self.assertEqual(code, 1, text)
+            self.assertIn("was made by another user", text)
+        self.assertTrue((folder / "keys" / "file").exists())
+        self.assertIn("not installed", self.verb("status", check=False)[0])
+
+        os.chown(folder, 0, 0)
+        config = folder / "rdlinkd.conf"
+        config.write_text("log-level = info\n")
+        os.chown(config, OTHER_USER, OTHER_USER)
+        text, code = self.verb("install", check=False)
+        self.assertEqual(code, 1, text)
+        self.assertIn(r"rdlinkd.conf was made by another user", text)
+        os.chown(config, 0, 0)
+        self.verb("install")
+        self.assertTrue((folder / "logs").is_dir())
 
     def test_workers_die_with_a_service_that_is_killed(self):
         pipe = f"rdl-{self.session.id}"
