@@ -24,6 +24,7 @@ struct lane {
     bool greeted;
     bool is_proved;
     bool told_ready;
+    bool has_set_levels;
 };
 
 struct control_server {
@@ -132,8 +133,10 @@ static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
     struct lane *lane = ctx;
     struct control_server *c = lane->server;
 
-    if (msg->body_case == RDLINK__V1__ENVELOPE__BODY_LOG_LEVELS)
+    if (msg->body_case == RDLINK__V1__ENVELOPE__BODY_LOG_LEVELS) {
         levels_take(msg->log_levels);
+        lane->has_set_levels = true;
+    }
     if (msg->body_case == RDLINK__V1__ENVELOPE__BODY_NETWORK_OFFER && c->source->on_offer)
         c->source->on_offer(c->ctx, lane->number, lane->is_proved, msg->network_offer);
 }
@@ -143,7 +146,8 @@ static void tell_gone(struct lane *lane)
 {
     struct control_server *c = lane->server;
 
-    (void)log_set_override("", NULL); /* another host says so again */
+    if (lane->has_set_levels)
+        (void)log_set_override("", NULL);
     if (lane->greeted && c->source->on_gone)
         c->source->on_gone(c->ctx, lane->number);
 }

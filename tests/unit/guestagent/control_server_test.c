@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/cmocka_all.h"
 
+#include "base/log.h"
 #include "guestagent/control_server.h"
 #include "guestagent/identity.h"
 #include "ipc/envelope.h"
@@ -430,6 +431,37 @@ static void a_host_that_cannot_prove_itself_gets_nothing_where_it_has_to(void **
     assert_true(sim_peer_is_closed(p));
 }
 
+static void set_levels(struct fixture *f, struct sim_peer *p, char *text)
+{
+    Rdlink__V1__LogLevels levels = RDLINK__V1__LOG_LEVELS__INIT;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+
+    levels.levels = text;
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_LOG_LEVELS;
+    msg.log_levels = &levels;
+    send(f, p, &msg);
+}
+
+static void levels_end_with_the_host_that_set_them_and_with_no_other(void **state)
+{
+    static char text[] = "ipc=error";
+    struct fixture *f = *state;
+    struct sim_peer *first = host(f), *second = host(f), *stranger;
+
+    set_levels(f, first, text);
+    assert_string_equal(log_override(), text);
+    stranger = sim_connect(f->sim, &f->at, &sim_host_peer);
+    sim_run(f->sim);
+    sim_peer_end(stranger);
+    sim_peer_end(second);
+    sim_run(f->sim);
+    assert_true(sim_peer_is_closed(stranger) && sim_peer_is_closed(second));
+    assert_string_equal(log_override(), text);
+    sim_peer_end(first);
+    sim_run(f->sim);
+    assert_string_equal(log_override(), "");
+}
+
 static void a_host_that_leaves_makes_room(void **state)
 {
     struct fixture *f = *state;
@@ -472,6 +504,7 @@ int main(void)
         WITH_FIXTURE(strangers_that_say_nothing_do_not_displace_anybody),
         WITH_FIXTURE(a_proved_host_is_not_displaced_by_others),
         WITH_FIXTURE(a_host_that_cannot_prove_itself_gets_nothing_where_it_has_to),
+        WITH_FIXTURE(levels_end_with_the_host_that_set_them_and_with_no_other),
         WITH_FIXTURE(a_host_that_leaves_makes_room),
         WITH_FIXTURE(the_host_hears_goodbye),
     };
