@@ -12,7 +12,10 @@
 
 #include <stddef.h>
 
-enum { PUT_FILE_PATH_MAX = 512 };
+enum {
+    PUT_FILE_PATH_MAX = 512,
+    PUT_FILE_KEEP_MODE = 01000 /* with @mode: that of the file at PATH, where there is one */
+};
 
 /* @mode: permission bits; on Windows those for group and others, all off, make the file that of
  * SYSTEM, administrators and ourselves, and otherwise it has the rights of its folder. ST_NOTFOUND

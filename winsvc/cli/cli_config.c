@@ -164,7 +164,7 @@ static enum status edit(struct config_run *r, const char *key, struct errmsg *e)
         return st;
     st = check_text(r, after, after_len, e);
     if (st == ST_OK) {
-        st = put_file(r->config.places.file, after, after_len, 0644);
+        st = put_file(r->config.places.file, after, after_len, 0644 | PUT_FILE_KEEP_MODE);
         if (st != ST_OK)
             errmsg_set(e, "%.200s: %s", r->config.places.file,
                        st == ST_NOTFOUND ? "its folder does not exist" : status_text(st));

@@ -42,6 +42,17 @@ static int write_all(uv_file file, const char *data, size_t len_bytes)
     return 0;
 }
 
+/* Of the file at @path; @otherwise where there is none. */
+static unsigned mode_of(const char *path, unsigned otherwise)
+{
+    uv_fs_t req;
+    int err = uv_fs_stat(NULL, &req, path, NULL);
+    unsigned mode = err ? otherwise : (unsigned)req.statbuf.st_mode;
+
+    uv_fs_req_cleanup(&req);
+    return mode & 0777;
+}
+
 static int rename_file(const char *from, const char *to)
 {
     uv_fs_t req;
@@ -63,7 +74,7 @@ enum status put_file(const char *path, const void *data, size_t len_bytes, unsig
         return ST_INVAL;
     /* A leftover of a writer that died: it may be a link that somebody put there. */
     (void)remove_file(beside);
-    st = put_file_create(&file, beside, mode);
+    st = put_file_create(&file, beside, mode & PUT_FILE_KEEP_MODE ? mode_of(path, mode) : mode);
     if (st != ST_OK)
         return st;
     err = write_all(file, data, len_bytes);

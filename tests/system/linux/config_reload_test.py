@@ -98,10 +98,12 @@ class ConfigTest(unittest.TestCase):
     def test_limits_change_and_no_connection_is_cut(self):
         first = self.open_docker()
         pid = self.host.worker()["pid"]
+        self.file.chmod(0o600)
         done = self.rdlink("set", "max-connections", "2")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.expect_generation(2)
         self.assertIn("# nothing yet\n", self.file.read_text(encoding="utf-8"))
+        self.assertEqual(self.file.stat().st_mode & 0o777, 0o600)
         self.open_docker()
         self.expect("a third one is refused", lambda: rdl_http.request(
             self.host.endpoint, "GET", "/_ping").status == 503)
