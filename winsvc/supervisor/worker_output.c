@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * THEORY: who says it is known to us and not to be believed from a line: name and process id of a
- * record are replaced. Time, level and component are the worker's.
+ * record are replaced. Events are the controller's to tell, and others act on their numbers, so a
+ * number is dropped. Time, level and component are the worker's.
  *
  * Its last words, for the status: the last thing at level error, or that it printed without the
  * log; but once a line looks like the first of a crash report, that one, because what follows are
@@ -50,6 +51,7 @@ static void forward(struct worker_output *o, struct log_line *line)
 
     r->process = o->name;
     r->pid = o->pid;
+    r->event = LOG_EVENT_NONE;
     if (r->level == LOG_ERROR)
         keep_words(o, r->text, false);
     log_forward(r);

@@ -7,12 +7,13 @@
 #include <string.h>
 
 #define HEAD "time=2026-11-22T10:15:00.125Z "
-#define LINE HEAD "level=info component=switch process=forged pid=1 msg=\"a line\"\n"
+#define LINE HEAD "level=info component=switch process=forged pid=1 event=3 msg=\"a line\"\n"
 
 struct seen {
     unsigned count;
     enum log_component component;
     int64_t pid;
+    unsigned event;
     char process[LOG_PROCESS_MAX], text[LOG_TEXT_MAX];
 };
 
@@ -24,6 +25,7 @@ static void keep(void *ctx, const struct log_record *r)
     seen.count++;
     seen.component = r->component;
     seen.pid = r->pid;
+    seen.event = r->event;
     snprintf(seen.process, sizeof seen.process, "%s", r->process);
     snprintf(seen.text, sizeof seen.text, "%s", r->text);
 }
@@ -53,6 +55,7 @@ static void a_line_of_its_log_gets_the_worker_s_name_and_number(void **state)
     assert_int_equal(seen.count, 1);
     assert_string_equal(seen.process, "docker");
     assert_int_equal(seen.pid, 812);
+    assert_int_equal(seen.event, LOG_EVENT_NONE); /* a worker cannot say that the service stopped */
     assert_int_equal(seen.component, LOG_SWITCH);
     assert_string_equal(seen.text, "a line");
     assert_string_equal(output.words, "");
