@@ -20,6 +20,7 @@
 #include "base/version.h"
 #include "cli/bundle.h"
 #include "cli/cli_file.h"
+#include "cli/cli_output.h"
 #include "cli/http_client.h"
 #include "cli/status_fields.h"
 #include "port/loop.h"
@@ -30,7 +31,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { FOLDER_MAX = 64, LOG_MAX = 1024 * 1024, FILE_MAX_BYTES = 4 * 1024 * 1024 };
 
@@ -167,18 +167,6 @@ static void tell(const struct bugreport_run *r, const char *text)
     r->env.print(r->env.ctx, strcmp(r->output, "-") ? CLI_STDOUT : CLI_STDERR, text);
 }
 
-static int not_written(const struct bugreport_run *r, enum status st)
-{
-    char what[400];
-
-    if (st == ST_EXISTS)
-        snprintf(what, sizeof what, "%.250s is there already, and is not overwritten", r->output);
-    else
-        snprintf(what, sizeof what, "cannot write to %.250s: %s", r->output, status_text(st));
-    cli_complain(&r->env, what, "name another file with --output");
-    return CLI_DEGRADED;
-}
-
 static char *contents_of(const struct bugreport_run *r, const char *list)
 {
     static const char format[] =
@@ -210,14 +198,14 @@ static int write_report(struct bugreport_run *r)
     tell(r, contents);
     st = r->env.create_output(r->env.ctx, r->output);
     if (st != ST_OK) {
-        code = not_written(r, st);
+        code = cli_output_failure(&r->env, r->output, st);
     } else if (bundle_write(r->bundle, contents, r->env.write_output, r->env.ctx)) {
         tell(r, "\nwritten to ");
         tell(r, strcmp(r->output, "-") ? r->output : "standard output");
         tell(r, "\n");
     } else {
         r->env.discard_output(r->env.ctx);
-        code = not_written(r, ST_IO);
+        code = cli_output_failure(&r->env, r->output, ST_IO);
     }
     free(contents);
     free(list);
@@ -408,15 +396,13 @@ static void bugreport_free(void *run)
 
 static int begin(struct bugreport_run *r)
 {
-    time_t seconds = (time_t)(r->env.wall_ms() / 1000);
-    char stamp[32] = "";
+    char stamp[CLI_STAMP_MAX];
 
     if (!strcmp(r->output, "-") && r->env.terminal) {
         cli_complain(&r->env, "a tar is nothing for a terminal", "name a file with --output");
         return CLI_USAGE;
     }
-    /* One thread: gmtime()'s one buffer is ours. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", gmtime(&seconds));
+    cli_output_stamp(&r->env, stamp);
     snprintf(r->folder, sizeof r->folder, "rdlink-bugreport-%s", stamp);
     if (!r->output[0])
         snprintf(r->output, sizeof r->output, "%s.tar", r->folder);

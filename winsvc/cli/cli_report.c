@@ -12,6 +12,7 @@
 
 #include "base/util.h"
 #include "cli/cli_file.h"
+#include "cli/cli_output.h"
 #include "cli/http_client.h"
 #include "cli/redact.h"
 #include "cli/status_history.h"
@@ -23,7 +24,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct report_run {
     struct cli_env env;
@@ -126,27 +126,15 @@ static bool keep_file(struct report_run *r)
 
 /* ---- writing ----------------------------------------------------------------------------- */
 
-static int not_written(const struct report_run *r, enum status st)
-{
-    char what[400];
-
-    if (st == ST_EXISTS)
-        snprintf(what, sizeof what, "%.250s is there already, and is not overwritten", r->output);
-    else
-        snprintf(what, sizeof what, "cannot write to %.250s: %s", r->output, status_text(st));
-    cli_complain(&r->env, what, "name another file with --output");
-    return CLI_DEGRADED;
-}
-
 static int write_report(struct report_run *r, const char *from)
 {
     enum status st = r->env.create_output(r->env.ctx, r->output);
 
     if (st != ST_OK)
-        return not_written(r, st);
+        return cli_output_failure(&r->env, r->output, st);
     if (!status_history_save(r->history, r->env.wall_ms(), from, r->env.write_output, r->env.ctx)) {
         r->env.discard_output(r->env.ctx);
-        return not_written(r, ST_IO);
+        return cli_output_failure(&r->env, r->output, ST_IO);
     }
     if (strcmp(r->output, "-") != 0)
         cli_say(&r->env, "written to %.250s: open it in a browser\n", r->output);
@@ -212,8 +200,7 @@ static void report_free(void *run)
 
 static int check_usage(struct report_run *r)
 {
-    time_t seconds = (time_t)(r->env.wall_ms() / 1000);
-    char stamp[32] = "";
+    char stamp[CLI_STAMP_MAX];
 
     if (!r->html) {
         cli_complain(&r->env, "say in which form", "rdlink report --html");
@@ -223,8 +210,7 @@ static int check_usage(struct report_run *r)
         cli_complain(&r->env, "a page is nothing for a terminal", "name a file with --output");
         return CLI_USAGE;
     }
-    /* One thread: gmtime()'s one buffer is ours. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", gmtime(&seconds));
+    cli_output_stamp(&r->env, stamp);
     if (!r->output[0])
         snprintf(r->output, sizeof r->output, "rdlink-report-%s.html", stamp);
     return CLI_PENDING;
