@@ -499,10 +499,10 @@ static void all_flows_together_keep_within_the_memory_given(void **state)
 static void first_sequence_numbers_cannot_be_guessed(void **state)
 {
     enum { N = 256 };
-    struct tcp_rig *r = tcp_rig_new(99, NULL);
+    struct tcp_rig *r = tcp_rig_new(99, NULL), *other = tcp_rig_new(100, NULL);
     struct tcp_key key = { .remote_port = 80 };
     uint32_t isn[N], again;
-    unsigned ones[32] = { 0 };
+    unsigned ones[32] = { 0 }, same_steps = 0;
 
     for (unsigned i = 0; i < N; i++) {
         key.guest_port = (uint16_t)(1000 + i);
@@ -512,6 +512,11 @@ static void first_sequence_numbers_cannot_be_guessed(void **state)
     }
     for (unsigned bit = 0; bit < 32; bit++)
         assert_in_range(ones[bit], N / 4, N * 3 / 4);
+    for (unsigned i = 2; i < N; i++) /* nobody counts, whatever the step */
+        same_steps += isn[i] - isn[i - 1] == isn[i - 1] - isn[i - 2];
+    assert_int_equal(same_steps, 0);
+    assert_int_not_equal(tcp_isn(other->sw.tcp, &key), isn[N - 1]); /* a secret is in it */
+    tcp_rig_free(other);
     sim_advance_ms(r->sim, 1000);
     again = tcp_isn(r->sw.tcp, &key); /* the same ports: above the last, by the clock */
     assert_int_equal(again - isn[N - 1], 250000);
@@ -545,10 +550,20 @@ static void teardown_with_live_flows(void **state)
     tcp_rig_free(r); /* asserts that everything was closed and freed */
 }
 
+static void cut_link(struct tcp_rig *r, unsigned ms)
+{
+    struct frame_link *link = r->sw.link;
+
+    r->cut = true;
+    r->sw.link = NULL;
+    tcp_rig_run_ms(r, ms);
+    r->cut = false;
+    r->sw.link = link;
+}
+
 static void flows_go_on_over_a_new_link(void **state)
 {
     struct tcp_rig *r = tcp_rig_new(5, NULL);
-    struct frame_link *link = r->sw.link;
     struct net_sim_peer *host;
     struct tcp_guest *g = tcp_rig_open(r, 1000, &host);
 
@@ -556,16 +571,95 @@ static void flows_go_on_over_a_new_link(void **state)
     tcp_rig_host_sends(host, g, 0, 1000000);
     g->to_send = 1000000;
     tcp_rig_run_ms(r, 10);
-    r->cut = true; /* what is on the way is lost */
-    r->sw.link = NULL;
-    tcp_rig_run_ms(r, 900);
+    cut_link(r, 900); /* what is on the way is lost */
     assert_in_range(g->received, 1, 999999);
-    r->cut = false;
-    r->sw.link = link;
     tcp_link_attached(&r->sw);
     tcp_rig_run_ms(r, 3000);
     assert_int_equal(g->received, 1000000);
     tcp_rig_expect(host, g, 1000000);
+    tcp_rig_free(r);
+}
+
+/* The gap is closed by its segment alone: what came early is content at once, not sent again. */
+static void what_came_early_is_taken_with_what_was_missing(void **state)
+{
+    enum { SEG = 1000 };
+    struct tcp_rig *r = tcp_rig_new(5, NULL);
+    struct net_sim_peer *host;
+    struct tcp_guest *g = tcp_rig_open(r, 1000, &host);
+    struct tcp_header h = { .ack = g->rcv_nxt, .flags = TCP_ACK, .window = 60000 };
+    uint32_t first = g->snd_max;
+    uint8_t data[4 * SEG];
+
+    g->to_send = sizeof data; /* what it sends itself does not arrive */
+    g->send = swallow;
+    tcp_guest_run(g, sim_now_ms(r->sim));
+    tcp_guest_fill(data, g->id * 2 + 1, 0, sizeof data);
+    for (unsigned i = 1; i <= 4; i++) { /* the second, third, fourth, and the first at the end */
+        h.seq = first + i % 4 * SEG;
+        tcp_rig_inject(r, g, &h, data + (size_t)(i % 4) * SEG, SEG);
+        tcp_rig_run_ms(r, 1);
+        assert_int_equal(r->last.ack, i < 4 ? first : first + 4 * SEG);
+    }
+    tcp_rig_expect(host, g, 4 * SEG);
+    tcp_rig_free(r);
+}
+
+/* Its time-out is not waited for. */
+static void what_was_lost_with_a_link_is_sent_as_soon_as_there_is_another(void **state)
+{
+    struct tcp_rig *r = tcp_rig_new(5, NULL);
+    struct net_sim_peer *host;
+    struct tcp_guest *g = tcp_rig_open(r, 1000, &host);
+
+    tcp_rig_host_sends(host, g, 0, 5000);
+    r->wire.lose = 1000;
+    tcp_rig_run_ms(r, 2);
+    r->wire.lose = 0;
+    cut_link(r, 10);
+    tcp_rig_run_ms(r, 5);
+    assert_int_equal(g->received, 0); /* nobody said so: the time-out is waited for */
+    tcp_link_attached(&r->sw);
+    tcp_rig_run_ms(r, 5);
+    assert_int_equal(g->received, 5000);
+    tcp_rig_free(r);
+}
+
+/* The guest may have sent what was lost, and waits for its own time-out. */
+static void a_new_link_brings_each_side_up_to_date(void **state)
+{
+    struct tcp_rig *r = tcp_rig_new(5, NULL);
+    struct net_sim_peer *host;
+    struct tcp_guest *g = tcp_rig_open(r, 1000, &host);
+    unsigned sent;
+
+    tcp_rig_run_ms(r, 100);
+    cut_link(r, 500);
+    sent = r->segments;
+    tcp_link_attached(&r->sw);
+    tcp_rig_run_ms(r, 2);
+    assert_int_equal(r->segments, sent + 1);
+    assert_int_equal(r->last.flags, TCP_ACK);
+    assert_int_equal(r->last.ack, g->snd_nxt);
+    tcp_rig_free(r);
+}
+
+static void a_handshake_goes_on_over_a_new_link(void **state)
+{
+    struct tcp_rig *r = tcp_rig_new(5, NULL);
+    struct tcp_guest *g = tcp_rig_guest(r, 1000, 80);
+    unsigned sent;
+
+    net_sim_next_connect(r->net, ST_OK, 0);
+    tcp_rig_inject(r, g, &(struct tcp_header){ .seq = 500, .flags = TCP_SYN, .window = 1000 }, NULL,
+                   0);
+    tcp_rig_run_ms(r, 2);
+    cut_link(r, 100);
+    sent = r->segments;
+    tcp_link_attached(&r->sw);
+    tcp_rig_run_ms(r, 2);
+    assert_int_equal(r->segments, sent + 1);
+    assert_int_equal(r->last.flags, TCP_SYN | TCP_ACK);
     tcp_rig_free(r);
 }
 
@@ -774,6 +868,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(first_sequence_numbers_cannot_be_guessed),
         cmocka_unit_test(teardown_with_live_flows),
         cmocka_unit_test(flows_go_on_over_a_new_link),
+        cmocka_unit_test(what_came_early_is_taken_with_what_was_missing),
+        cmocka_unit_test(what_was_lost_with_a_link_is_sent_as_soon_as_there_is_another),
+        cmocka_unit_test(a_new_link_brings_each_side_up_to_date),
+        cmocka_unit_test(a_handshake_goes_on_over_a_new_link),
         cmocka_unit_test(a_small_answer_does_not_wait_for_eight_bulk_streams),
         cmocka_unit_test(bytes_arrive_exactly_whatever_the_wire_does),
     };

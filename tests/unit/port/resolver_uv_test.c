@@ -415,11 +415,54 @@ static void what_is_no_question_is_refused(void **state)
 #define ONE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define TWO(f) cmocka_unit_test_setup_teardown(f, setup_two, teardown)
 
+/* Who forges an answer has to guess both the id and the port: at least 28 bits. Each bit of either,
+ * and of both against each other, is balanced as a coin of 256 throws is but once in 10^15 runs. */
+static void ids_and_ports_cannot_be_guessed(void **state)
+{
+    enum { N = 256, ID_BITS = 16, PORT_BITS = 12 };
+    unsigned id_ones[ID_BITS] = { 0 }, port_ones[PORT_BITS] = { 0 }, mixed_ones[PORT_BITS] = { 0 };
+    unsigned same_steps = 0;
+    uint32_t was_id = 0, was_port = 0, id_step = 0, port_step = 0;
+
+    for (unsigned i = 0; i < N; i++) {
+        struct resolver_query *q;
+        unsigned asked = first.asked;
+        uint32_t id, port;
+
+        assert_int_equal(resolver->ops->ask(resolver, &q, question, sizeof question, on_answer,
+                                            NULL),
+                         ST_OK);
+        wait_for(first.asked > asked);
+        resolver->ops->cancel(q);
+        id = (uint32_t)(first.last[0] << 8 | first.last[1]);
+        port = first.client.port;
+        for (unsigned bit = 0; bit < ID_BITS; bit++)
+            id_ones[bit] += id >> bit & 1;
+        for (unsigned bit = 0; bit < PORT_BITS; bit++) {
+            port_ones[bit] += port >> bit & 1;
+            mixed_ones[bit] += (id ^ port) >> bit & 1;
+        }
+        same_steps += (id - was_id == id_step) + (port - was_port == port_step);
+        id_step = id - was_id;
+        port_step = port - was_port;
+        was_id = id;
+        was_port = port;
+    }
+    for (unsigned bit = 0; bit < ID_BITS; bit++)
+        assert_in_range(id_ones[bit], N / 4, N * 3 / 4);
+    for (unsigned bit = 0; bit < PORT_BITS; bit++) {
+        assert_in_range(port_ones[bit], N / 4, N * 3 / 4);
+        assert_in_range(mixed_ones[bit], N / 4, N * 3 / 4);
+    }
+    assert_in_range(same_steps, 0, 4); /* nobody counts, whatever the step: 255 each would be */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ONE(question_and_answer_pass_unchanged_but_for_the_id),
         ONE(each_question_has_an_id_and_a_port_of_its_own),
+        ONE(ids_and_ports_cannot_be_guessed),
 #ifndef _WIN32 /* Wine gives a port of 127.0.0.0/8 away once, whatever the address */
         TWO(forged_answers_are_ignored),
         TWO(next_server_is_asked_and_then_preferred),
