@@ -124,7 +124,12 @@ static void on_release(void *ctx, struct guest_session *s, enum guest_generation
     w->wanted[generation] = w->listening[generation] = false;
 }
 
-static const struct session_ops ops = { on_change, on_want, on_release };
+static void on_published(void *ctx, struct guest_session *s,
+                         const Rdlink__V1__PublishedPorts *ports)
+{
+}
+
+static const struct session_ops ops = { on_change, on_want, on_release, on_published };
 
 static void start_session(struct world *w)
 {
