@@ -67,7 +67,7 @@ struct published_ports {
     Rdlink__V1__PublishedPort *entry_list[CONTAINER_PORTS_MAX];
 };
 
-/* ---- what is known ----------------------------------------------------------------------------*/
+/* ---- what is known --------------------------------------------------------------------------- */
 
 static void set_condition(struct published_ports *p, const char *type, enum condition_status status,
                           const char *reason, const char *text)
@@ -115,7 +115,7 @@ static void set_ports(struct published_ports *p, const struct container_ports *f
     p->on_change(p->ctx);
 }
 
-/* ---- asking for the list ----------------------------------------------------------------------*/
+/* ---- asking for the list --------------------------------------------------------------------- */
 
 static void drop_body(struct published_ports *p)
 {
@@ -208,7 +208,7 @@ static void on_settle(void *ctx)
     ask(p, &p->list, "/containers/json", &list_handler, false);
 }
 
-/* ---- events -----------------------------------------------------------------------------------*/
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static void look_again(struct published_ports *p)
 {
@@ -258,8 +258,7 @@ static void on_retry(void *ctx)
         ask(p, &p->events, events_target, &events_handler, true);
 }
 
-/* ---- the engine comes and goes
- * ------------------------------------------------------------------*/
+/* ---- the engine comes and goes -------------------------------------------------------------- */
 
 static void on_empty(void *ctx)
 {
@@ -294,7 +293,7 @@ void published_ports_set_engine(struct published_ports *p, bool is_there)
     timer_start(&p->empty, EMPTY_MS);
 }
 
-/* ---- life -------------------------------------------------------------------------------------*/
+/* ---- life ------------------------------------------------------------------------------------ */
 
 enum status published_ports_new(struct published_ports **out, struct loop *loop,
                                 const struct addr *engine, void (*on_change)(void *ctx), void *ctx)

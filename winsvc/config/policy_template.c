@@ -69,8 +69,7 @@ static void each(const struct template *t,
             one(t, &table[i], id_of(&table[i], id));
 }
 
-/* ---- what may be set ---------------------------------------------------------------------------
- */
+/* ---- what may be set ------------------------------------------------------------------------ */
 
 static void put_element(const struct template *t, const struct option *o, const char *id)
 {
@@ -146,8 +145,7 @@ void policy_template_admx(policy_print_fn *print, void *ctx)
             "</policyDefinitions>\n");
 }
 
-/* ---- texts --------------------------------------------------------------------------------------
- */
+/* ---- texts ---------------------------------------------------------------------------------- */
 
 static void put_strings(const struct template *t, const struct option *o, const char *id)
 {

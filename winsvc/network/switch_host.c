@@ -150,8 +150,7 @@ static enum status open_link(struct switch_host *h, bool dial, struct errmsg *e)
     return listener_open(h->env.loop, &h->listener, &h->at, &opts, &listener_handler, h, e);
 }
 
-/* ---- the control socket ------------------------------------------------------------------------
- */
+/* ---- the control socket --------------------------------------------------------------------- */
 
 static void on_control_accept(void *ctx, struct stream *s, const struct peer *peer)
 {
@@ -188,8 +187,7 @@ static enum status open_control(struct switch_host *h, const struct switch_host_
     return ST_OK;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------
- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 /* Ten thousand flows that all had a word under way leave the allocator a page each, which it keeps
  * because small blocks lie between. */
@@ -207,8 +205,7 @@ static void on_trim_look(void *ctx)
     timer_start(&h->trim, TRIM_LOOK_MS);
 }
 
-/* ---- the host's own network -------------------------------------------------------------------
- */
+/* ---- the host's own network ----------------------------------------------------------------- */
 
 static void on_network_change(void *ctx)
 {

@@ -39,8 +39,7 @@ struct log_file {
     int64_t looked_ms;  /* when we last saw that it is there */
 };
 
-/* ---- libuv's calls without a callback, each of which leaves something to clean up -------------
- */
+/* ---- libuv's calls without a callback, each of which leaves something to clean up ----------- */
 
 static int rename_file(const char *from, const char *to)
 {

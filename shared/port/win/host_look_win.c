@@ -19,8 +19,7 @@
 static const wchar_t machines_key[] = L"SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\"
                                       L"HostComputeService\\VolatileStore\\ComputeSystem";
 
-/* ---- whose a pipe is ---------------------------------------------------------------------------
- */
+/* ---- whose a pipe is ------------------------------------------------------------------------ */
 
 static bool is_own(PSID sid)
 {
@@ -102,8 +101,7 @@ static enum status owner(const struct addr *at, struct host_owner *out)
     return st;
 }
 
-/* ---- ports -------------------------------------------------------------------------------------
- */
+/* ---- ports ---------------------------------------------------------------------------------- */
 
 static enum status reserved_ports(struct port_ranges *out)
 {
@@ -129,8 +127,7 @@ static enum status reserved_ports(struct port_ranges *out)
     return ST_OK;
 }
 
-/* ---- the registry ------------------------------------------------------------------------------
- */
+/* ---- the registry --------------------------------------------------------------------------- */
 
 static enum status machine_list(void)
 {

@@ -4,10 +4,11 @@
  * DnsQueryEx() takes a name and a type as text and gives back records, not a message. What both can
  * express is asked there; all else goes, as it came, to the servers of the adapters:
  *
- *   ask --- name and type alone? --yes--> DnsQueryEx() ... on_done() -> completion_queue ->
- * deliver() | no (HTTPS, DNSSEC, odd names)                   records and a code, composed --' v |
- * cannot be told in full servers->ask() <---------------------------------------------+ Windows
- * refuses to ask
+ *   ask --- name and type alone? --yes--> DnsQueryEx() ... on_done() --> queue --> deliver()
+ *                |                                                                   |
+ *                no (HTTPS, DNSSEC, odd names)             records, a code --> composed
+ *                v                                                                   |
+ *         servers->ask() <--- refused by Windows, or cannot be told in full ---------'
  *
  * The order of things is the same whether a call is pending or was over at once: a result of either
  * kind comes to deliver() through the queue, never from within ask(). A query is in one of two

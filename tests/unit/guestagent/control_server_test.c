@@ -300,8 +300,7 @@ static void the_fifth_host_replaces_the_oldest(void **state)
         assert_false(sim_peer_is_closed(p[i]));
 }
 
-/* ---- proof -------------------------------------------------------------------------------------
- */
+/* ---- proof ---------------------------------------------------------------------------------- */
 
 static void send(struct fixture *f, struct sim_peer *p, const Rdlink__V1__Envelope *msg)
 {

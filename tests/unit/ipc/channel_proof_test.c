@@ -121,8 +121,7 @@ static void keys_decide_who_is_proved_and_who_is_taken(void **state)
     }
 }
 
-/* ---- against bytes of the test's ---------------------------------------------------------------
- */
+/* ---- against bytes of the test's ------------------------------------------------------------ */
 
 struct lone {
     struct side side;
