@@ -224,9 +224,9 @@ static void on_accept(void *ctx, struct stream *s, const struct peer *peer)
 static void on_listener_state(void *ctx, enum status st, const struct errmsg *why)
 {
     if (st == ST_OK)
-        log_info(LOG_IPC, "control: accepting again");
+        log_limited(LOG_INFO, LOG_IPC, "control: accepting again");
     else
-        log_warn(LOG_IPC, "control: listener: %s", why->text);
+        log_limited(LOG_WARN, LOG_IPC, "control: listener: %s", why->text);
 }
 
 static const struct listener_handler listener_handler = {

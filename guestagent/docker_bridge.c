@@ -80,8 +80,8 @@ static void set_condition(struct docker_bridge *b, const char *type, enum condit
 
     if (!condition_update(&b->conditions, type, status, reason, sys_wall_ms(), "%s", message))
         return;
-    log_write(levels[status], LOG_BRIDGE, "condition=%s %s reason=%s %s", type,
-              condition_status_name(status), reason, message);
+    log_limited(levels[status], LOG_BRIDGE, "condition=%s %s reason=%s %s", type,
+                condition_status_name(status), reason, message);
     if (b->checked && b->ops->on_change)
         b->ops->on_change(b->ctx);
 }
@@ -145,8 +145,8 @@ static enum status examine(struct docker_bridge *b, struct errmsg *why)
         return ST_DENIED;
     }
     if (owner.inode != b->inode) {
-        log_info(LOG_BRIDGE, "target=%s owner=%" PRId64 " inode=%" PRIu64, b->target_text,
-                 owner.uid, owner.inode);
+        log_limited(LOG_INFO, LOG_BRIDGE, "target=%s owner=%" PRId64 " inode=%" PRIu64,
+                    b->target_text, owner.uid, owner.inode);
         b->inode = owner.inode;
         b->last_dial_ok = false; /* a new socket has proved nothing yet */
     }

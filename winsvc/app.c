@@ -81,6 +81,7 @@ struct app {
     struct process_identity identity; /* ours */
     struct snapshot_clock clock;
     struct timer refresh;
+    struct log_limit changes_log; /* a guest decides how often it is ready */
     struct wake wake;
     int64_t started_ms;
     bool stopping;
@@ -240,8 +241,9 @@ static void set_network(struct app *a, enum condition_status status, const char 
                         const char *text)
 {
     if (condition_update(&a->conditions, "NetworkReady", status, reason, sys_wall_ms(), "%s", text))
-        log_write_event(LOG_EVENT_NETWORK, LOG_INFO, LOG_MAIN, "NetworkReady=%s reason=%s: %s",
-                        condition_status_name(status), reason, text);
+        log_write_event_limited(&a->changes_log, LOG_EVENT_NETWORK, LOG_INFO, LOG_MAIN,
+                                "NetworkReady=%s reason=%s: %s", condition_status_name(status),
+                                reason, text);
 }
 
 static void fill_network(struct app *a, struct snapshot *out)
@@ -300,10 +302,11 @@ static void fill(void *ctx, struct snapshot *out)
     if (snapshot_conclude(out, &a->conditions, sys_wall_ms())) {
         const struct condition *c = condition_find(&a->conditions, "Ready");
 
-        log_write_event(c->status == COND_TRUE ? LOG_EVENT_READY : LOG_EVENT_NOT_READY, LOG_INFO,
-                        LOG_MAIN, "phase=%s Ready=%s reason=%s: %s",
-                        snapshot_phase_name(out->phase), condition_status_name(c->status),
-                        c->reason, c->message);
+        log_write_event_limited(&a->changes_log,
+                                c->status == COND_TRUE ? LOG_EVENT_READY : LOG_EVENT_NOT_READY,
+                                LOG_INFO, LOG_MAIN, "phase=%s Ready=%s reason=%s: %s",
+                                snapshot_phase_name(out->phase), condition_status_name(c->status),
+                                c->reason, c->message);
     }
 }
 
@@ -769,6 +772,7 @@ enum status app_start(struct app **out, struct loop *loop, struct config *config
     a->started_ms = sys_wall_ms();
     process_identity_of(sys_pid(), &a->identity);
     timer_init(&a->refresh, loop, on_refresh, a);
+    a->changes_log.burst = LOG_BURST;
     log_service_on_change(logs, on_log_change, a);
     wake_start(&a->wake, loop, on_wake, a);
     st = start_live(a, config, input, e); /* first: the status tells of it */

@@ -189,9 +189,9 @@ static void on_listener_state(void *ctx, enum status st, const struct errmsg *wh
     const struct handshake_server *h = ctx;
 
     if (st == ST_OK)
-        log_info(LOG_NET, "%s: accepting again", names[h->generation]);
+        log_limited(LOG_INFO, LOG_NET, "%s: accepting again", names[h->generation]);
     else
-        log_warn(LOG_NET, "%s: listener: %s", names[h->generation], why->text);
+        log_limited(LOG_WARN, LOG_NET, "%s: listener: %s", names[h->generation], why->text);
 }
 
 static const struct listener_handler listener_handler = {

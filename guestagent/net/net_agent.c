@@ -134,8 +134,8 @@ static void set_condition(struct net_agent *a, const char *type, enum condition_
 
     if (!condition_update(&a->conditions, type, status, reason, sys_wall_ms(), "%s", message))
         return;
-    log_write(is_trouble ? LOG_WARN : LOG_INFO, LOG_NET, "condition=%s %s reason=%s %s", type,
-              condition_status_name(status), reason, message);
+    log_limited(is_trouble ? LOG_WARN : LOG_INFO, LOG_NET, "condition=%s %s reason=%s %s", type,
+                condition_status_name(status), reason, message);
     tell(a, "");
 }
 

@@ -235,7 +235,7 @@ static void on_dialled(void *ctx, enum status st, struct stream *s, const struct
         dial_later(u, "the host did not take the link's token");
         return;
     }
-    log_info(LOG_NET, "link=%s established", source_names[u->dialled.source]);
+    log_limited(LOG_INFO, LOG_NET, "link=%s established", source_names[u->dialled.source]);
     u->linked = u->dialled;
     u->linked_since_ms = loop_now_ms(u->loop);
     u->trouble.text[0] = '\0';
@@ -329,7 +329,7 @@ static void on_ready(void *ctx, enum rancher_generation generation)
     enum source source = generation == RANCHER_A ? SOURCE_A : SOURCE_B;
     struct choice c;
 
-    log_info(LOG_NET, "link=%s the host is ready", source_names[source]);
+    log_limited(LOG_INFO, LOG_NET, "link=%s the host is ready", source_names[source]);
     if (best_offer(u) || (u->linked.source != SOURCE_NONE && !u->ops->is_quiet(u->ctx)))
         return;
     u->ready = source;
@@ -434,8 +434,8 @@ static void on_offer(void *ctx, uint64_t channel, bool is_proved, const Rdlink__
     o->channel = channel;
     o->is_proved = is_proved;
     understand(o, m);
-    log_info(LOG_NET, "offer channel=%llu port=%u%s%s", (unsigned long long)channel, o->data_port,
-             o->data_port ? "" : " not now: ", o->data_port ? "" : o->reason);
+    log_limited(LOG_INFO, LOG_NET, "offer channel=%llu port=%u%s%s", (unsigned long long)channel,
+                o->data_port, o->data_port ? "" : " not now: ", o->data_port ? "" : o->reason);
     follow_presence(u);
     reconsider(u);
     u->ops->on_change(u->ctx);

@@ -340,32 +340,54 @@ static uint64_t monotonic_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-void log_write_limited(struct log_limit *site, enum log_level level, enum log_component from,
-                       const char *fmt, ...)
+static bool is_within(struct log_limit *site)
 {
-    char line[RAW_MAX_BYTES];
-    uint64_t now_ms;
-    va_list ap;
-    int n;
+    uint64_t now_ms = monotonic_ms();
 
-    if (!is_wanted(level, from))
-        return;
-    now_ms = monotonic_ms();
     if (!site->window_start_ms || now_ms - site->window_start_ms >= WINDOW_MS) {
         site->window_start_ms = now_ms;
         site->written = 0;
     }
-    if (site->written >= MAX(site->burst, 1u)) {
-        site->dropped++;
-        return;
-    }
-    va_start(ap, fmt);
-    n = vsnprintf(line, sizeof line, fmt, ap);
-    va_end(ap);
+    if (site->written < MAX(site->burst, 1u))
+        return true;
+    site->dropped++;
+    return false;
+}
+
+static void write_within(struct log_limit *site, enum log_event event, enum log_level level,
+                         enum log_component from, const char *fmt, va_list ap)
+{
+    char line[RAW_MAX_BYTES];
+    int n = vsnprintf(line, sizeof line, fmt, ap);
+
     if (site->dropped && n >= 0 && (size_t)n < sizeof line)
         snprintf(line + n, sizeof line - (size_t)n, " (%u more like this were dropped)",
                  site->dropped);
     site->written++;
     site->dropped = 0;
-    emit(LOG_EVENT_NONE, level, from, line);
+    emit(event, level, from, line);
+}
+
+void log_write_limited(struct log_limit *site, enum log_level level, enum log_component from,
+                       const char *fmt, ...)
+{
+    va_list ap;
+
+    if (!is_wanted(level, from) || !is_within(site))
+        return;
+    va_start(ap, fmt);
+    write_within(site, LOG_EVENT_NONE, level, from, fmt, ap);
+    va_end(ap);
+}
+
+void log_write_event_limited(struct log_limit *site, enum log_event event, enum log_level level,
+                             enum log_component from, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (!is_within(site))
+        return;
+    va_start(ap, fmt);
+    write_within(site, event, level, from, fmt, ap);
+    va_end(ap);
 }

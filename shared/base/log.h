@@ -148,6 +148,17 @@ struct log_limit {
 void log_write_limited(struct log_limit *site, enum log_level level, enum log_component from,
                        const char *fmt, ...) PRINTF_LIKE(4, 5);
 
+/* As log_write_event(), limited like that. */
+void log_write_event_limited(struct log_limit *site, enum log_event event, enum log_level level,
+                             enum log_component from, const char *fmt, ...) PRINTF_LIKE(5, 6);
+
+/* Lines that tell of changes of state: each of a few matters, a flood of them does not. */
+#define log_limited(level, c, ...)                                  \
+    do {                                                            \
+        static struct log_limit log_site_ = { .burst = LOG_BURST }; \
+        log_write_limited(&log_site_, (level), (c), __VA_ARGS__);   \
+    } while (0)
+/* Of many the first says it all. */
 #define log_warn_limited(c, ...)                                   \
     do {                                                           \
         static struct log_limit log_site_;                         \

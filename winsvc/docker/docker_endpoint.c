@@ -46,8 +46,8 @@ static void set_condition(struct docker_endpoint *d, const char *type, enum cond
 {
     if (!condition_update(&d->conditions, type, status, reason, sys_wall_ms(), "%s", message))
         return;
-    log_info(LOG_DOCKER, "condition %s=%s reason=%s: %s", type, condition_status_name(status),
-             reason, message);
+    log_limited(LOG_INFO, LOG_DOCKER, "condition %s=%s reason=%s: %s", type,
+                condition_status_name(status), reason, message);
     d->ops->on_change(d->ctx);
 }
 

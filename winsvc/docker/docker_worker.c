@@ -100,16 +100,16 @@ static void set_target(struct docker_worker *w, const Rdlink__V1__DockerTarget *
     struct addr to;
 
     if (!msg->address[0]) {
-        log_info(LOG_DOCKER, "no target: %s", msg->unreachable_reason);
+        log_limited(LOG_INFO, LOG_DOCKER, "no target: %s", msg->unreachable_reason);
         docker_endpoint_set_target(w->endpoint, NULL, "", msg->unreachable_reason);
         return;
     }
     if (addr_parse(&to, msg->address, &why) != ST_OK) {
-        log_error(LOG_DOCKER, "controller sent an unusable target: %s", why.text);
+        log_limited(LOG_ERROR, LOG_DOCKER, "controller sent an unusable target: %s", why.text);
         docker_endpoint_set_target(w->endpoint, NULL, "", why.text);
         return;
     }
-    log_info(LOG_DOCKER, "target=%s instance=%s", msg->address, msg->instance);
+    log_limited(LOG_INFO, LOG_DOCKER, "target=%s instance=%s", msg->address, msg->instance);
     docker_endpoint_set_target(w->endpoint, &to, msg->instance, "");
 }
 

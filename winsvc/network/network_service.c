@@ -197,8 +197,8 @@ static void give_ports(struct net_worker *w)
     const struct forward_list *wanted = published_table_find(&w->service->published, w->vm_id);
 
     if (wanted && forward_list_become(&w->given, wanted, on_published_change, w) == ST_NOMEM)
-        log_error(LOG_NET, "worker=%s gets no published ports: %s", w->command.name,
-                  status_text(ST_NOMEM));
+        log_limited(LOG_ERROR, LOG_NET, "worker=%s gets no published ports: %s", w->command.name,
+                    status_text(ST_NOMEM));
 }
 
 static void give_ports_to_all(struct network_service *n)
@@ -214,7 +214,8 @@ void network_service_publish(struct network_service *n, const char *vm_id,
     enum status st = published_table_say(&n->published, vm_id, ports);
 
     if (st != ST_OK)
-        log_error(LOG_NET, "vm=%s its published ports are not taken: %s", vm_id, status_text(st));
+        log_limited(LOG_ERROR, LOG_NET, "vm=%s its published ports are not taken: %s", vm_id,
+                    status_text(st));
     give_ports_to_all(n);
 }
 
@@ -640,9 +641,9 @@ static struct net_worker *add_worker(struct network_service *n, const char *vm_i
     struct net_worker *w = n->count < SLOTS_MAX ? calloc(1, sizeof *w) : NULL;
 
     if (!w) {
-        log_error(LOG_NET, "vm=%s generation=%s gets no switch: %s", vm_id,
-                  guest_generation_name(generation),
-                  status_text(n->count < SLOTS_MAX ? ST_NOMEM : ST_FULL));
+        log_limited(LOG_ERROR, LOG_NET, "vm=%s generation=%s gets no switch: %s", vm_id,
+                    guest_generation_name(generation),
+                    status_text(n->count < SLOTS_MAX ? ST_NOMEM : ST_FULL));
         return NULL;
     }
     w->service = n;

@@ -213,7 +213,8 @@ static void on_forward_change(void *ctx, const struct switch_forward *f, bool re
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_FORWARD_CHANGE;
     msg.forward_change = &change;
     if (worker_link_send(w->link, &msg))
-        log_warn(LOG_SWITCH, "forward=%s/%s: the controller could not be told", protocol, local);
+        log_limited(LOG_WARN, LOG_SWITCH, "forward=%s/%s: the controller could not be told",
+                    protocol, local);
     worker_link_report(w->link);
 }
 
@@ -267,8 +268,8 @@ static void on_forward(struct network_worker *w, const Rdlink__V1__ForwardChange
     enum status st = take_forward(w, change, &e);
 
     if (st)
-        log_warn(LOG_SWITCH, "a forward of the controller's: %s",
-                 e.text[0] ? e.text : status_text(st));
+        log_limited(LOG_WARN, LOG_SWITCH, "a forward of the controller's: %s",
+                    e.text[0] ? e.text : status_text(st));
     timer_start(&w->settle, SETTLE_MS);
 }
 

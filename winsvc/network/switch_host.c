@@ -62,7 +62,7 @@ static enum status attach(struct switch_host *h, struct stream *s)
     enum status st = switch_attach(h->sw, s, h->protocol);
 
     if (st)
-        log_error(LOG_SWITCH, "attach a link: %s", status_text(st));
+        log_limited(LOG_ERROR, LOG_SWITCH, "attach a link: %s", status_text(st));
     else if (h->ops->on_link)
         h->ops->on_link(h->ctx);
     return st;
@@ -98,7 +98,7 @@ static void on_listener_state(void *ctx, enum status st, const struct errmsg *wh
     struct switch_host *h = ctx;
 
     if (st)
-        log_warn(LOG_SWITCH, "listener of the link: %s", why->text);
+        log_limited(LOG_WARN, LOG_SWITCH, "listener of the link: %s", why->text);
     if (h->ops->on_listen)
         h->ops->on_listen(h->ctx, st, why->text);
 }
@@ -164,7 +164,7 @@ static void on_control_accept(void *ctx, struct stream *s, const struct peer *pe
 static void on_control_state(void *ctx, enum status st, const struct errmsg *why)
 {
     if (st)
-        log_warn(LOG_SWITCH, "control socket: %s", why->text);
+        log_limited(LOG_WARN, LOG_SWITCH, "control socket: %s", why->text);
 }
 
 static const struct listener_handler control_handler = { on_control_accept, on_control_state };
@@ -306,7 +306,7 @@ void switch_host_set_token(struct switch_host *h, const struct link_token *token
     link_gate_set_token(&h->gate, token);
     if (!token || h->is_proved || !switch_has_link(h->sw))
         return;
-    log_warn(LOG_SWITCH, "the link there was is closed: it is not known whose it is");
+    log_limited(LOG_WARN, LOG_SWITCH, "the link there was is closed: it is not known whose it is");
     switch_detach(h->sw);
 }
 

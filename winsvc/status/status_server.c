@@ -67,7 +67,7 @@ static void on_accept(void *ctx, struct stream *stream, const struct peer *peer)
 static void on_listener_state(void *ctx, enum status st, const struct errmsg *why)
 {
     if (st == ST_OK)
-        log_info(LOG_STATUS, "accepting status readers");
+        log_limited(LOG_INFO, LOG_STATUS, "accepting status readers");
     else
         log_warn_limited(LOG_STATUS, "not accepting status readers: %s",
                          why && why->text[0] ? why->text : status_text(st));

@@ -256,9 +256,9 @@ static void finish(struct capture *c)
     stream_shutdown(c->stream);
     timer_stop(&c->flush);
     timer_start(&c->end, LINGER_MS);
-    log_info(LOG_SWITCH, "capture over: packets=%llu lost=%llu bytes=%llu",
-             (unsigned long long)(c->wanted - c->lost), (unsigned long long)c->lost,
-             (unsigned long long)c->file_bytes);
+    log_limited(LOG_INFO, LOG_SWITCH, "capture over: packets=%llu lost=%llu bytes=%llu",
+                (unsigned long long)(c->wanted - c->lost), (unsigned long long)c->lost,
+                (unsigned long long)c->file_bytes);
 }
 
 static void on_flush(void *ctx)
@@ -366,7 +366,7 @@ static void on_error(void *ctx, enum status why)
 {
     struct capture *c = ctx;
 
-    log_info(LOG_SWITCH, "capture: its reader is gone: %s", status_text(why));
+    log_limited(LOG_INFO, LOG_SWITCH, "capture: its reader is gone: %s", status_text(why));
     close_capture(c);
 }
 
@@ -432,7 +432,7 @@ enum status capture_start(struct captures *all, struct stream *stream,
     timer_start(&c->end, (uint64_t)config->seconds * 1000);
     stream_set_handler(stream, &handler, c);
     stream_read_start(stream);
-    log_info(LOG_SWITCH, "capture started: filter=\"%s\"", config->filter_text);
+    log_limited(LOG_INFO, LOG_SWITCH, "capture started: filter=\"%s\"", config->filter_text);
     return ST_OK;
 }
 

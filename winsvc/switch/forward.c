@@ -76,7 +76,8 @@ static void on_retry(void *ctx)
         wait_and_retry(f);
         return;
     }
-    log_info(LOG_SWITCH, "forward=%s/%s listening now", forward_proto_names[f->proto], f->local);
+    log_limited(LOG_INFO, LOG_SWITCH, "forward=%s/%s listening now", forward_proto_names[f->proto],
+                f->local);
 }
 
 static void on_accept(void *ctx, struct net_tcp *conn, const struct ip_endpoint *from)
@@ -95,8 +96,8 @@ static void on_listener_error(void *ctx, enum status why)
     struct forward *f = fs->owner;
 
     errmsg_set(&f->why, "the listener failed: %s", status_text(why));
-    log_warn(LOG_SWITCH, "forward=%s/%s %s, trying again", forward_proto_names[f->proto], f->local,
-             f->why.text);
+    log_limited(LOG_WARN, LOG_SWITCH, "forward=%s/%s %s, trying again",
+                forward_proto_names[f->proto], f->local, f->why.text);
     close_sockets(f);
     wait_and_retry(f);
 }
@@ -226,8 +227,8 @@ static enum status start(struct forward *f, struct errmsg *e)
         errmsg_set(e, "%s", f->why.text);
         return st;
     }
-    log_warn(LOG_SWITCH, "forward=%s/%s cannot listen: %s, trying again",
-             forward_proto_names[f->proto], f->local, f->why.text);
+    log_limited(LOG_WARN, LOG_SWITCH, "forward=%s/%s cannot listen: %s, trying again",
+                forward_proto_names[f->proto], f->local, f->why.text);
     wait_and_retry(f);
     return ST_OK;
 }

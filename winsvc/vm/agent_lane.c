@@ -65,10 +65,10 @@ static void on_open(void *ctx, const struct channel_peer *peer)
         l->config.totals->proofs++;
         l->proof_failures = 0;
     }
-    log_info(LOG_VM,
-             "vm=%s agent=%s version=%s pid=%llu instance=%s proof=%s: control channel open",
-             l->config.vm_id, l->config.unit, peer->version, (unsigned long long)peer->pid,
-             peer->instance, channel_proved_name(peer->proved));
+    log_limited(LOG_INFO, LOG_VM,
+                "vm=%s agent=%s version=%s pid=%llu instance=%s proof=%s: control channel open",
+                l->config.vm_id, l->config.unit, peer->version, (unsigned long long)peer->pid,
+                peer->instance, channel_proved_name(peer->proved));
     l->ops->on_change(l->ctx);
 }
 
@@ -243,8 +243,9 @@ void agent_lane_keys_changed(struct agent_lane *l)
         st = keyring_find(l->config.times->keys, l->peer.instance, &now);
         if (is_same_key(&l->used, st, &now))
             return;
-        log_info(LOG_VM, "vm=%s agent=%s instance=%s: its key is another one now; greeting anew",
-                 l->config.vm_id, l->config.unit, l->peer.instance);
+        log_limited(LOG_INFO, LOG_VM,
+                    "vm=%s agent=%s instance=%s: its key is another one now; greeting anew",
+                    l->config.vm_id, l->config.unit, l->peer.instance);
         channel_free(l->channel);
         l->channel = NULL;
         l->is_open = l->reports = false;

@@ -185,6 +185,7 @@ static void list_survives_removal_while_walking(void **state)
 
 struct captured {
     unsigned lines;
+    unsigned event;
     char last[1024];
 };
 
@@ -193,6 +194,7 @@ static void capture(void *ctx, const struct log_record *r)
     struct captured *c = ctx;
 
     c->lines++;
+    c->event = r->event;
     snprintf(c->last, sizeof c->last, "%s", r->text);
 }
 
@@ -230,6 +232,28 @@ static void log_limit_with_a_burst_lets_that_many_through(void **state)
     assert_in_range(c.lines, 5, 10);
 }
 
+static void log_of_a_flapping_state_is_bounded_and_keeps_its_event(void **state)
+{
+    struct captured c = { 0 };
+    struct log_limit site = { .burst = 5 };
+
+    (void)state;
+    log_set_level(LOG_ERROR); /* an event is written at every level */
+    log_set_sink(capture, &c);
+    for (unsigned i = 0; i < 1000; i++)
+        log_write_event_limited(&site, LOG_EVENT_NETWORK, LOG_INFO, LOG_MAIN, "again");
+    assert_in_range(c.lines, 5, 10);
+    assert_int_equal(c.event, LOG_EVENT_NETWORK);
+
+    log_set_level(LOG_INFO);
+    c.lines = 0;
+    for (unsigned i = 0; i < 1000; i++)
+        log_limited(LOG_INFO, LOG_MAIN, "again");
+    assert_in_range(c.lines, LOG_BURST, 2 * LOG_BURST);
+    assert_int_equal(c.event, LOG_EVENT_NONE);
+    log_set_sink(NULL, NULL);
+}
+
 static void log_level_names_parse(void **state)
 {
     enum log_level level;
@@ -258,6 +282,7 @@ int main(void)
         cmocka_unit_test(log_line_cannot_forge_another),
         cmocka_unit_test(log_limited_site_says_one_line_a_second),
         cmocka_unit_test(log_limit_with_a_burst_lets_that_many_through),
+        cmocka_unit_test(log_of_a_flapping_state_is_bounded_and_keeps_its_event),
         cmocka_unit_test(log_level_names_parse),
     };
 
