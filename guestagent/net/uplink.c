@@ -14,9 +14,8 @@
  *
  * Offers are remembered by control channel and forgotten with it, because an offer is its host's
  * word and the host is the channel: one that restarts offers anew. The youngest offer counts, a
- * proved host's first. A
- * link does not depend on it: it lives until its stream ends, so a controller that restarts while
- * the data path goes on costs nothing.
+ * proved host's first. A link does not depend on it: it lives until its stream ends, so a
+ * controller that restarts while the data path goes on costs nothing.
  *
  * A v2 host that is there, offering or not yet, keeps the ports of A and B closed: they belong to
  * whatever other distribution of this virtual machine wants them. Without such a host they are

@@ -13,6 +13,7 @@
  * editor writes in several steps), and the registry is not watched at all. So every TICK_MS, and
  * SETTLE_MS after a hint, a fingerprint of all sources is taken; they are read when it is another
  * one than that of the last reading, good or not. A mistake is thereby told once, not at each tick.
+ * The first tick reads all of them once more, for what was written after the start had read them.
  */
 #include "config/config_live.h"
 
@@ -43,7 +44,7 @@ struct config_live {
     struct config *loaded, *next; /* owned; next is scratch */
     struct folder folders[FOLDERS];
     struct timer timer;
-    uint64_t fingerprint; /* of what was read last */
+    uint64_t fingerprint; /* of what was read last; at first of nothing */
     uint64_t generation;
     int64_t loaded_ms;
     struct errmsg mistake; /* empty = none */
@@ -234,7 +235,6 @@ enum status config_live_new(struct config_live **out, struct loop *loop, struct 
     *l->loaded = *running;
     l->generation = 1;
     l->loaded_ms = sys_wall_ms();
-    l->fingerprint = config_fingerprint(running);
     add_folder(&l->folders[0], running->places.file);
     add_folder(&l->folders[1], running->places.policy_file);
     if (!strcmp(l->folders[0].path, l->folders[1].path))

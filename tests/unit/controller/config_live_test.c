@@ -112,6 +112,17 @@ static void a_written_value_comes_into_force(void **state)
     assert_int_equal(view.pending_count, 0);
 }
 
+static void what_was_written_before_the_watch_began_is_seen(void **state)
+{
+    struct fixture *f = *state;
+
+    config_live_free(f->live);
+    write_file(f, "mtu = 1300\nstatus = unix:/s1\n"); /* after @config was loaded */
+    assert_int_equal(config_live_new(&f->live, f->loop, &f->config, &f->in, &ops, f), ST_OK);
+    wait_for_change(f);
+    assert_int_equal(f->config.network.mtu, 1300);
+}
+
 static void a_mistake_leaves_everything_as_it_was(void **state)
 {
     struct fixture *f = *state;
@@ -178,6 +189,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_written_value_comes_into_force, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_written_before_the_watch_began_is_seen, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_mistake_leaves_everything_as_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_change_now_is_pending, setup, teardown),
         cmocka_unit_test_setup_teardown(who_asks_is_told_at_once, setup, teardown),
