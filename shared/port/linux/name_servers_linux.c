@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The file is looked at, not watched: /etc/resolv.conf is often a link into a directory that its
- * owner replaces as a whole, and a stat() every other second costs less than being right about
- * that.
+ * owner replaces as a whole, and a stat() a second costs less than being right about that.
  */
 #include "port/uv/name_servers.h"
 

@@ -39,7 +39,7 @@ enum {
     DNS_PORT = 53,
     TRY_MS = 2000,
     ROUNDS = 2,
-    CHECK_EVERY_MS = 2000,
+    CHECK_EVERY_MS = 1000,
     PORT_TRIES = 4,
     FIRST_PORT = 1024,
     DNS_HEADER_BYTES = 12,

@@ -4,13 +4,16 @@ traceroute, nc; and what a port scan of the guest's two neighbours finds."""
 
 import hashlib
 import http.server
+import itertools
 import os
 import pathlib
 import re
 import socket
+import struct
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
@@ -18,6 +21,9 @@ import rdl  # noqa: E402
 import rdl_net  # noqa: E402
 from rdl_net import ALIAS, GATEWAY, GUEST, HOST  # noqa: E402
 
+OTHER = "10.99.0.62"  # the name server of another network of the host
+BEFORE, AFTER = "203.0.113.1", "203.0.113.2"  # what the one and the other say of a name
+NEW_SERVER_S = 2
 METADATA = "169.254.169.254"
 PAGE = os.urandom(4 << 20)
 LONG_TEXT = [f"{i:03}" + "x" * 240 for i in range(8)]
@@ -26,12 +32,25 @@ DENIED_PORTS = (135, 445, 2375, 2376, 5985, 5986)
 session = host = guest = switch = None
 
 
+def start_name_server(name, address, *records):
+    server = host.start(name, [
+        rdl.tool("dnsmasq", "dnsmasq-base"), "--keep-in-foreground", "--no-resolv", "--no-hosts",
+        "--conf-file=/dev/null", "--pid-file", "--bind-interfaces", "--user=root",
+        f"--listen-address={address}", "--log-facility=-", "--local-ttl=77", "--local=/test/",
+        *records])
+    rdl.wait_until(lambda: "started" in server.log(), 10, name)
+
+
 def setUpModule():
     global session, host, guest, switch
     session = rdl.Session()
     unittest.addModuleCleanup(session.close)
     host = rdl_net.Host(session)
     host.name_server(HOST)
+    start_name_server(
+        "name server", HOST, f"--host-record=page.test,{HOST}", f"--address=/moved.test/{BEFORE}",
+        "--txt-record=long.test," + ",".join(LONG_TEXT), "--txt-record=short.test,a word",
+        "--mx-host=page.test,mail.test,10", "--edns-packet-max=4096")
     switch, path = host.start_switch("v2")
     guest = rdl_net.Guest(session, path, "v2")
 
@@ -104,17 +123,6 @@ class Page(http.server.BaseHTTPRequestHandler):
 class Names(Case):
     """Own zones, and the host's name server behind the gateway's."""
 
-    @classmethod
-    def setUpClass(cls):
-        server = host.start("name server", [
-            rdl.tool("dnsmasq", "dnsmasq-base"), "--keep-in-foreground", "--no-resolv",
-            "--no-hosts", "--conf-file=/dev/null", "--pid-file", "--bind-interfaces", "--user=root",
-            f"--listen-address={HOST}", "--log-facility=-", "--local-ttl=77", "--local=/test/",
-            f"--host-record=page.test,{HOST}", "--txt-record=long.test," + ",".join(LONG_TEXT),
-            "--txt-record=short.test,a word", "--mx-host=page.test,mail.test,10",
-            "--edns-packet-max=4096"])
-        rdl.wait_until(lambda: "started" in server.log(), 10, "the name server")
-
     def dig(self, *words):
         done = guest.run([rdl.tool("dig", "bind9-dnsutils"), "+tries=2", "+time=3", *words])
         self.assertEqual(done.returncode, 0, done.stdout)
@@ -172,6 +180,85 @@ class Names(Case):
         self.assertEqual(page.read_bytes(), PAGE)
         done = guest.run([*curl, "--data-binary", f"@{page}", url])
         self.assertEqual(done.stdout, hashlib.sha256(PAGE).hexdigest())
+
+
+class Asker:
+    """Asks all the time, each question once: (when, address) of each answer. For names that nobody has
+    asked for, or always for the same one."""
+
+    numbers = itertools.count()
+
+    def __init__(self, domain, fresh):
+        self.domain, self.fresh = f"asker{next(self.numbers)}.{domain}", fresh
+        self.asked, self.answers, self.over = 0, [], threading.Event()
+        self.socket = guest.open_socket(socket.AF_INET, socket.SOCK_DGRAM, timeout=5)
+        self.socket.connect((GATEWAY, 53))
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        while not self.over.wait(0.02):
+            self.asked += 1
+            host_name = f"n{self.asked}" if self.fresh else "same"
+            labels = "".join(f"{chr(len(x))}{x}" for x in (host_name, *self.domain.split("."), ""))
+            head = struct.pack("!6H", self.asked, 0x100, 1, 0, 0, 0)
+            self.socket.send(head + labels.encode() + struct.pack("!2H", 1, 1))
+            began = time.monotonic()
+            answer = self.socket.recv(512)
+            if answer[:2] == head[:2] and answer[6:8] == b"\0\1":
+                self.answers.append((began, socket.inet_ntoa(answer[-4:])))
+
+    def latest(self):
+        return self.answers[-1][1] if self.answers else None
+
+    def close(self):
+        self.over.set()
+        self.thread.join(10)
+        self.socket.close()
+
+
+class NameServerChanges(Case):
+    """F12: the host is in another network now, while the guest asks."""
+
+    @classmethod
+    def setUpClass(cls):
+        host.ip(f"addr add {OTHER}/32 dev lan0")
+        cls.addClassCleanup(host.ip, f"addr del {OTHER}/32 dev lan0")
+        start_name_server("other name server", OTHER, f"--address=/moved.test/{AFTER}")
+
+    def tearDown(self):
+        host.name_server(HOST)
+        self.asker_until(BEFORE, fresh=True)
+
+    def asker_until(self, address, fresh):
+        asker = Asker("moved.test", fresh)
+        self.addCleanup(asker.close)
+        rdl.wait_until(lambda: asker.latest() == address, 10, f"{address} is the answer")
+        return asker
+
+    def check(self, fresh, change):
+        asker = self.asker_until(BEFORE, fresh)
+        with rdl.Stalls() as stalls:
+            began = time.monotonic()
+            change()
+            rdl.wait_until(lambda: asker.latest() == AFTER, 20, "the new server is asked")
+        took = next(when for when, address in asker.answers if address == AFTER) - began
+        rdl.measured("from the change to the new server", took)
+        self.assertLess(took, NEW_SERVER_S + stalls.worst_s)
+        asker.close()
+        self.assertEqual(len(asker.answers), asker.asked, "a question was not answered")
+        addresses = [address for _, address in asker.answers]
+        self.assertEqual(addresses, sorted(addresses), "the old one was asked again")
+
+    def test_another_resolv_conf_is_noticed_by_itself(self):
+        self.check(fresh=True, change=lambda: host.name_server(OTHER))
+
+    def test_with_another_route_what_was_remembered_is_forgotten(self):
+        def change():
+            host.name_server(OTHER)
+            host.ip("route add 198.51.100.0/24 dev lan0")
+            self.addCleanup(host.ip, "route del 198.51.100.0/24 dev lan0")
+        self.check(fresh=False, change=change)
 
 
 class Icmp(Case):
