@@ -6,6 +6,8 @@
  * What holds at every moment is in sim_world.h. At the end of a seed, when the faults are over:
  *   - each connection that nothing was allowed to end has carried all its bytes both ways;
  *   - one that was reset is known to be so by both sides, one that was refused never opened;
+ *   - each question on a connection for names has its answer, unless something was in the way, and
+ *     a datagram over the UDP forward comes back to its client and to no other;
  *   - all of that within LIMIT_MS; where nothing fails within PROMPT_MS, and nothing sent twice;
  *   - then nothing is left: no flow, no byte of memory, no socket, no timer.
  * A failing seed is printed; `switch_world_test SEED` replays it, FIRST LAST runs others.
@@ -38,6 +40,7 @@ struct run {
 
 static uint64_t current_seed;
 static unsigned lossy_resets, flows_done, flows_refused, flows_reset; /* of all seeds */
+static unsigned names_answered, datagrams_answered;
 
 static uint32_t pick(struct run *r, uint32_t below)
 {
@@ -155,6 +158,25 @@ static void draw_streams(struct run *r, struct world_flow *f)
     f->host_ends = one_in(r, 2);
 }
 
+static const char *const names[] = { "host.rancher-desktop.internal", "www.example.org",
+                                     "gateway.containers.internal", "a.b.c.example.net" };
+
+/* Several questions on one connection, cut anywhere, by one who may read slowly. */
+static void ask_names(struct run *r, unsigned slot)
+{
+    const char *asked[WORLD_NAMES_MAX];
+    unsigned count = 1 + pick(r, WORLD_NAMES_MAX);
+    struct world_flow *f;
+
+    for (unsigned i = 0; i < count; i++)
+        asked[i] = names[pick(r, ARRAY_SIZE(names))];
+    f = sim_world_ask_names(r->w, slot, asked, count);
+    if (one_in(r, 2))
+        f->g.segment = (uint16_t)(1 + pick(r, 50));
+    f->g.ends = one_in(r, 2);
+    sim_world_connect(r->w, f);
+}
+
 static void open_flow(struct run *r)
 {
     struct sim_world *w = r->w;
@@ -166,13 +188,14 @@ static void open_flow(struct run *r)
         return;
     if (slot < w->flow_count && f->kind != WORLD_IN && !one_in(r, 4)) {
         to = f->g.remote.addr; /* the same two endpoints again */
-        if (f->kind == WORLD_API || !f->host_ended)
+        if (f->g.takes_all || !f->host_ended)
             return; /* the guest has its TIME-WAIT */
     }
-    switch (pick(r, 8)) {
+    switch (pick(r, 9)) {
     case 0: sim_world_ask_api(w, slot); break;
-    case 1:
+    case 1: ask_names(r, slot); break;
     case 2:
+    case 3:
         f = sim_world_dial_in(w, slot);
         if (f)
             draw_streams(r, f);
@@ -234,13 +257,13 @@ static void disturb_flow(struct run *r, struct world_flow *f)
 
 static void ask(struct run *r)
 {
-    static const char *const names[] = { "host.rancher-desktop.internal", "www.example.org",
-                                         "gateway.containers.internal", "a.b.c.example.net" };
     static const enum status answers[] = { ST_OK, ST_OK, ST_TIMEOUT, ST_PROTO };
     struct sim_world *w = r->w;
     struct ip_addr to = draw_destination(r);
 
-    switch (pick(r, 6)) {
+    switch (pick(r, 8)) {
+    case 6:
+    case 7: sim_world_udp_in(w, pick(r, WORLD_UDP_CLIENTS), 1 + pick(r, WORLD_UDP_IN_MAX)); break;
     case 0: sim_world_ping(w, &to, pick(r, 1200)); break;
     case 1: sim_world_ping(w, &w->config.gateway, pick(r, 1200)); break;
     case 2:
@@ -335,9 +358,11 @@ static void calm(struct run *r)
     }
 }
 
-/* A guest whose dial nobody answers gives up, and one that hears nothing any more asks. */
+/* A guest whose dial nobody answers gives up, and one that hears nothing any more asks; names are
+ * answered. */
 static void nudge(struct run *r, uint64_t ms)
 {
+    sim_world_resolve(r->w, ST_OK);
     for (unsigned i = 0; i < r->w->flow_count; i++) {
         struct world_flow *f = &r->w->flows[i];
 
@@ -431,7 +456,10 @@ static void judge(struct run *r, struct world_flow *f)
 
     if (world_flow_is_done(f)) {
         flows_done++;
-        require(w, f->kind == WORLD_API || f->g.received == f->down_total, "bytes are missing");
+        require(w, f->g.takes_all || f->g.received == f->down_total, "bytes are missing");
+        if (f->kind == WORLD_NAMES && !r->p.no_memory && !r->p.slow && !r->p.wire && !r->p.cuts)
+            require(w, world_flow_answers(f) == f->questions, "a question has no answer");
+        names_answered += world_flow_answers(f);
         if (f->kind == WORLD_API && !r->p.no_memory && !tables_were_full(w))
             require(w, strncmp(f->answer, "HTTP/1.1 200", 12) == 0, "the API answers");
         return;
@@ -446,7 +474,7 @@ static void judge(struct run *r, struct world_flow *f)
         lossy_resets++;
         return;
     }
-    if (f->kind == WORLD_API && (r->p.no_memory || tables_were_full(w)))
+    if (f->g.takes_all && (r->p.no_memory || tables_were_full(w)))
         return;
     require(w, f->host_reset || f->guest_reset, "reset without a reason");
     require(w,
@@ -487,6 +515,8 @@ static void finish(struct run *r)
     require(w, c.buffer_bytes == 0, "memory is not given back");
     require(w, resolver_sim_waiting(w->resolver) == 0, "a question is left");
     require(w, !clean || count->tcp_retransmits == 0, "sent again what nobody lost");
+    require(w, !clean || w->udp_in_answered == w->udp_in_sent, "a datagram is lost");
+    datagrams_answered += w->udp_in_answered;
 }
 
 static uint64_t run_seed(uint64_t seed)
@@ -528,6 +558,8 @@ static void every_seed_keeps_the_rules(void **state)
     if (last_seed - first_seed >= 100) { /* the rules were put to the test */
         assert_true(flows_done > last_seed - first_seed);
         assert_true(flows_refused > 10 && flows_reset > 10);
+        assert_true(names_answered > last_seed - first_seed);
+        assert_true(datagrams_answered > last_seed - first_seed);
         assert_true(lossy_resets * 20 < flows_done);
     }
 }

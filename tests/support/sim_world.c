@@ -56,6 +56,7 @@ struct world_flow *sim_world_dial_in(struct sim_world *w, unsigned slot)
     struct ip_endpoint from = { frame_addr("127.0.0.1"), (uint16_t)(50000 + slot) };
     struct ip_endpoint to = { w->ip4, (uint16_t)(WORLD_LISTEN_PORT + slot) };
     struct errmsg e = { "" };
+    enum status st;
     char local[32];
 
     snprintf(local, sizeof local, "127.0.0.1:%u", WORLD_FORWARD_PORT + slot);
@@ -63,7 +64,12 @@ struct world_flow *sim_world_dial_in(struct sim_world *w, unsigned slot)
     f->g.self = to;
     f->g.mss = f->g.segment = mss_of(w, &w->ip4);
     f->g.state = TG_LISTEN;
-    if (switch_forward_add(w->sw, SWITCH_FORWARD_TCP, local, &to, false, &e) == ST_OK)
+    st = switch_forward_add(w->sw, SWITCH_FORWARD_TCP, local, &to, false, &e);
+    if (st == ST_FULL) {
+        ASSERT(sim_world_census(w).forwards == w->config.limits.forwards);
+        f->outcome = st;
+    }
+    if (st == ST_OK)
         f->host = net_sim_connect(w->net, &f->forward, &from);
     if (!f->host)
         f->g.state = TG_CLOSED;
@@ -78,17 +84,25 @@ static void take_answer(void *ctx, struct tcp_guest *g, const uint8_t *data, siz
         f->answer[g->received + i] = (char)data[i];
 }
 
+struct world_flow *world_begin_service(struct sim_world *w, unsigned slot,
+                                       enum world_flow_kind kind, uint16_t port)
+{
+    struct world_flow *f = begin(w, slot, kind);
+
+    f->g.remote = (struct ip_endpoint){ w->config.gateway, port };
+    f->g.mss = f->g.segment = mss_of(w, &w->ip4);
+    f->g.takes_all = true;
+    return f;
+}
+
 struct world_flow *sim_world_ask_api(struct sim_world *w, unsigned slot)
 {
     static const char request[] = "GET /services/forwarder/all HTTP/1.1\r\nHost: gateway\r\n"
                                   "Connection: close\r\n\r\n";
-    struct world_flow *f = begin(w, slot, WORLD_API);
+    struct world_flow *f = world_begin_service(w, slot, WORLD_API, 80);
 
-    f->g.remote = (struct ip_endpoint){ w->config.gateway, 80 };
-    f->g.mss = f->g.segment = mss_of(w, &w->ip4);
     f->g.text = request;
     f->g.to_send = sizeof request - 1;
-    f->g.takes_all = true;
     f->g.on_text = take_answer;
     sim_world_connect(w, f);
     return f;
@@ -191,7 +205,7 @@ static void look_at_host(struct sim_world *w, struct world_flow *f)
 /* An end that was told is the true one. */
 static void look_at_guest(const struct world_flow *f)
 {
-    if (f->kind == WORLD_API)
+    if (f->g.takes_all)
         return;
     ASSERT(f->g.received <= f->down_sent);
     ASSERT(!f->g.got_fin || (f->host_ended && f->g.received == f->down_total));
@@ -201,7 +215,7 @@ bool world_flow_is_done(const struct world_flow *f)
 {
     bool both = f->g.state == TG_OPEN && f->g.fin_acked && f->g.got_fin;
 
-    if (f->kind == WORLD_API)
+    if (f->g.takes_all)
         return both;
     return both && f->host && net_sim_peer_is_closed(f->host) && net_sim_peer_saw_end(f->host);
 }
@@ -239,9 +253,12 @@ void sim_world_check(struct sim_world *w)
         look_at_host(w, &w->flows[i]);
         look_at_guest(&w->flows[i]);
         inward += w->flows[i].kind == WORLD_IN;
+        (void)world_flow_answers(&w->flows[i]);
     }
+    world_look_at_clients(w);
     ASSERT(net_sim_open_tcp(w->net) <= c.tcp_flows + inward); /* some wait to be accepted */
-    ASSERT(net_sim_open_udp(w->net) == c.udp_flows && net_sim_open_pings(w->net) == c.pings);
+    ASSERT(net_sim_open_udp(w->net) == c.udp_flows + w->udp_forwards &&
+           net_sim_open_pings(w->net) == c.pings);
 }
 
 /* ---- time --------------------------------------------------------------------------------- */

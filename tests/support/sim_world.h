@@ -21,12 +21,14 @@
 
 enum { WORLD_FLOWS_MAX = 24 };
 enum { WORLD_GUEST_PORT = 20000, WORLD_HOST_PORT = 7000, WORLD_FORWARD_PORT = 8000 };
-enum { WORLD_LISTEN_PORT = 5000 };
+enum { WORLD_LISTEN_PORT = 5000, WORLD_UDP_SERVICE_PORT = 5900 };
+enum { WORLD_UDP_CLIENTS = 8, WORLD_UDP_IN_MAX = 1200, WORLD_NAMES_MAX = 6 };
 
 enum world_flow_kind {
-    WORLD_OUT, /* the guest dials */
-    WORLD_IN,  /* the host dials a forward */
-    WORLD_API  /* the guest asks the gateway's port 80 */
+    WORLD_OUT,  /* the guest dials */
+    WORLD_IN,   /* the host dials a forward */
+    WORLD_API,  /* the guest asks the gateway's port 80 */
+    WORLD_NAMES /* the guest asks for names by TCP */
 };
 
 struct world_flow {
@@ -41,7 +43,9 @@ struct world_flow {
     bool host_reset, guest_reset; /* by the test */
     bool was_open;                /* in the guest */
     bool is_unreachable;          /* an ICMP error said so */
-    char answer[16];              /* of WORLD_API: how it begins */
+    char answer[1024];            /* of the gateway's services: how it begins */
+    uint8_t question[512];        /* of WORLD_NAMES: all of them, as they are sent */
+    unsigned questions;           /* of WORLD_NAMES: their ids count from 0 */
 };
 
 struct sim_world {
@@ -54,7 +58,9 @@ struct sim_world {
     struct ip_addr ip4, ip6;     /* of the guest */
     struct world_flow flows[WORLD_FLOWS_MAX];
     unsigned flow_count;
-    unsigned lives; /* connections so far; each has other bytes */
+    unsigned lives;        /* connections so far; each has other bytes */
+    unsigned udp_forwards; /* 1: the UDP forward is there */
+    unsigned udp_in_sent, udp_in_seen, udp_in_answered;
     unsigned udp_answers, dns_answers, pings_answered, dhcp_answers;
     uint32_t dial_delay_ms;
 };
@@ -79,6 +85,11 @@ void sim_world_connect(struct sim_world *w, struct world_flow *f);
 /* NULL: the forward could not be made, or nobody listens there. */
 struct world_flow *sim_world_dial_in(struct sim_world *w, unsigned slot);
 struct world_flow *sim_world_ask_api(struct sim_world *w, unsigned slot);
+/* @count questions on one connection; set what you like in the result, then connect. */
+struct world_flow *sim_world_ask_names(struct sim_world *w, unsigned slot, const char *const *names,
+                                       unsigned count);
+/* How many of them are answered; an answer that nobody asked for is an ASSERT. */
+unsigned world_flow_answers(const struct world_flow *f);
 /* The host sends up to @most bytes more of its stream, and its end behind the last one. */
 void sim_world_host_sends(struct world_flow *f, uint64_t most);
 void sim_world_host_resets(struct world_flow *f, enum status why);
@@ -90,6 +101,9 @@ bool world_flow_is_done(const struct world_flow *f);
 bool world_flow_is_over(const struct world_flow *f);
 
 void sim_world_udp(struct sim_world *w, uint16_t port, const struct ip_addr *to, size_t len_bytes);
+/* A client of the host's sends to the guest's service over a UDP forward, which is made with the
+ * first one. The service answers with the same bytes. */
+void sim_world_udp_in(struct sim_world *w, unsigned client, size_t len_bytes);
 void sim_world_ping(struct sim_world *w, const struct ip_addr *to, size_t len_bytes);
 /* An A question to the gateway, by UDP. */
 void sim_world_ask_name(struct sim_world *w, uint16_t id, const char *name);

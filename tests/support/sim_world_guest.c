@@ -213,6 +213,8 @@ static void udp_frame(struct sim_world *w, const struct frame_view *v)
 {
     if (v->udp.dst_port == DHCP_CLIENT_PORT) {
         w->dhcp_answers++;
+    } else if (v->udp.dst_port == WORLD_UDP_SERVICE_PORT) {
+        world_udp_service(w, v);
     } else if (v->udp.dst_port == DNS_CLIENT_PORT) {
         ASSERT(v->udp.src_port == 53 && v->payload_bytes >= 12 && (v->payload[2] & 0x80));
         w->dns_answers++;
@@ -293,29 +295,34 @@ void sim_world_ping(struct sim_world *w, const struct ip_addr *to, size_t len_by
     sim_wire_send(&w->wire, out.b, out.len_bytes, NULL);
 }
 
+void world_put_question(struct bytes_out *b, uint16_t id, const char *name)
+{
+    bytes_put_be16(b, id);
+    bytes_put_be16(b, 0x0100); /* recursion desired */
+    bytes_put_be16(b, 1);
+    for (unsigned i = 0; i < 3; i++)
+        bytes_put_be16(b, 0);
+    for (const char *label = name; *label; label += strcspn(label, ".") + 1) {
+        size_t n = strcspn(label, ".");
+
+        bytes_put_u8(b, (uint8_t)n);
+        bytes_put(b, label, n);
+        if (!label[n])
+            break;
+    }
+    bytes_put_u8(b, 0);
+    bytes_put_be16(b, 1); /* A, IN */
+    bytes_put_be16(b, 1);
+    ASSERT(bytes_out_ok(b));
+}
+
 void sim_world_ask_name(struct sim_world *w, uint16_t id, const char *name)
 {
     uint8_t message[300];
     struct bytes_out b = bytes_into(message, sizeof message);
     struct frame_path path = path_to(w, &w->config.gateway);
 
-    bytes_put_be16(&b, id);
-    bytes_put_be16(&b, 0x0100); /* recursion desired */
-    bytes_put_be16(&b, 1);
-    for (unsigned i = 0; i < 3; i++)
-        bytes_put_be16(&b, 0);
-    for (const char *label = name; *label; label += strcspn(label, ".") + 1) {
-        size_t n = strcspn(label, ".");
-
-        bytes_put_u8(&b, (uint8_t)n);
-        bytes_put(&b, label, n);
-        if (!label[n])
-            break;
-    }
-    bytes_put_u8(&b, 0);
-    bytes_put_be16(&b, 1); /* A, IN */
-    bytes_put_be16(&b, 1);
-    ASSERT(bytes_out_ok(&b));
+    world_put_question(&b, id, name);
     frame_udp(&out, &path, DNS_CLIENT_PORT, 53, message, b.len_bytes);
     sim_wire_send(&w->wire, out.b, out.len_bytes, NULL);
 }

@@ -743,6 +743,42 @@ static void a_client_that_does_not_read_is_dropped(void **state)
     assert_true(sim_peer_is_closed(p));
 }
 
+static void a_client_that_ended_and_reads_slowly_gets_all(void **state)
+{
+    struct sim_peer *p = rig_connect(rig, 53);
+    struct msg q = question(3, "a.example.", 1, 0), m;
+    size_t len;
+
+    sim_peer_set_room(p, 10);
+    send_framed(p, &q);
+    sim_peer_end(p);
+    sim_run(rig->sim);
+    m = answer_to(0, 0, 200, 60);
+    give(0, &m);
+    assert_false(sim_peer_is_closed(p));
+    sim_peer_set_room(p, SIZE_MAX);
+    sim_run(rig->sim);
+    sim_peer_data(p, &len);
+    assert_int_equal(len, 2 + m.len_bytes);
+    assert_true(sim_peer_is_closed(p));
+}
+
+static void an_answer_begins_the_idle_time_anew(void **state)
+{
+    struct sim_peer *p = rig_connect(rig, 53);
+    struct msg q = question(3, "a.example.", 1, 0), m;
+
+    send_framed(p, &q);
+    sim_run(rig->sim);
+    sim_advance_ms(rig->sim, DNS_ASK_MS - 1);
+    m = answer_to(0, 0, 1, 60);
+    give(0, &m);
+    sim_advance_ms(rig->sim, DNS_CONN_IDLE_MS - 1);
+    assert_false(sim_peer_is_closed(p));
+    sim_advance_ms(rig->sim, 1);
+    assert_true(sim_peer_is_closed(p));
+}
+
 /* ---- the end ----------------------------------------------------------------------------- */
 
 static void it_can_go_with_questions_under_way(void **state)
@@ -792,6 +828,8 @@ int main(void)
         T(a_connection_has_few_questions_under_way),
         T(bad_idle_and_too_many_connections_end),
         T(a_client_that_does_not_read_is_dropped),
+        T(a_client_that_ended_and_reads_slowly_gets_all),
+        T(an_answer_begins_the_idle_time_anew),
         T(it_can_go_with_questions_under_way),
     };
 
