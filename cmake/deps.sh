@@ -4,9 +4,9 @@
 #
 # Reads cmake/deps.lock. Leaves build/deps/TARGET/{include,lib}, laid out as Debian's packages are
 # (cjson/cJSON.h, protobuf-c/protobuf-c.h, uv.h, sodium.h), and libuv.a libprotobuf-c.a libcjson.a
-# libcmocka-static.a, for arm64 libsodium.a too (Windows has BCrypt). Downloads are kept in build/downloads (or $RDL_DOWNLOADS), named by their
-# sha256; with that folder filled, no network is used. A library whose lock rows and toolchain file
-# have not changed is not built again.
+# libcmocka-static.a, and for Linux libsodium.a (Windows has BCrypt). Downloads are kept in build/downloads
+# (or $RDL_DOWNLOADS), named by their sha256; with that folder filled, no network is used. A library whose
+# lock rows and toolchain file have not changed is not built again.
 set -euo pipefail
 
 target=${1:-}
