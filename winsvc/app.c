@@ -550,7 +550,7 @@ static void on_access_change(void *ctx, bool revokes)
         return;
     for (unsigned i = 0; i < a->endpoint_count; i++)
         docker_service_regrant(a->endpoints[i].service, sddl, revokes);
-    if (status_server_regrant(a->status, sddl, &e) != ST_OK)
+    if (status_server_regrant(a->status, sddl, revokes, &e) != ST_OK)
         log_warn(LOG_STATUS, "the status is readable by whom it was: %s", e.text);
     if (a->network && network_service_regrant(a->network, sddl) != ST_OK)
         log_warn(LOG_NET, "control sockets are for whom they were: %s", status_text(ST_NOMEM));

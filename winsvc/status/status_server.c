@@ -130,9 +130,22 @@ enum status status_server_new(struct status_server **out, struct loop *loop, con
     return ST_OK;
 }
 
-enum status status_server_regrant(struct status_server *s, const char *sddl, struct errmsg *e)
+static void close_all(struct status_server *s)
 {
-    return listener_regrant(s->listener, sddl, e);
+    struct list *it, *tmp;
+
+    list_for_each(it, tmp, &s->conns) conn_close(container_of(it, struct conn, link));
+    list_for_each(it, tmp, &s->waiters) conn_close(container_of(it, struct conn, link));
+}
+
+enum status status_server_regrant(struct status_server *s, const char *sddl, bool revokes,
+                                  struct errmsg *e)
+{
+    enum status st = listener_regrant(s->listener, sddl, e);
+
+    if (revokes)
+        close_all(s);
+    return st;
 }
 
 enum status status_server_view(struct status_server *s, struct status_body_view *out)
@@ -150,14 +163,11 @@ void status_server_stats(const struct status_server *s, struct status_server_sta
 
 void status_server_free(struct status_server *s)
 {
-    struct list *it, *tmp;
-
     if (!s)
         return;
     timer_stop(&s->wake);
     listener_close(s->listener);
-    list_for_each(it, tmp, &s->conns) conn_close(container_of(it, struct conn, link));
-    list_for_each(it, tmp, &s->waiters) conn_close(container_of(it, struct conn, link));
+    close_all(s);
     status_body_free(s->body);
     free(s);
 }

@@ -63,8 +63,10 @@ struct status_server_stats {
 enum status status_server_new(struct status_server **out, struct loop *loop, const struct addr *at,
                               const struct status_server_config *config,
                               const struct status_server_ops *ops, void *ctx, struct errmsg *e);
-/* Named pipe: who may read from now on; readers that are there stay. As listener_regrant(). */
-enum status status_server_regrant(struct status_server *s, const char *sddl, struct errmsg *e);
+/* Named pipe: who may read from now on. With @revokes somebody may not any more: all readers that
+ * are there, of whom nobody knows who they are, have to come anew. As listener_regrant(). */
+enum status status_server_regrant(struct status_server *s, const char *sddl, bool revokes,
+                                  struct errmsg *e);
 /* Something other than a counter changed. Cheap; call it as often as needed. */
 void status_server_changed(struct status_server *s);
 /* The present text, as a reader without a tag gets it. As status_body_get(). */

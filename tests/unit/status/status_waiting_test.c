@@ -155,6 +155,21 @@ static void an_event_stream_has_the_present_state_and_each_change(void **state)
     assert_string_equal(sim_peer_text(p), "");
 }
 
+static void who_may_read_no_more_hears_no_more(void **state)
+{
+    struct status_case *f = *state;
+    struct sim_peer *stream = status_case_client(f), *idle = status_case_client(f);
+
+    status_case_ask(f, stream, GET("/v1/events"));
+    status_case_ask(f, idle, GET("/v1/status"));
+    (void)status_server_regrant(f->server, "", false, NULL); /* the sim has no descriptors */
+    sim_run(f->sim);
+    assert_false(sim_peer_is_closed(stream) || sim_peer_is_closed(idle));
+    (void)status_server_regrant(f->server, "", true, NULL);
+    sim_run(f->sim);
+    assert_true(sim_peer_is_closed(stream) && sim_peer_is_closed(idle));
+}
+
 static void a_resumed_stream_begins_with_what_is_new(void **state)
 {
     struct status_case *f = *state;
@@ -282,6 +297,7 @@ int main(void)
         WITH_SERVER(a_client_that_leaves_while_it_waits_is_forgotten),
         WITH_SERVER(a_request_behind_a_long_poll_waits_for_its_answer),
         WITH_SERVER(an_event_stream_has_the_present_state_and_each_change),
+        WITH_SERVER(who_may_read_no_more_hears_no_more),
         WITH_SERVER(a_resumed_stream_begins_with_what_is_new),
         WITH_SERVER(a_quiet_stream_has_a_heartbeat),
         WITH_SERVER(a_slow_reader_of_events_gets_the_latest_state_only),
