@@ -81,7 +81,9 @@ enum status container_list_parse(struct container_ports *out, const uint8_t *dat
     cJSON_ArrayForEach(container, json)
     {
         cJSON_ArrayForEach(port, cJSON_GetObjectItemCaseSensitive(container, "Ports"))
+        {
             take_port(out, port);
+        }
     }
     cJSON_Delete(json);
     qsort(out->items, out->count, sizeof out->items[0], compare);

@@ -38,7 +38,7 @@ static int wrong_usage(const struct cli_env *env, const char *what)
 /* "/etc/rdlink/keys/INSTANCE.key": beside the configuration file. */
 static enum status default_output(struct key_options *o, const char *instance)
 {
-    struct config_places places;
+    struct config_places places = { .file = "" };
     enum status st = config_places_find(o->root, &places);
     size_t folder = 0;
     int len;

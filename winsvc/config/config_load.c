@@ -233,7 +233,7 @@ static enum status find_places(struct loading *l, struct config_places *out, boo
 static enum status read_all(struct loading *l)
 {
     struct config *c = l->config;
-    struct config_places places;
+    struct config_places places = { .file = "" };
     struct errmsg e = { "" };
     bool is_named;
 

@@ -64,13 +64,15 @@ static void tell_dropped(struct log_writer *w, const struct log_record *like)
 {
     char line[LOG_LINE_MAX], text[64];
     struct log_record r = *like;
+    size_t len_bytes;
 
     snprintf(text, sizeof text, "lines=%" PRIu64 " could not be written here", w->untold);
     r.level = LOG_WARN;
     r.component = LOG_MAIN;
     r.event = LOG_EVENT_NONE;
     r.text = text;
-    append(w->filling, line, log_line_format(line, &r)); /* SPARE_BYTES are kept for it */
+    len_bytes = log_line_format(line, &r);
+    append(w->filling, line, len_bytes); /* SPARE_BYTES are kept for it */
     w->untold = 0;
 }
 
