@@ -73,6 +73,10 @@ class Relay:
         self._listener.listen(16)
         threading.Thread(target=self._accept_all, daemon=True).start()
 
+    def lead_to(self, switch):
+        """Links that come from now on."""
+        self._switch = str(switch)
+
     def cut(self):
         for s in list(self._open):
             _end(s)

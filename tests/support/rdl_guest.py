@@ -80,6 +80,12 @@ class InGuest:
         if self.pid and self.alive():
             os.kill(self.pid, number)
 
+    def wake(self):
+        """After SIGSTOP: nsenter stopped itself, too, and wakes its child when it goes on."""
+        self.send(signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, signal.SIGCONT)
+
     def stop(self, number=signal.SIGTERM, timeout=15):
         self.send(number)
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -58,9 +58,9 @@ class Agent:
 class NetAgent:
     """`rdlink-agent net` inside a guest with a mount namespace of its own (rdl_guest.Guest)."""
 
-    def __init__(self, guest, machine, options=()):
+    def __init__(self, guest, machine, options=(), wrapper=()):
         self.process = guest.start("rdlink-agent-net", [
-            rdl.binary("rdlink-agent"), "net", "--control", machine.listen_at(6681),
+            *wrapper, rdl.binary("rdlink-agent"), "net", "--control", machine.listen_at(6681),
             "--host-base", f"vsock-hybrid:{machine.path}", "--handshake", "none",
             "--netns", "host", "--no-veth", *options])
 

@@ -21,7 +21,7 @@ _LINE_MAX = 32
 
 class Machine:
     def __init__(self, path):
-        self.path = str(path)
+        self.path = self._seen_at = str(path)
         self._open = set()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
@@ -32,11 +32,22 @@ class Machine:
         """Where a program of the guest listens to be found at `port`."""
         return f"unix:{self._guest_socket(port)}"
 
+    def appear(self, path):
+        """The host finds it there; programs of the guest go on listening where they did."""
+        os.rename(self._seen_at, path)
+        self._seen_at = str(path)
+
+    def cut(self):
+        """Every stream ends; the machine goes on."""
+        for s in list(self._open):
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+
     def close(self):
         """The machine is gone, and its socket with it."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
-        for s in (self._listener, *self._open):
+            os.unlink(self._seen_at)
+        for s in (self._listener, *list(self._open)):
             with contextlib.suppress(OSError):
                 s.shutdown(socket.SHUT_RDWR)
             s.close()
