@@ -2,11 +2,13 @@
 """What the controller does about itself and its workers, with real processes: killed, stopped, twice
 at once, a worker that cannot live, a network that changes."""
 
+import contextlib
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -20,17 +22,60 @@ RECOVERY_S = 3  # from the controller's new start to docker's answer
 NOTICED_S = 2   # from the end of a sleep, or a change of the network, to the new look
 
 
+def start_engine(test):
+    """A session of the test's, or of the class's, and the engine in it."""
+    session = test.enterContext(rdl.Session())
+    engine = session.path("engine.sock")
+    test.enterContext(rdl_script.Server(engine, rdl_script.answer_ping))
+    return session, engine
+
+
+def start_host(session, engine, **options):
+    rdl_link.Agent(session, engine)
+    host = rdl_link.Host(session, **options)
+    host.wait_serving()
+    return host
+
+
+def setUpModule():
+    """Ten restarts with their pauses take twenty seconds, which the other tests need not wait for."""
+    global crash_loop
+    crash_loop = CrashLoop()
+    unittest.addModuleCleanup(crash_loop.close)
+
+
+class CrashLoop:
+    """A controller of its own, whose docker worker is killed until it calls that a crash loop."""
+
+    def __init__(self):
+        self.context = contextlib.ExitStack()
+        self.enterContext = self.context.enter_context
+        self.host = start_host(*start_engine(self))
+        self.over, self.seen = threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=self._kill, daemon=True)
+        self.thread.start()
+
+    def _kill(self):
+        while not self.over.wait(0.05):
+            component = next(c for c in self.host.status()["components"] if c["name"] == "docker")
+            if component["crashLoop"]:
+                self.seen.set()
+                return
+            if component["process"] == "running":
+                os.kill(component["pid"], signal.SIGKILL)
+
+    def close(self):
+        self.over.set()
+        self.thread.join(10)
+        self.context.close()
+
+
 class Supervision(unittest.TestCase):
     def setUp(self):
-        self.session = self.enterContext(rdl.Session())
-        self.engine = self.session.path("engine.sock")
-        self.enterContext(rdl_script.Server(self.engine, rdl_script.answer_ping))
+        self.session, self.engine = start_engine(self)
 
     def start(self, **options):
-        rdl_link.Agent(self.session, self.engine)
-        host = rdl_link.Host(self.session, **options)
-        host.wait_serving()
-        return host
+        return start_host(self.session, self.engine, **options)
 
     def ping(self, host):
         return rdl_http.request(host.endpoint, "GET", "/_ping").status
@@ -81,25 +126,6 @@ class Supervision(unittest.TestCase):
         rdl.wait_until(lambda: second.status()["endpoints"][0]["state"] == "listening", 5,
                        "it has the name once that is free")
 
-    # ---- restart intensity
-
-    def test_a_worker_that_keeps_ending_is_a_crash_loop_with_a_guest_found_anew(self):
-        host = self.start()
-
-        def loops():
-            component = next(c for c in host.status()["components"] if c["name"] == "docker")
-            if component["process"] == "running":
-                os.kill(component["pid"], signal.SIGKILL)
-            return component["crashLoop"]
-
-        rdl.wait_until(loops, 60, "it is a crash loop")
-        log = self.log_of(host)
-        self.assertIn("worker=docker keeps ending: all behind it begins anew", log)
-        self.assertIn("vm=vm1 is found anew", log)
-        rdl.wait_until(host.serves, 20, "it serves all the same")
-        failed = {c["id"] for c in host.status()["diagnostics"]["checks"] if not c["passed"]}
-        self.assertEqual(failed, {"RDLINK_COMPONENTS"})
-
     # ---- F6: everything stood still
 
     def test_after_a_sleep_every_guest_is_looked_at(self):
@@ -129,6 +155,18 @@ class Supervision(unittest.TestCase):
         rdl.wait_until(lambda: "network changed: every guest is looked at" in self.log_of(host),
                        NOTICED_S, "the change is noticed")
         rdl.measured("from the change to the look", time.monotonic() - began)
+
+
+class WorkerThatKeepsEnding(unittest.TestCase):
+    def test_is_a_crash_loop_with_a_guest_found_anew(self):
+        self.assertTrue(crash_loop.seen.wait(60), "it is a crash loop")
+        host = crash_loop.host
+        log = host.process.log()
+        self.assertIn("worker=docker keeps ending: all behind it begins anew", log)
+        self.assertIn("vm=vm1 is found anew", log)
+        rdl.wait_until(host.serves, 20, "it serves all the same")
+        failed = {c["id"] for c in host.status()["diagnostics"]["checks"] if not c["passed"]}
+        self.assertEqual(failed, {"RDLINK_COMPONENTS"})
 
 
 if __name__ == "__main__":
