@@ -98,11 +98,37 @@ static void answers_are_seen_from_where_they_were_asked(void **state)
     sim_guest_free(g);
 }
 
+static const struct {
+    const char *address;
+    bool is_guest;
+} members[] = {
+    { "192.168.127.2", true },    { "192.168.127.253", true },  { "fd00:72:64::2", true },
+    { "fe80::1234", true },       { "192.168.127.0", false },   { "192.168.127.255", false },
+    { "192.168.127.1", false },   { "192.168.127.254", false }, { "fd00:72:64::1", false },
+    { "fd00:72:64::254", false }, { "192.168.128.2", false },   { "192.168.126.2", false },
+    { "10.0.0.1", false },        { "255.255.255.255", false }, { "ff02::1", false },
+    { "127.0.0.1", false },       { "2606:4700::1111", false },
+};
+
+static void a_guest_has_an_address_that_is_nobody_elses(void **state)
+{
+    struct sim_guest *g = sim_guest_new(NULL, FRAME_QEMU);
+
+    for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+        struct ip_addr a = frame_addr(members[i].address);
+
+        if (nat_is_guest(g->sw, &a) != members[i].is_guest)
+            fail_msg("%s", members[i].address);
+    }
+    sim_guest_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_address_leads_where_it_should),
         cmocka_unit_test(answers_are_seen_from_where_they_were_asked),
+        cmocka_unit_test(a_guest_has_an_address_that_is_nobody_elses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

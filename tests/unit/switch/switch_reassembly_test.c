@@ -279,6 +279,32 @@ static void a_flood_of_half_datagrams_stays_within_its_bounds(void **state)
     sim_guest_free(g);
 }
 
+static void the_oldest_half_datagram_gives_way(void **state)
+{
+    enum { SLOTS = 64 };
+    struct sim_guest *g = sim_guest_new(NULL, FRAME_QEMU);
+
+    for (uint16_t id = 1; id <= 2; id++) {
+        make_whole(id);
+        guest_sends_piece(g, 0, 1480);
+        clock_advance_ms(g, 1);
+    }
+    for (uint16_t id = 0; id < SLOTS - 1; id++) { /* one too many */
+        guest_sends_crafted(g, (uint16_t)(100 + id), 0, true, 1480);
+        clock_advance_ms(g, 1);
+    }
+    assert_int_equal(guest_counters(g)->fragment_limit_hits, 1);
+    make_whole(2);
+    guest_sends_piece(g, 1480, 1480);
+    guest_sends_piece(g, 2960, 1480);
+    expect_whole(g);
+    make_whole(1);
+    guest_sends_piece(g, 1480, 1480);
+    guest_sends_piece(g, 2960, 1480);
+    expect_nothing(g);
+    sim_guest_free(g);
+}
+
 static void a_mebibyte_of_fragments_is_all(void **state)
 {
     struct sim_guest *g = sim_guest_new(NULL, FRAME_QEMU);
@@ -361,6 +387,7 @@ int main(void)
         cmocka_unit_test(a_second_end_is_an_overlap),
         cmocka_unit_test(reass_free_during_merge),
         cmocka_unit_test(a_flood_of_half_datagrams_stays_within_its_bounds),
+        cmocka_unit_test(the_oldest_half_datagram_gives_way),
         cmocka_unit_test(a_mebibyte_of_fragments_is_all),
         cmocka_unit_test(crumbs_are_limited_in_number),
         cmocka_unit_test(a_switch_goes_with_fragments_under_way),
