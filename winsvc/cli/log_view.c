@@ -100,10 +100,9 @@ static void show(struct log_view *v, const char *text)
         v->print(v->ctx, text);
         return;
     }
-    copy = malloc(strlen(text) + 1);
+    copy = strdup(text);
     if (!copy)
         return; /* one line less */
-    strcpy(copy, text);
     free(v->kept[v->at]);
     v->kept[v->at] = copy;
     v->at = (v->at + 1) % v->config.last;
@@ -125,7 +124,7 @@ static bool is_filtered(const struct log_view_config *c)
 
 static void take_line(struct log_view *v)
 {
-    char text[LOG_LINE_MAX + 64], *json;
+    char text[LOG_LINE_MAX + 64], clean[LOG_LINE_MAX], *json;
     struct log_line line;
 
     v->line[v->len_bytes] = '\0';
@@ -142,8 +141,8 @@ static void take_line(struct log_view *v)
         cJSON_free(json);
         show(v, text);
     } else if (v->len_bytes && !is_filtered(&v->config)) {
-        log_text_clean(text, LOG_LINE_MAX, v->line);
-        strcat(text, "\n");
+        log_text_clean(clean, sizeof clean, v->line);
+        snprintf(text, sizeof text, "%s\n", clean);
         show(v, text);
     }
 }
