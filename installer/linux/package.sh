@@ -71,6 +71,12 @@ set_times() {
 
 # --- .deb ---------------------------------------------------------------------------------------
 
+# size_of DIR: in KiB as dpkg-gencontrol counts, so that no filesystem has a say in it.
+size_of() {
+    find "$1" -mindepth 1 -not -path "$1/DEBIAN*" -printf '%y %s\n' |
+        awk '{ sum += $1 == "f" ? int(($2 + 1023) / 1024) : 1 } END { print sum }'
+}
+
 # make_deb NAME ARCHITECTURE STAGE FOLDER [CONTROL_NAME=VALUE ...]: FOLDER has its control file and scripts.
 make_deb() {
     local name=$1 architecture=$2 stage=$3 folder=$4 doc script
@@ -87,7 +93,7 @@ make_deb() {
         install -D -m 644 "$folder/lintian-overrides" "$stage/usr/share/lintian/overrides/$name"
     fi
     fill "$folder/control.in" ARCHITECTURE="$architecture" \
-        SIZE="$(du -sk --apparent-size "$stage" | cut -f 1)" "$@" >"$stage/DEBIAN/control"
+        SIZE="$(size_of "$stage")" "$@" >"$stage/DEBIAN/control"
     (cd "$stage" && find etc -type f | sort | sed 's,^,/,') >"$stage/DEBIAN/conffiles"
     (cd "$stage" && find usr -type f | sort | xargs md5sum) >"$stage/DEBIAN/md5sums"
     for script in postinst prerm postrm; do

@@ -124,7 +124,7 @@ def package(pattern, folder=DIST):
     """The one file of DIST whose name matches the glob."""
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
-        raise FileNotFoundError(f"{folder}/{pattern}: {len(found)} files (./dev package linux)")
+        raise FileNotFoundError(f"{folder}/{pattern}: {len(found)} files (./dev package)")
     return found[0]
 
 
