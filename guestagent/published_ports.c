@@ -69,9 +69,16 @@ struct published_ports {
 
 /* ---- what is known --------------------------------------------------------------------------- */
 
+static bool is_in_trouble(const struct published_ports *p)
+{
+    return condition_find(&p->conditions, known_type)->status == COND_FALSE;
+}
+
 static void set_condition(struct published_ports *p, const char *type, enum condition_status status,
                           const char *reason, const char *text)
 {
+    if (status == COND_FALSE && is_in_trouble(p) && p->is_there)
+        return; /* what came first: an unclear engine would be told in two ways by turns */
     if (!condition_update(&p->conditions, type, status, reason, sys_wall_ms(), "%s", text))
         return;
     log_write_limited(&p->log, LOG_INFO, LOG_BRIDGE, "%s=%s reason=%s: %s", type,

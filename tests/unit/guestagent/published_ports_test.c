@@ -223,6 +223,26 @@ static void a_list_that_there_was_no_memory_for_is_asked_for_again(void **state)
     stop(&f);
 }
 
+static void an_unclear_engine_is_told_in_one_way(void **state)
+{
+    struct fixture f;
+    struct sim_peer *p;
+    unsigned changes;
+
+    start(&f);
+    subscribe(&f);
+    p = asked(&f, "/containers/json", SETTLE_MS);
+    sim_peer_send_text(p, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+    sim_run(f.sim);
+    assert_string_equal(reason(&f), "EngineUnclear");
+    changes = f.changes;
+    sim_peer_reset(f.events, ST_RESET);
+    sim_run(f.sim);
+    assert_string_equal(reason(&f), "EngineUnclear");
+    assert_int_equal(f.changes, changes);
+    stop(&f);
+}
+
 static void an_engine_that_stays_away_publishes_nothing(void **state)
 {
     struct fixture f;
@@ -254,6 +274,7 @@ int main(void)
         cmocka_unit_test(what_is_no_list_leaves_what_was_known),
         cmocka_unit_test(a_lost_subscription_is_made_anew),
         cmocka_unit_test(a_list_that_there_was_no_memory_for_is_asked_for_again),
+        cmocka_unit_test(an_unclear_engine_is_told_in_one_way),
         cmocka_unit_test(an_engine_that_stays_away_publishes_nothing),
     };
 
