@@ -289,7 +289,7 @@ static void the_oldest_half_datagram_gives_way(void **state)
         guest_sends_piece(g, 0, 1480);
         clock_advance_ms(g, 1);
     }
-    for (uint16_t id = 0; id < SLOTS - 1; id++) { /* one too many */
+    for (unsigned id = 0; id < SLOTS - 1; id++) { /* one too many */
         guest_sends_crafted(g, (uint16_t)(100 + id), 0, true, 1480);
         clock_advance_ms(g, 1);
     }
