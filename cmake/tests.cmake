@@ -47,7 +47,7 @@ endfunction()
 # tests/fuzz/corpus/NAME; what it finds goes to the build tree. Otherwise it is linked with
 # fuzz/replay_main.c, and the same target replays its corpus as an ordinary test. Linux only.
 option(RDL_FUZZ "build only the fuzz targets, with libFuzzer (clang only)" OFF)
-set(RDL_FUZZ_SECONDS 20 CACHE STRING "how long one fuzz target runs where it names no SECONDS")
+set(RDL_FUZZ_SECONDS 10 CACHE STRING "how long one fuzz target runs where it names no SECONDS")
 if(RDL_FUZZ)
     add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
