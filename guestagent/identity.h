@@ -53,8 +53,9 @@ struct identity {
     struct channel_proof proof;             /* for channels of ours */
 };
 
-/* Looks at the key once. ST_OK also when there is none, unless proof is required; a file that is no
- * key, or that others may read, is an error here and no key later. @out must stay where it is. */
+/* Looks at the key once. ST_OK also when there is none, and with an error in the log when we may
+ * not read it or others may, unless proof is required; a file that is no key is an error here and
+ * no key later. @out must stay where it is. */
 enum status identity_init(struct identity *out, const struct identity_options *options,
                           struct errmsg *e);
 

@@ -127,13 +127,24 @@ class KeysTest(Case):
         self.expect_reason("Authenticated", "NoKey")
         self.assertIn("chmod 600", self.host.process.log())
 
-    def test_an_agent_says_why_it_does_not_start_with_a_bad_key(self):
+    def start_with_open_key(self, *options):
+        """An agent whose key others may read."""
         path = self.session.path("bad.key")
         self.put_key(path, self.key)
         os.chmod(path, 0o640 if os.getgid() else 0o604)
         agent = self.session.start("bad-agent", [
             rdl.binary("rdlink-agent"), "bridge", "--listen",
-            f"vsock-hybrid:{self.session.path('bad.vsock')}", "--key-file", path])
+            f"vsock-hybrid:{self.session.path('bad.vsock')}", "--key-file", path, *options])
+        return agent
+
+    def test_an_agent_whose_key_others_may_read_goes_on_without_it(self):
+        agent = self.start_with_open_key()
+        rdl.wait_until(lambda: "listens on" in agent.log(), IN_TIME, "the bridge listens")
+        self.assertIn("stays unproved", agent.log())
+        self.assertIn("chmod 600", agent.log())
+
+    def test_unless_proof_is_required(self):
+        agent = self.start_with_open_key("--require-proof")
         self.assertEqual(agent.popen.wait(IN_TIME), 1)
         self.assertIn("chmod 600", agent.log())
 
