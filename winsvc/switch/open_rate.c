@@ -11,6 +11,9 @@
  * Without bulk there is no bound: connections as fast as they can be made disturb nobody. Tokens
  * are taken all the same, so a flood that was there before the bulk does not begin with a burst.
  *
+ * A datagram's socket takes two tokens: it costs as much as a connection's and, in a scan, the end
+ * of an older flow as well, and there is no half-open table that bounds it before.
+ *
  * The bucket is one time: when it will be full. Taking moves it one token's time ahead, and it is
  * empty when that is BURST tokens' time away. Milliseconds are coarse for that, hence the fraction.
  */
@@ -20,7 +23,7 @@
 
 enum { BURST = 512, UNITS_PER_MS = 1000 };
 
-bool open_rate_take(struct switch_ *s)
+bool open_rate_take(struct switch_ *s, unsigned tokens)
 {
     uint64_t now = switch_now_ms(s) * UNITS_PER_MS;
     uint64_t token = MAX(1000 * UNITS_PER_MS / s->config.limits.opens_beside_bulk, 1);
@@ -34,6 +37,6 @@ bool open_rate_take(struct switch_ *s)
         }
         return true;
     }
-    s->opens.full_at = full + token;
+    s->opens.full_at = full + tokens * token;
     return true;
 }

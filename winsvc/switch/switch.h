@@ -46,7 +46,8 @@ struct switch_limits {
     unsigned neighbours;         /* 16 source MACs, aged 300 s: the oldest goes */
     unsigned forwards;           /* 1024: refused */
     unsigned dns_queries;        /* 64 forwarded at a time: SERVFAIL */
-    unsigned opens_beside_bulk;  /* 1000 host sockets a second: what asks for more is dropped */
+    unsigned opens_beside_bulk;  /* 1000 connections (500 UDP sockets) a second: what asks for more
+                                    is dropped */
     uint32_t tcp_dial_ms;        /* 10,000 */
     uint32_t udp_idle_ms;        /* 60,000; DNS and NTP 10,000 */
     uint32_t flow_buffer_bytes;  /* 524,288 per flow and direction */

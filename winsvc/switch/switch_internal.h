@@ -187,7 +187,8 @@ bool nat_is_broadcast(const struct switch_ *s, const struct ip_addr *a);
 
 /* A packet of the guest wants a socket of the host, which is made and, maybe soon, closed. False:
  * not now, the packet is to be dropped; counted here. */
-bool open_rate_take(struct switch_ *s);
+enum { OPEN_TCP = 1, OPEN_UDP = 2 };
+bool open_rate_take(struct switch_ *s, unsigned tokens);
 
 /* ---- life of the parts ------------------------------------------------------------------- */
 

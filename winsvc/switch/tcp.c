@@ -137,7 +137,7 @@ static void begin(struct switch_ *s, const struct tcp_key *key, const struct seg
     case NAT_DENIED: deny(s, seg); break;
     case NAT_HOST:
     case NAT_OUTSIDE:
-        f = open_rate_take(s) ? begin_flow(s->tcp, key, seg) : NULL;
+        f = open_rate_take(s, OPEN_TCP) ? begin_flow(s->tcp, key, seg) : NULL;
         if (f)
             tcp_dial(f, &to);
         break;

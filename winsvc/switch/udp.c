@@ -256,7 +256,7 @@ static struct udp_flow *open_flow(struct udp_table *t, const struct ip_endpoint 
 {
     struct udp_flow *f;
 
-    if (!open_rate_take(t->s))
+    if (!open_rate_take(t->s, OPEN_UDP))
         return NULL;
     if (list_is_empty(&t->spare))
         evict(t);
