@@ -37,7 +37,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LARGE_MTU = 16 * 1024, LINK_BUFFER_BYTES = 1024 * 1024 };
+enum { LINK_BUFFER_BYTES = 1024 * 1024 };
 
 /* ---- flushing ---------------------------------------------------------------------------- */
 
@@ -275,7 +275,7 @@ enum status switch_attach(struct switch_ *s, struct stream *stream, int frame_pr
         return st;
     drop_link(s);
     s->link = link;
-    if (s->config.mtu >= LARGE_MTU) /* as it is, it holds three frames */
+    if (switch_has_large_mtu(s)) /* as it is, it holds three frames */
         stream_want_send_buffer(stream, LINK_BUFFER_BYTES);
     log_write_limited(&s->link_log, LOG_INFO, LOG_SWITCH, "link attached: protocol=%s",
                       frame_protocol_name(config.protocol));

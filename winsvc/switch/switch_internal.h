@@ -64,6 +64,12 @@ struct switch_ {
     struct log_limit link_log;         /* a guest may connect as often as it likes */
 };
 
+/* Packets of tens of KiB, of which few fill a buffer. */
+static inline bool switch_has_large_mtu(const struct switch_ *s)
+{
+    return s->config.mtu >= 16 * 1024;
+}
+
 static inline uint64_t switch_now_ms(struct switch_ *s)
 {
     return loop_now_ms(s->env.loop);

@@ -287,8 +287,6 @@ void tcp_refuse(struct switch_ *s, const struct packet *p, const struct tcp_head
 bool tcp_send_control(struct tcp_flow *f, uint32_t seq, uint8_t flags);
 /* Payload of the largest segment to the guest; a super-segment with @offload. */
 size_t tcp_segment_max(const struct tcp_flow *f, bool offload);
-/* Packets of tens of KiB. */
-bool tcp_has_large_mtu(const struct tcp_table *t);
 /* A frame carries tens of KiB: super-segments, or a large MTU. */
 bool tcp_has_large_frames(const struct tcp_table *t);
 /* There may be something to send. */

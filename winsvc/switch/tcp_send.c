@@ -45,7 +45,6 @@ enum {
     TURN_BYTES_LARGE = 256 * 1024,
     QUANTUM_BYTES = 16 * 1024,
     QUANTUM_BYTES_LARGE = 64 * 1024,
-    LARGE_MTU = 16 * 1024,
     RTO_MIN_MS = 200,
     RTO_MAX_MS = 60 * 1000,
     STALL_MS = 100 * 1000,
@@ -61,14 +60,9 @@ enum {
     DUP_ACKS = 3
 };
 
-bool tcp_has_large_mtu(const struct tcp_table *t)
-{
-    return t->sw->config.mtu >= LARGE_MTU;
-}
-
 bool tcp_has_large_frames(const struct tcp_table *t)
 {
-    return tcp_has_large_mtu(t) || (t->sw->link && frame_link_has_offload(t->sw->link));
+    return switch_has_large_mtu(t->sw) || (t->sw->link && frame_link_has_offload(t->sw->link));
 }
 
 /* ---- one segment ------------------------------------------------------------------------ */

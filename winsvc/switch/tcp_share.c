@@ -107,7 +107,7 @@ size_t tcp_share_of(const struct tcp_flow *f, enum tcp_way way, size_t most)
 {
     const struct tcp_movers *all = &f->table->movers[way];
     size_t part = is_narrow(f->table) ? 2 : 1;
-    size_t room = tcp_has_large_mtu(f->table) ? 2 * (size_t)ALL_BYTES : (size_t)ALL_BYTES;
+    size_t room = switch_has_large_mtu(f->table->sw) ? 2 * (size_t)ALL_BYTES : (size_t)ALL_BYTES;
     size_t share = room / part / MAX(MAX(all->now, all->before), 1);
     size_t least = MAX(LEAST_BYTES / part, (size_t)LEAST_SEGMENTS * tcp_own_mss(f->table, true));
 
