@@ -21,6 +21,7 @@ import pathlib
 import re
 import secrets
 import shutil
+import socket
 import stat
 import subprocess
 
@@ -183,6 +184,21 @@ class Guest:
 
     def console(self):
         return self.qemu.log()
+
+    def connect(self, port, timeout=20):
+        """A connection from the host to @port of the guest; None when nobody listens there."""
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(timeout)
+        s.connect(self.uds)
+        s.sendall(b"CONNECT %d\n" % port)
+        answer = b""
+        while not answer.endswith(b"\n"):
+            piece = s.recv(1)
+            if not piece:
+                s.close()
+                return None
+            answer += piece
+        return s
 
     def run(self, command, timeout=30):
         """Runs a shell command in the guest; returns what it printed."""

@@ -7,7 +7,6 @@ The tests are one story and run in the order of their names.
 
 import pathlib
 import re
-import socket
 import sys
 import threading
 import unittest
@@ -58,25 +57,9 @@ def tearDownModule():
     session.close()
 
 
-def connect():
-    """A connection from the host to the bridge's port; None when nobody listens there."""
-    s = socket.socket(socket.AF_UNIX)
-    s.settimeout(60)
-    s.connect(guest.uds)
-    s.sendall(b"CONNECT %d\n" % BRIDGE)
-    answer = b""
-    while not answer.endswith(b"\n"):
-        piece = s.recv(1)
-        if not piece:
-            s.close()
-            return None
-        answer += piece
-    return s
-
-
 def ping():
     """The engine's answer through the bridge; less when the connection was cut, None: refused."""
-    s = connect()
+    s = guest.connect(BRIDGE, timeout=60)
     if s is None:
         return None
     with s:
@@ -173,7 +156,7 @@ class Installed(unittest.TestCase):
     def test_7_purged_it_is_gone(self):
         out = guest.run("dpkg --purge rdlink-agent; echo code=$?", timeout=240)
         self.assertIn("code=0", out)
-        self.assertIsNone(connect())
+        self.assertIsNone(guest.connect(BRIDGE, timeout=60))
         self.assertNotIn("/rdlink", guest.run("find / -xdev -name 'rdlink*' -not -path '/var/log/*'"))
         self.assertIn("0 loaded units", guest.run("systemctl list-units --all 'rdlink-*' | cat"))
         rdl.wait_until(lambda: not is_ready(), 30, "rdlinkd notices")

@@ -38,7 +38,7 @@ def start_agent(options=""):
 
 
 def bridge_accepts():
-    s = connect(BRIDGE)
+    s = guest.connect(BRIDGE)
     if s:
         s.close()
     return s is not None
@@ -47,22 +47,6 @@ def bridge_accepts():
 def accepted():
     """Connections that reached the stand-in for docker."""
     return int(guest.run("grep -c accepted /run/engine.log").split()[-1])
-
-
-def connect(port):
-    """A connection from the host to @port of the guest; None when nobody listens there."""
-    s = socket.socket(socket.AF_UNIX)
-    s.settimeout(20)
-    s.connect(guest.uds)
-    s.sendall(b"CONNECT %d\n" % port)
-    answer = b""
-    while not answer.endswith(b"\n"):
-        piece = s.recv(1)
-        if not piece:
-            s.close()
-            return None
-        answer += piece
-    return s
 
 
 def read_all(s):
@@ -80,19 +64,19 @@ def read_to_end(s):
 
 class HostSide(unittest.TestCase):
     def test_an_answer_comes_back(self):
-        s = connect(BRIDGE)
+        s = guest.connect(BRIDGE)
         s.sendall(b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n")
         self.assertIn(b"200 OK", read_all(s))
 
     def test_the_end_of_our_data_comes_through_and_the_answer_after_it(self):
         data = os.urandom(4 << 20)
-        s = connect(BRIDGE)
+        s = guest.connect(BRIDGE)
         s.sendall(b"C" + data)
         s.shutdown(socket.SHUT_WR)
         self.assertEqual(read_all(s), b"%d %d\n" % (len(data), sum(data)))
 
     def test_the_other_end_first_and_our_data_after_it(self):
-        s = connect(BRIDGE)
+        s = guest.connect(BRIDGE)
         self.addCleanup(s.close)
         s.sendall(b"S")
         got = read_to_end(s)
@@ -103,7 +87,7 @@ class HostSide(unittest.TestCase):
 
     def test_echo_is_exact_in_both_directions_at_once(self):
         data = os.urandom(4 << 20)
-        s = connect(BRIDGE)
+        s = guest.connect(BRIDGE)
         s.sendall(b"E")
 
         def send():
