@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * vsock_guest: what the tests run beside the agent inside a booted guest, where there is no Python.
  *
- *   vsock_guest engine PATH        a stand-in for docker.sock, see below; says each accept
+ *   vsock_guest engine PATH        a stand-in for docker.sock, see below; says each accept,
+ *                                  and each HTTP request
  *   vsock_guest connect CID PORT   connects, sends one byte, says how the peer ended it
  *   vsock_guest load MODULE...     insmod
  *
  * The engine's first byte of a connection chooses:
  *   G  an HTTP request ("GET /_ping ..."): answers 200 OK
  *   E  echoes what follows, until its end, then ends
- *   C  reads to the end, then answers "<bytes> <sum of bytes>\n": needs a half-close to come
- * through S  sends 8 MiB of a known pattern and ends, whatever comes in; then reads to the end
+ *   C  reads to the end, then answers "<bytes> <sum of bytes>\n": needs a half-close both ways
+ *   S  sends 8 MiB of a known pattern and ends, whatever comes in; then reads to the end
  * Linked statically; one process per connection.
  */
 #define _GNU_SOURCE
@@ -99,7 +100,11 @@ static void serve(int fd)
     if (read(fd, &mode, 1) != 1)
         return;
     switch (mode) {
-    case 'G': answer_http(fd); break;
+    case 'G':
+        printf("engine: asked\n");
+        fflush(stdout);
+        answer_http(fd);
+        break;
     case 'E': echo(fd); break;
     case 'C': count(fd); break;
     case 'S': source(fd); break;
