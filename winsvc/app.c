@@ -464,6 +464,7 @@ static struct network_service_config network_config(const struct app *a)
         .log_level = c->text.log_level,
         .control = c->text.switch_control,
         .sddl = access_sddl(a->access),
+        .page_port = c->page.kind == ADDR_TCP ? c->page.tcp_port : 0,
         .options = &c->network,
         .publish = c->publish,
         .drain_ms = c->drain_ms,

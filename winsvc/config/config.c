@@ -180,6 +180,19 @@ static const struct option table[] = {
       "[udp:]HOST:PORT=GUEST:PORT",
       "a port of this host that leads into the guest; may be repeated. Of several guests the first "
       "has it, the next one when it is free again" },
+    { "search-domain", OPTION_STRING, AT(network.search_domains), "", 0, 0,
+      switch_options_check_search, "NAMES",
+      "where each guest looks for short names, told by DHCP; separated by commas" },
+    { "static-lease", OPTION_LIST, AT(network.static_leases), NULL, 0, 0,
+      switch_options_check_lease, "MAC=ADDRESS",
+      "the address that each guest's DHCP gives to a MAC; may be repeated" },
+    { "host-loopback", OPTION_STRING, AT(network.host_loopback), "allow", 0, 0,
+      switch_options_check_loopback, "allow|deny|PORTS",
+      "what guests reach of this host's own 127.0.0.1, as .254: all but the ports of docker, "
+      "WinRM, "
+      "RPC and SMB; nothing; or these ports alone, such as 80,8000-8999. Never the status page" },
+    { "host-deny", OPTION_STRING, AT(network.host_deny), "", 0, 0, switch_options_check_ports,
+      "PORTS", "more ports there that they do not reach" },
     { "switch-limit", OPTION_LIST, AT(network.limits), NULL, 0, 0, switch_options_check_limit,
       "NAME=N", "the bound of a table of each guest's switch, as `limit` of `rdlinkd switch`" },
     { "publish", OPTION_STRING, TEXT(publish), "loopback", 0, 0, check_publish, "loopback|all|off",
@@ -351,7 +364,7 @@ static bool begins_with(const char *text, const char *key)
 /* The key that a mistake of the network is about: the one that it begins with. */
 static const char *network_key(const struct errmsg *e)
 {
-    static const char *const keys[] = { "mtu", "forward", "api-token-file" };
+    static const char *const keys[] = { "mtu", "forward", "api-token-file", "static-lease" };
 
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
         if (begins_with(e->text, keys[i]))
@@ -405,6 +418,10 @@ enum config_effect config_effect(const struct option *o)
         { "mtu", CONFIG_NETWORK },
         { "no-ip6", CONFIG_NETWORK },
         { "forward", CONFIG_FORWARDS },
+        { "search-domain", CONFIG_NETWORK },
+        { "static-lease", CONFIG_NETWORK },
+        { "host-loopback", CONFIG_NETWORK },
+        { "host-deny", CONFIG_NETWORK },
         { "switch-limit", CONFIG_NETWORK },
         { "deny-lan", CONFIG_NETWORK },
         { "api-token-file", CONFIG_NETWORK },

@@ -97,6 +97,7 @@ struct network_service {
     void *ctx;
     char program[1024], log_level[LOG_LEVELS_MAX], control[ADDR_TEXT_MAX];
     char *sddl; /* owned; NULL = default */
+    uint16_t page_port;
     struct switch_options options;
     uint32_t drain_ms, linger_ms;
     struct published_table published;
@@ -307,6 +308,7 @@ static void build_command(struct net_worker *w)
                                              .log_level = n->log_level,
                                              .control = n->control,
                                              .sddl = n->sddl,
+                                             .page_port = n->page_port,
                                              .options = &n->options };
 
     worker_command_build(&w->command, &in, &w->vm);
@@ -594,6 +596,7 @@ static void take_config(struct network_service *n, const struct network_service_
     snprintf(n->log_level, sizeof n->log_level, "%s", config->log_level);
     snprintf(n->control, sizeof n->control, "%s", config->control ? config->control : "");
     n->options = *config->options;
+    n->page_port = config->page_port;
     guest = guest_of(&n->options);
     if (published_table_set(&n->published, config->publish, &guest) != ST_OK)
         log_error(LOG_NET, "published ports stay where they were: %s", status_text(ST_NOMEM));

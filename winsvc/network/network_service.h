@@ -37,8 +37,8 @@ struct network_service_config {
     const char *log_level;
     const char *control; /* where a worker's control socket goes, without "-NAME"; "" = none */
     const char *sddl;    /* npipe: who may connect to it; NULL = default */
-    /* Of these subnet, mtu, no_ip6, forwards, limits, deny_lan, dns_rebind are every worker's;
-     * copied. */
+    uint16_t page_port;  /* of the status page, which no guest reaches; 0 = there is none */
+    /* Every worker's, as far as struct config has them; copied. */
     const struct switch_options *options;
     enum publish_policy publish;
     uint32_t drain_ms;

@@ -75,7 +75,8 @@ void worker_command_build(struct worker_command *c, const struct worker_command_
                 link[] = "--link", cid[] = "--peer-cid", subnet[] = "--subnet", mtu[] = "--mtu",
                 no_ip6[] = "--no-ip6", deny_lan[] = "--deny-lan", dns_rebind[] = "--dns-rebind",
                 token_file[] = "--api-token-file", forward[] = "--forward", limit[] = "--limit",
-                level[] = "--log-level";
+                level[] = "--log-level", search[] = "--search-domain", lease[] = "--static-lease",
+                loopback[] = "--host-loopback", deny[] = "--host-deny", page[] = "--page-port";
     struct switch_options *o = in->options;
     unsigned count = 0;
 
@@ -106,10 +107,28 @@ void worker_command_build(struct worker_command *c, const struct worker_command_
         push(c, &count, token_file);
         push(c, &count, o->api_token_file);
     }
+    if (o->search_domains[0]) {
+        push(c, &count, search);
+        push(c, &count, o->search_domains);
+    }
+    if (o->host_loopback[0]) {
+        push(c, &count, loopback);
+        push(c, &count, o->host_loopback);
+    }
+    if (o->host_deny[0]) {
+        push(c, &count, deny);
+        push(c, &count, o->host_deny);
+    }
+    if (in->page_port) {
+        snprintf(c->page_port, sizeof c->page_port, "%u", in->page_port);
+        push(c, &count, page);
+        push(c, &count, c->page_port);
+    }
     push(c, &count, level);
     push(c, &count, in->log_level);
     push_control(c, &count, in);
     push_list(c, &count, forward, &o->forwards);
+    push_list(c, &count, lease, &o->static_leases);
     push_list(c, &count, limit, &o->limits);
 }
 

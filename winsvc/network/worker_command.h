@@ -11,11 +11,11 @@
 
 struct switch_options;
 
-enum { WORKER_NAME_MAX = 40 /* supervisor.h */, WORKER_ARGV_MAX = 32 + 4 * OPTION_LIST_MAX };
+enum { WORKER_NAME_MAX = 40 /* supervisor.h */, WORKER_ARGV_MAX = 40 + 6 * OPTION_LIST_MAX };
 
 /* Its texts are argv's: it must not move while it is used. */
 struct worker_command {
-    char name[WORKER_NAME_MAX], link[ADDR_TEXT_MAX + 8], cid[16], mtu[16];
+    char name[WORKER_NAME_MAX], link[ADDR_TEXT_MAX + 8], cid[16], mtu[16], page_port[16];
     char control[ADDR_TEXT_MAX + WORKER_NAME_MAX]; /* where its control socket is; empty = none */
     char sddl[OPTION_VALUE_MAX];
     char *argv[WORKER_ARGV_MAX];
@@ -26,6 +26,7 @@ struct worker_command_input {
     char *program, *log_level;
     const char *control;            /* without "-NAME"; "" = none */
     const char *sddl;               /* of the control socket; NULL = default */
+    uint16_t page_port;             /* of the status page; 0 = there is none */
     struct switch_options *options; /* as network_service_config has them */
 };
 

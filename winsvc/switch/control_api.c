@@ -2,13 +2,13 @@
  * THEORY: the control API, HTTP for whoever may reach the control socket of a switch. Paths, bodies
  * and codes are those of gvisor-tap-vsock, so that its clients work; capture is ours.
  *
- *   /services/forwarder/all, expose, unexpose   as on the gateway's port 80 (forward_api.c), no
- * token /services/dns/all, POST /services/dns/add   the zones; one more /services/dhcp/leases,
- * /leases              {"192.168.127.2":"5a:94:ef:e4:0c:ee"} /cam {"5a:94:ef:e4:0c:ee":1}   who is
- * on the link /stats                                      BytesSent, BytesReceived, and the
- * switch's own /tunnel?ip=A&port=N                         "OK", then the stream is spliced with a
- * connection /capture?filter=E&bytes=N&seconds=N&snaplen=N   a pcapng file as long as the capture
- * runs
+ *     /services/forwarder/all, expose, unexpose   as on the gateway's port 80, without a token
+ *     /services/dns/all, POST /services/dns/add   the zones; one more
+ *     /services/dhcp/leases, /leases              {"192.168.127.2":"5a:94:ef:e4:0c:ee"}
+ *     /cam                                        {"5a:94:ef:e4:0c:ee":1}: who is on the link
+ *     /stats                                      BytesSent, BytesReceived, the switch's own
+ *     POST /tunnel?ip=A&port=N                    "OK", then a connection into the guest
+ *     /capture?filter=E&bytes=N&seconds=N&...     a pcapng file as long as the capture runs
  *
  * A tunnel: the client's stream -- relay -- tcp_dial_guest(). As in the original "OK" comes before
  * the guest has answered; a guest that refuses closes the stream. Only addresses of the virtual

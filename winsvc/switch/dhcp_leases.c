@@ -48,7 +48,7 @@ void dhcp_leases_init(struct dhcp_leases *t, const struct switch_config *c)
     t->reserved[1] = ip_addr_to_v4(&c->host);
     t->reserved[2] = ip_addr_to_v4(&c->guest);
     add_static(t, &c->guest_mac, &c->guest);
-    for (unsigned i = 0; i < c->static_lease_count && i < ARRAY_SIZE(c->static_leases); i++)
+    for (unsigned i = 0; i < c->static_lease_count; i++)
         add_static(t, &c->static_leases[i].mac, &c->static_leases[i].ip);
 }
 

@@ -4,32 +4,24 @@
  *
  *     guest sends to                      verdict      host side
  *     gateway (.1, ::1, fe80::)           GATEWAY      answered here, or nothing is
- *     host alias (.254, ::254)            HOST         127.0.0.1, ::1, but for the ports below
+ *     host alias (.254, ::254)            HOST         127.0.0.1, ::1; DENIED by policy
  *     another address of the network      GUEST_NET    nobody; guests reach each other directly
  *     169.254.0.0/16, fe80::/10           DENIED       cloud metadata services live there
  *     loopback, 0.0.0.0/8, 240.0.0.0/4,
  *     ::/96, multicast                    DENIED       nothing a router may forward
  *     anything else                       OUTSIDE      as it is
  *
- * The host alias reaches what listens on the host's loopback, which many services take for "only
- * this user". host.docker.internal needs it, so it is open but for ports whose service gives the
- * machine away: the docker engine (2375, 2376), WinRM (5985, 5986), RPC (135) and SMB (445).
+ * Which ports of the host alias lead anywhere is the configuration's: host_ports.c.
  * Not done: the host's own LAN addresses are ordinary destinations; what the host's firewall lets
  * a local program reach, a guest reaches.
  */
 #include "switch/switch_internal.h"
 
-static const uint16_t denied_host_ports[] = { 135, 445, 2375, 2376, 5985, 5986 };
-
-static bool is_denied_port(uint8_t proto, uint16_t port)
+/* An echo has no port: that the host is there is no secret. */
+static bool is_denied_port(const struct switch_ *s, uint8_t proto, uint16_t port)
 {
-    if (proto != IP_PROTO_TCP && proto != IP_PROTO_UDP)
-        return false;
-    for (size_t i = 0; i < ARRAY_SIZE(denied_host_ports); i++) {
-        if (denied_host_ports[i] == port)
-            return true;
-    }
-    return false;
+    return (proto == IP_PROTO_TCP || proto == IP_PROTO_UDP) &&
+           !host_ports_allow(&s->config.host_ports, port);
 }
 
 static bool is_unroutable(const struct ip_addr *a)
@@ -75,7 +67,7 @@ enum nat_verdict nat_outbound(const struct switch_ *s, uint8_t proto, const stru
         return NAT_GATEWAY;
     if (is_host(s, &dst->addr)) {
         to->addr = loopback_of(&dst->addr);
-        return is_denied_port(proto, dst->port) ? NAT_DENIED : NAT_HOST;
+        return is_denied_port(s, proto, dst->port) ? NAT_DENIED : NAT_HOST;
     }
     if (is_in_net(s, &dst->addr))
         return NAT_GUEST_NET;

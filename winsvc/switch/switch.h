@@ -12,6 +12,7 @@
 
 #include "base/ip_addr.h"
 #include "base/status.h"
+#include "switch/host_ports.h"
 #include "wire/wire.h"
 
 #include <stdbool.h>
@@ -57,6 +58,8 @@ struct switch_limits {
 /* "tcp_flows=100": one of the members by its name. ST_INVAL says why. */
 enum status switch_limits_set(struct switch_limits *l, const char *text, struct errmsg *e);
 
+enum { SWITCH_STATIC_LEASES_MAX = 16 };
+
 struct switch_static_lease {
     struct mac mac;
     struct ip_addr ip;
@@ -77,17 +80,20 @@ struct switch_config {
     bool ip6;
     struct ip_addr net6;      /* /64; fd00:72:64::/64 by default: gateway ::1, host alias ::254 */
     unsigned mtu;             /* 1500; up to 65520 */
-    char search_domains[256]; /* separated by spaces or commas */
+    char search_domains[256]; /* DHCP options 15 and 119; separated by spaces or commas */
     char guest_hostname[64];  /* DHCP option 12; "" = none */
-    struct switch_static_lease static_leases[8]; /* beside guest_mac -> guest */
+    struct switch_static_lease static_leases[SWITCH_STATIC_LEASES_MAX]; /* beside guest's */
     unsigned static_lease_count;
     char api_token[129]; /* expose and unexpose need "Authorization: Bearer"; "" = open */
     /* What a guest exposes may listen at loopback addresses only; the control API may do more. */
     bool deny_lan;
     enum switch_dns_rebind dns_rebind;
+    struct host_ports host_ports; /* what of the host's loopback the alias leads to */
     struct switch_limits limits;
 };
 
+/* Whether @domains may be search_domains. ST_INVAL says which is none. */
+enum status switch_config_check_search(const char *domains, struct errmsg *e);
 /* Fills in what is derived and checks it. ST_INVAL says why. */
 enum status switch_config_finish(struct switch_config *c, struct errmsg *e);
 

@@ -201,6 +201,77 @@ static enum status finish_ip4(struct switch_config *c, struct errmsg *e)
     return ST_OK;
 }
 
+/* ---- DHCP: search domains, static leases --------------------------------------------------- */
+
+enum { LABEL_MAX = 63, DOMAIN_MAX = 253 };
+
+static bool is_name_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+}
+
+/* "corp.example": what every guest's resolv.conf takes. */
+static bool is_domain(const char *name, size_t len)
+{
+    size_t label = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        if (name[i] == '.' ? label == 0 : !is_name_letter(name[i]) || label == LABEL_MAX)
+            return false;
+        label = name[i] == '.' ? 0 : label + 1;
+    }
+    return len <= DOMAIN_MAX && label > 0;
+}
+
+enum status switch_config_check_search(const char *domains, struct errmsg *e)
+{
+    static const char between[] = " ,";
+
+    for (const char *p = domains + strspn(domains, between); *p; p += strspn(p, between)) {
+        size_t len = strcspn(p, between);
+
+        if (!is_domain(p, len)) {
+            errmsg_set(e, "'%.*s' is no domain such as corp.example", (int)MIN(len, 60u), p);
+            return ST_INVAL;
+        }
+        p += len;
+    }
+    return ST_OK;
+}
+
+static enum status check_lease(const struct switch_config *c, unsigned at, struct errmsg *e)
+{
+    const struct switch_static_lease *l = &c->static_leases[at];
+    char text[IP_ADDR_TEXT_MAX];
+    enum status st = check_own(c, "static-lease", &l->ip, e);
+    bool is_taken = ip_addr_equal(&l->ip, &c->gateway) || ip_addr_equal(&l->ip, &c->host) ||
+                    ip_addr_equal(&l->ip, &c->guest) || mac_equal(&l->mac, &c->guest_mac) ||
+                    mac_equal(&l->mac, &c->gateway_mac);
+
+    if (st)
+        return st;
+    for (unsigned i = 0; i < at; i++)
+        is_taken |= ip_addr_equal(&l->ip, &c->static_leases[i].ip) ||
+                    mac_equal(&l->mac, &c->static_leases[i].mac);
+    if (!is_taken && !mac_is_multicast(&l->mac) && !mac_equal(&l->mac, &no_mac))
+        return ST_OK;
+    errmsg_set(e, "static-lease: %s or its MAC is somebody else's already",
+               ip_addr_format(&l->ip, text));
+    return ST_INVAL;
+}
+
+static enum status finish_dhcp(struct switch_config *c, struct errmsg *e)
+{
+    enum status st = switch_config_check_search(c->search_domains, e);
+
+    if (st)
+        errmsg_wrap(e, "search domains");
+    for (unsigned i = 0; !st && i < c->static_lease_count; i++)
+        st = check_lease(c, i, e);
+    return st;
+}
+
 /* ---- IPv6, MACs, MTU --------------------------------------------------------------------- */
 
 static enum status finish_ip6(struct switch_config *c, struct errmsg *e)
@@ -252,6 +323,8 @@ enum status switch_config_finish(struct switch_config *c, struct errmsg *e)
         st = finish_ip6(&done, e);
     if (!st)
         st = finish_macs(&done, e);
+    if (!st)
+        st = finish_dhcp(&done, e);
     if (!st)
         st = finish_mtu(&done, e);
     if (!st)

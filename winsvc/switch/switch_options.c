@@ -3,6 +3,7 @@
 
 #include "switch/forward_internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,10 +82,53 @@ enum status switch_options_check_forward(const char *value, struct errmsg *e)
     return forward_spec_parse(&unused, value, e);
 }
 
+/* "5a:94:ef:e4:0c:01=192.168.127.10" */
+static enum status parse_lease(struct switch_static_lease *out, const char *value, struct errmsg *e)
+{
+    const char *equals = strchr(value, '=');
+    char mac[18];
+
+    if (equals && (size_t)(equals - value) == sizeof mac - 1) {
+        memcpy(mac, value, sizeof mac - 1);
+        mac[sizeof mac - 1] = '\0';
+        if (mac_parse(&out->mac, mac) == ST_OK && ip_addr_parse(&out->ip, equals + 1) == ST_OK &&
+            ip_addr_is_v4(&out->ip))
+            return ST_OK;
+    }
+    errmsg_set(e, "'%.60s' is not MAC=ADDRESS such as 5a:94:ef:e4:0c:01=192.168.127.10", value);
+    return ST_INVAL;
+}
+
+enum status switch_options_check_lease(const char *value, struct errmsg *e)
+{
+    struct switch_static_lease unused;
+
+    return parse_lease(&unused, value, e);
+}
+
+enum status switch_options_check_search(const char *value, struct errmsg *e)
+{
+    return switch_config_check_search(value, e);
+}
+
+enum status switch_options_check_loopback(const char *value, struct errmsg *e)
+{
+    struct host_ports unused;
+
+    return host_ports_parse(&unused, value, e);
+}
+
+enum status switch_options_check_ports(const char *value, struct errmsg *e)
+{
+    struct host_ports_list unused;
+
+    return host_ports_parse_list(&unused, value, e);
+}
+
 /* ---- table ------------------------------------------------------------------------------- */
 
 /* The last WORKER_ONLY of them are no options of `rdlinkd switch`. */
-enum { WORKER_ONLY = 1 };
+enum { WORKER_ONLY = 2 };
 
 #define AT(field) offsetof(struct switch_options, field)
 static const struct option table[] = {
@@ -100,6 +144,16 @@ static const struct option table[] = {
     { "forward", OPTION_LIST, AT(forwards), NULL, 0, 0, switch_options_check_forward,
       "[udp:]HOST:PORT=GUEST:PORT",
       "a port of this host that leads into the guest; may be repeated" },
+    { "search-domain", OPTION_STRING, AT(search_domains), "", 0, 0, switch_options_check_search,
+      "NAMES", "where the guest looks for short names, by DHCP; separated by commas" },
+    { "static-lease", OPTION_LIST, AT(static_leases), NULL, 0, 0, switch_options_check_lease,
+      "MAC=ADDRESS", "the address that DHCP gives to a MAC; may be repeated" },
+    { "host-loopback", OPTION_STRING, AT(host_loopback), "allow", 0, 0,
+      switch_options_check_loopback, "allow|deny|PORTS",
+      "what the guest reaches of this host's own 127.0.0.1: all but the ports of docker, WinRM, "
+      "RPC and SMB; nothing; or these ports alone, such as 80,8000-8999" },
+    { "host-deny", OPTION_STRING, AT(host_deny), "", 0, 0, switch_options_check_ports, "PORTS",
+      "more ports there that it does not reach" },
     { "limit", OPTION_LIST, AT(limits), NULL, 0, 0, switch_options_check_limit, "NAME=N",
       "bound of a table, such as tcp_flows=10000; may be repeated" },
     { "deny-lan", OPTION_FLAG, AT(deny_lan), NULL, 0, 0, NULL, NULL,
@@ -120,6 +174,8 @@ static const struct option table[] = {
       "how much is logged" },
     { "instance", OPTION_STRING, AT(instance), "", 0, 0, NULL, "NAME",
       "which guest this switch is for" },
+    { "page-port", OPTION_UINT, AT(page_port), "0", 0, 65535, NULL, "PORT",
+      "where the status page is, which no guest reaches" },
 };
 
 /* ---- the token --------------------------------------------------------------------------- */
@@ -247,6 +303,31 @@ static enum status check_guests(const struct switch_options *o, const struct swi
     return ST_OK;
 }
 
+static enum status take_host_ports(const struct switch_options *o, struct host_ports *out,
+                                   struct errmsg *e)
+{
+    enum status st = o->host_loopback[0] ? host_ports_parse(out, o->host_loopback, e) : ST_OK;
+
+    if (!st)
+        st = host_ports_parse_list(&out->denied, o->host_deny, e);
+    if (!st && o->page_port)
+        host_ports_deny(out, (uint16_t)o->page_port);
+    return st;
+}
+
+static enum status take_dhcp(const struct switch_options *o, struct switch_config *out,
+                             struct errmsg *e)
+{
+    static_assert((int)SWITCH_STATIC_LEASES_MAX >= (int)OPTION_LIST_MAX, "room for all");
+    enum status st = ST_OK;
+
+    snprintf(out->search_domains, sizeof out->search_domains, "%s", o->search_domains);
+    for (unsigned i = 0; !st && i < o->static_leases.count; i++)
+        st = parse_lease(&out->static_leases[i], o->static_leases.items[i], e);
+    out->static_lease_count = o->static_leases.count;
+    return st;
+}
+
 enum status switch_options_config(const struct switch_options *o, struct switch_config *out,
                                   struct errmsg *e)
 {
@@ -264,6 +345,8 @@ enum status switch_options_config(const struct switch_options *o, struct switch_
         if (st)
             return st;
     }
+    if (take_host_ports(o, &out->host_ports, e) != ST_OK || take_dhcp(o, out, e) != ST_OK)
+        return ST_INVAL;
     if (o->api_token_file[0] &&
         read_token(out->api_token, sizeof out->api_token, o->api_token_file, e) != ST_OK)
         return ST_INVAL;

@@ -18,6 +18,7 @@ struct switch_options {
     char control[OPTION_VALUE_MAX]; /* "" = no control socket */
     char control_sddl[OPTION_VALUE_MAX];
     char instance[OPTION_VALUE_MAX]; /* of a worker */
+    uint32_t page_port;              /* of a worker; 0 = there is no status page */
     uint32_t peer_cid;               /* 0 = any; no guest has that one */
     uint32_t mtu;
     bool no_ip6;
@@ -25,6 +26,10 @@ struct switch_options {
     char dns_rebind[OPTION_VALUE_MAX];
     char api_token_file[OPTION_VALUE_MAX];
     bool dial;
+    char search_domains[OPTION_VALUE_MAX];
+    char host_loopback[OPTION_VALUE_MAX]; /* "" = allow */
+    char host_deny[OPTION_VALUE_MAX];
+    struct option_list static_leases;
     struct option_list forwards;
     struct option_list limits;
 };
@@ -32,7 +37,7 @@ struct switch_options {
 /* @argv begins with the first option. ST_INVAL says which word is wrong. */
 enum status switch_options_parse(struct switch_options *out, int argc, const char *const *argv,
                                  struct errmsg *e);
-/* The same with what only a controller says: --instance. */
+/* The same with what only a controller says: --instance, --page-port. */
 enum status switch_options_parse_worker(struct switch_options *out, int argc,
                                         const char *const *argv, struct errmsg *e);
 /* "qemu:unix:/run/vm.sock": protocol and address. ST_INVAL. */
@@ -44,7 +49,8 @@ enum status switch_options_config(const struct switch_options *o, struct switch_
 /* For another table that has these options too; what several of them mean together is checked by
  * switch_options_config(). */
 option_check_fn switch_options_check_rebind, switch_options_check_subnet,
-    switch_options_check_forward, switch_options_check_limit;
+    switch_options_check_forward, switch_options_check_limit, switch_options_check_lease,
+    switch_options_check_search, switch_options_check_loopback, switch_options_check_ports;
 /* As options_help(). */
 size_t switch_options_help(char *buf, size_t cap);
 /* The table itself, less what only a controller says, for the manual page. */

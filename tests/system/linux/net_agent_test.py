@@ -308,6 +308,14 @@ class FixedLinkTest(NetAgentCase):
                 self.assertEqual(self.agent.stop(), 0)
                 switch.stop()
 
+    def test_search_domains_of_the_host_are_the_guests(self):
+        path = self.session.path("link")
+        self.start_switch(f"v2:unix:{path}", "--search-domain", "corp.example,lab.example")
+        self.start_agent("--link", f"v2:unix:{path}")
+        self.expect_ready()
+        self.assertIn("search corp.example lab.example\nnameserver 192.168.127.1",
+                      self.resolv_conf.read_text())
+
     def test_a_fixed_address_needs_no_dhcp(self):
         path = self.session.path("link")
         self.start_switch(f"v2:unix:{path}")

@@ -96,6 +96,7 @@ class SwitchCase:
         cls.switch = cls.session.start(
             "switch", [rdl.binary("rdlinkd"), "switch", "--link",
                        f"{cls.PROTOCOL}:{cls.TRANSPORT}:{cls.path}", "--mtu", cls.MTU,
+                       "--search-domain", "corp.example,lab.example",
                        "--log-level", "debug"])
         return cls.path
 
@@ -274,12 +275,14 @@ class SwitchCase:
 
     def test_dhcp_gives_the_guest_its_address(self):
         script = pathlib.Path(self.session.path("lease"))
-        script.write_text('#!/bin/sh\n[ "$1" = bound ] && echo "$ip $router $dns $mtu"; exit 0\n')
+        script.write_text('#!/bin/sh\n[ "$1" = bound ] && echo "$ip $router $dns $mtu $domain; $search"; exit 0\n')
         script.chmod(0o755)
         client = self.guest.run([rdl.tool("busybox", "busybox-static"), "udhcpc", "-i", rdl_tap.DEVICE,
-                                 "-n", "-q", "-f", "-O", "mtu", "-s", str(script)])
+                                 "-n", "-q", "-f", "-O", "mtu", "-O", "domain", "-O", "search",
+                                 "-s", str(script)])
         self.assertEqual(client.returncode, 0, client.stderr)
-        self.assertIn(f"192.168.127.2 {GATEWAY} {GATEWAY} {self.MTU}", client.stdout)
+        self.assertIn(f"192.168.127.2 {GATEWAY} {GATEWAY} {self.MTU} corp.example; "
+                      "corp.example lab.example\n", client.stdout)
 
     def test_flows_survive_a_new_link(self):
         with self.guest.connect((HOST, self.echo.port)) as s:

@@ -14,7 +14,7 @@
 static enum status load_from(struct config *c, const char *const *argv,
                              const struct config_store *store, struct errmsg *e)
 {
-    const char *words[16] = { NO_ROOT };
+    const char *words[24] = { NO_ROOT };
     struct config_input in = { .argc = 1, .argv = words, .store = store };
 
     for (; argv[in.argc - 1]; in.argc++)
@@ -77,6 +77,10 @@ static void the_network_has_rancher_s_defaults_and_options(void **state)
                                         "--switch-limit=udp_flows=10",
                                         "--deny-lan",
                                         "--dns-rebind=deny",
+                                        "--search-domain=a.example,b.example",
+                                        "--static-lease=02-00-00-00-00-01=10.9.8.3",
+                                        "--host-loopback=80,8000-8999",
+                                        "--host-deny=8080",
                                         "--switch-control",
                                         "unix:/run/x",
                                         NULL };
@@ -94,6 +98,10 @@ static void the_network_has_rancher_s_defaults_and_options(void **state)
     assert_string_equal(c.network.dns_rebind, "deny");
     assert_string_equal(c.network.forwards.items[0], "udp:[::1]:53=10.9.8.2:53");
     assert_string_equal(c.network.limits.items[0], "udp_flows=10");
+    assert_string_equal(c.network.search_domains, "a.example,b.example");
+    assert_int_equal(c.network.static_leases.count, 1);
+    assert_string_equal(c.network.host_loopback, "80,8000-8999");
+    assert_string_equal(c.network.host_deny, "8080");
     assert_string_equal(c.text.switch_control, "unix:/run/x");
 }
 
@@ -118,6 +126,11 @@ static void wrong_options_are_explained(void **state)
         { { "--forward", "8080" }, "not [udp:]HOST:PORT=GUEST:PORT" },
         { { "--forward", ":80=10.0.0.2:80" }, "is not in its network 192.168.127.0/24" },
         { { "--switch-limit", "none=1" }, "none" },
+        { { "--search-domain", "a..b" }, "'a..b' is no domain" },
+        { { "--static-lease", "02:00=1" }, "is not MAC=ADDRESS" },
+        { { "--static-lease", "02:00:00:00:00:01=10.0.0.1" }, "10.0.0.1 is outside the network" },
+        { { "--host-loopback", "some" }, "none of allow, deny" },
+        { { "--host-deny", "0" }, "is no list of ports" },
         { { "--dns-rebind", "maybe" }, "none of warn, off, deny" },
         { { "--switch-control", "nowhere" }, "switch-control: " },
         { { "--switch-control", "tcp:127.0.0.1:80" }, "unix:PATH or npipe:NAME only" },

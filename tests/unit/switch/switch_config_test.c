@@ -5,6 +5,7 @@
 #include "support/cmocka_all.h"
 #include "switch/switch.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -126,12 +127,71 @@ static void what_is_given_is_checked(void **state)
     expect_refused((struct switch_config){ .limits.tcp_flows = 12001 }, "tcp_flows: 12001");
 }
 
+static struct switch_config with_lease(const char *mac, const char *ip)
+{
+    struct switch_config c = { .static_lease_count = 2 };
+
+    assert_int_equal(mac_parse(&c.static_leases[0].mac, "02:00:00:00:00:01"), ST_OK);
+    c.static_leases[0].ip = addr("192.168.127.10");
+    assert_int_equal(mac_parse(&c.static_leases[1].mac, mac), ST_OK);
+    c.static_leases[1].ip = addr(ip);
+    return c;
+}
+
+static void a_static_lease_is_nobody_elses(void **state)
+{
+    static const struct {
+        const char *mac, *ip, *says;
+    } wrong[] = {
+        { "02:00:00:00:00:02", "192.168.128.10", "outside the network" },
+        { "02:00:00:00:00:02", "192.168.127.255", "last address" },
+        { "02:00:00:00:00:02", "192.168.127.1", "somebody else's" },
+        { "02:00:00:00:00:02", "192.168.127.2", "somebody else's" },
+        { "02:00:00:00:00:02", "192.168.127.254", "somebody else's" },
+        { "02:00:00:00:00:02", "192.168.127.10", "somebody else's" },
+        { "02:00:00:00:00:01", "192.168.127.11", "somebody else's" },
+        { "5a:94:ef:e4:0c:ee", "192.168.127.11", "somebody else's" },
+        { "5a:94:ef:e4:0c:dd", "192.168.127.11", "somebody else's" },
+        { "ff:ff:ff:ff:ff:ff", "192.168.127.11", "somebody else's" },
+        { "00:00:00:00:00:00", "192.168.127.11", "somebody else's" },
+    };
+    struct switch_config c = with_lease("02:00:00:00:00:02", "192.168.127.11");
+    struct errmsg e = { "" };
+
+    assert_int_equal(switch_config_finish(&c, &e), ST_OK);
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+        expect_refused(with_lease(wrong[i].mac, wrong[i].ip), wrong[i].says);
+}
+
+static void search_domains_are_names(void **state)
+{
+    static const char long_label[] =
+        "a123456789012345678901234567890123456789012345678901234567890123.example";
+    static const char *const good[] = { "", " , ", "a", "a.b,c", "corp-1.example  _x.y" };
+    static const char *const wrong[] = { "a..b", ".a", "a.", "a b\nnameserver", "a;b", long_label };
+
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        struct errmsg e = { "" };
+
+        if (switch_config_check_search(good[i], &e) != ST_OK)
+            fail_msg("%s", e.text);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        struct switch_config c = { .ip6 = false };
+
+        snprintf(c.search_domains, sizeof c.search_domains, "%s", wrong[i]);
+        expect_refused(c, "is no domain");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_follow_the_network),
         cmocka_unit_test(the_rest_has_defaults),
         cmocka_unit_test(what_is_given_is_checked),
+        cmocka_unit_test(a_static_lease_is_nobody_elses),
+        cmocka_unit_test(search_domains_are_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

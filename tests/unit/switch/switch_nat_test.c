@@ -123,12 +123,77 @@ static void a_guest_has_an_address_that_is_nobody_elses(void **state)
     sim_guest_free(g);
 }
 
+static enum nat_verdict alias_says(struct sim_guest *g, const char *alias, uint8_t proto,
+                                   uint16_t port)
+{
+    struct ip_endpoint dst = { .addr = frame_addr(alias), .port = port }, to;
+
+    return nat_outbound(g->sw, proto, &dst, &to);
+}
+
+static void the_host_alias_leads_where_the_configuration_says(void **state)
+{
+    static const struct {
+        const char *name, *policy, *denied;
+        uint16_t port;
+        enum nat_verdict want;
+    } table[] = {
+        { "open", "allow", "", 80, NAT_HOST },
+        { "dangerous", "allow", "", 2375, NAT_DENIED },
+        { "denied beside", "allow", "8080", 8080, NAT_DENIED },
+        { "not denied", "allow", "8080", 8081, NAT_HOST },
+        { "closed", "deny", "", 80, NAT_DENIED },
+        { "listed", "80,8000-8999", "", 8999, NAT_HOST },
+        { "below a range", "80,8000-8999", "", 7999, NAT_DENIED },
+        { "above a range", "80,8000-8999", "", 9000, NAT_DENIED },
+        { "dangerous and listed", "5985", "", 5985, NAT_HOST },
+        { "listed and denied", "80,8000-8999", "8080", 8080, NAT_DENIED },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        struct switch_config c = { .ip6 = true };
+        struct errmsg e = { "" };
+        struct sim_guest *g;
+
+        assert_int_equal(host_ports_parse(&c.host_ports, table[i].policy, &e), ST_OK);
+        assert_int_equal(host_ports_parse_list(&c.host_ports.denied, table[i].denied, &e), ST_OK);
+        g = sim_guest_new(&c, FRAME_QEMU);
+        if (alias_says(g, "192.168.127.254", IP_PROTO_TCP, table[i].port) != table[i].want ||
+            alias_says(g, "192.168.127.254", IP_PROTO_UDP, table[i].port) != table[i].want ||
+            alias_says(g, "fd00:72:64::254", IP_PROTO_TCP, table[i].port) != table[i].want)
+            fail_msg("%s", table[i].name);
+        assert_int_equal(alias_says(g, "192.168.127.254", IP_PROTO_ICMP, 0), NAT_HOST);
+        sim_guest_free(g);
+    }
+}
+
+static void ports_are_read_strictly(void **state)
+{
+    static const char *const wrong[] = {
+        ",",    "80,",      "0",           "65536",
+        "80-",  "90-80",    "80 81",       "-80",
+        "http", "80-81-82", "99999999999", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"
+    };
+    struct host_ports p;
+    struct errmsg e;
+
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        if (host_ports_parse_list(&p.denied, wrong[i], &e) != ST_INVAL)
+            fail_msg("%s", wrong[i]);
+        assert_int_equal(host_ports_parse(&p, wrong[i], &e), ST_INVAL);
+    }
+    assert_int_equal(host_ports_parse_list(&p.denied, "1-65535", &e), ST_OK);
+    assert_int_equal(host_ports_parse(&p, "", &e), ST_INVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_address_leads_where_it_should),
         cmocka_unit_test(answers_are_seen_from_where_they_were_asked),
         cmocka_unit_test(a_guest_has_an_address_that_is_nobody_elses),
+        cmocka_unit_test(the_host_alias_leads_where_the_configuration_says),
+        cmocka_unit_test(ports_are_read_strictly),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -189,6 +189,33 @@ static void policies_are_open_unless_said(void **state)
     assert_non_null(strstr(e.text, "warn, off, deny"));
 }
 
+static void dhcp_and_the_hosts_ports_are_as_given(void **state)
+{
+    static const char *const words[] = { "--link=qemu:unix:/x",
+                                         "--search-domain=corp.example, lab.example",
+                                         "--static-lease=02:00:00:00:00:01=192.168.127.10",
+                                         "--static-lease=02:00:00:00:00:02=192.168.127.11",
+                                         "--host-loopback=8000-8010",
+                                         "--host-deny=8005",
+                                         "--page-port=8006",
+                                         NULL };
+    static struct switch_options o;
+    static struct switch_config c;
+    struct errmsg e = { "" };
+    char text[IP_ADDR_TEXT_MAX];
+
+    assert_int_equal(switch_options_parse_worker(&o, 7, words, &e), ST_OK);
+    assert_int_equal(switch_options_config(&o, &c, &e), ST_OK);
+    assert_string_equal(c.search_domains, "corp.example, lab.example");
+    assert_int_equal(c.static_lease_count, 2);
+    assert_string_equal(ip_addr_format(&c.static_leases[1].ip, text), "192.168.127.11");
+    assert_int_equal(c.static_leases[1].mac.b[5], 2);
+    assert_true(host_ports_allow(&c.host_ports, 8004));
+    assert_false(host_ports_allow(&c.host_ports, 8005));
+    assert_false(host_ports_allow(&c.host_ports, 8006));
+    assert_false(host_ports_allow(&c.host_ports, 80));
+}
+
 static void only_a_worker_has_an_instance(void **state)
 {
     static const char *const words[] = { "--link=v2:vsock:6658", "--instance=vm1", "--peer-cid=7",
@@ -212,6 +239,7 @@ int main(void)
         cmocka_unit_test(the_token_is_one_line_of_a_file),
         cmocka_unit_test(network_without_room_is_refused),
         cmocka_unit_test(policies_are_open_unless_said),
+        cmocka_unit_test(dhcp_and_the_hosts_ports_are_as_given),
         cmocka_unit_test(only_a_worker_has_an_instance),
     };
 
