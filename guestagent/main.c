@@ -7,6 +7,7 @@
 #include "guestagent/agent.h"
 #include "guestagent/config.h"
 #include "guestagent/journal.h"
+#include "guestagent/key_copy.h"
 #include "guestagent/main_help.h"
 #include "guestagent/net/net_agent.h"
 #include "guestagent/net/net_config.h"
@@ -68,17 +69,23 @@ out:
     return st;
 }
 
-static int run(const char *verb, const char *levels, const struct config *bridge,
-               const struct net_config *net)
+static void begin_log(const char *verb)
 {
-    struct errmsg e = { "" };
     enum status st;
 
-    log_set_levels_text(levels);
     log_set_process(verb, sys_pid());
     st = journal_open(NULL);
     if (st != ST_OK && st != ST_NOTFOUND)
         log_warn(LOG_MAIN, "the journal gets this log as plain text");
+}
+
+static int run(const char *verb, const char *levels, const struct config *bridge,
+               const struct net_config *net)
+{
+    struct errmsg e = { "" };
+
+    log_set_levels_text(levels);
+    begin_log(verb);
     log_info(LOG_MAIN, "rdlink-agent %s %s starts", verb, rdlink_version());
     if (serve(bridge, net, &e) != ST_OK) {
         log_error(LOG_MAIN, "%s", e.text);
@@ -112,6 +119,23 @@ static int net(int argc, char **argv)
     return run("net", config.log_level, NULL, &config);
 }
 
+/* Also done when there is no key. */
+static int copy_key(int argc, char **argv)
+{
+    struct errmsg e = { "" };
+
+    if (argc != 2) {
+        fprintf(stderr, "rdlink-agent copy-key: which FROM, and where TO?\n");
+        return EXIT_USAGE;
+    }
+    begin_log("copy-key");
+    if (key_copy(argv[0], argv[1], &e) != ST_OK) {
+        log_error(LOG_IPC, "no key is handed on: %s", e.text);
+        return EXIT_FAILED;
+    }
+    return EXIT_OK;
+}
+
 int main(int argc, char **argv)
 {
     const char *verb = argc > 1 ? argv[1] : "";
@@ -120,6 +144,8 @@ int main(int argc, char **argv)
         return bridge(argc - 2, argv + 2);
     if (!strcmp(verb, "net"))
         return net(argc - 2, argv + 2);
+    if (!strcmp(verb, "copy-key"))
+        return copy_key(argc - 2, argv + 2);
     if (!strcmp(verb, "version") || !strcmp(verb, "--version"))
         return printf("rdlink-agent %s\n", rdlink_version()) < 0 ? EXIT_FAILED : EXIT_OK;
     if (!strcmp(verb, "help") || !strcmp(verb, "--help") || !strcmp(verb, "-h"))

@@ -20,6 +20,7 @@ static const struct {
 } verbs[] = {
     { "bridge [options]", "carry docker streams from the host to docker.sock" },
     { "net [options]", "the guest's network: interface, link, address" },
+    { "copy-key FROM TO", "hand root's key to whom the folder of TO belongs, and to nobody else" },
     { "version", "of this program" },
     { "help [man]", "this, or the manual page" },
 };
@@ -36,7 +37,7 @@ void main_help_usage(FILE *to)
     fprintf(to,
             "\nOptions of bridge:\n%s\n%s\n\n"
             "Options of net:\n%s\n"
-            "Exit codes: 0 stopped, 1 failed, 4 usage.\n",
+            "Exit codes: 0 stopped or done, 1 failed, 4 usage.\n",
             bridge_text, signals, net_text);
 }
 
@@ -56,7 +57,8 @@ static void print_man_page(void)
 
     man_page_begin(&m, "rdlink-agent", 8, summary);
     man_page_section(&m, "SYNOPSIS");
-    man_page_lines(&m, "rdlink-agent bridge [OPTIONS]\nrdlink-agent net [OPTIONS]");
+    man_page_lines(&m, "rdlink-agent bridge [OPTIONS]\nrdlink-agent net [OPTIONS]\n"
+                       "rdlink-agent copy-key FROM TO");
     man_page_section(&m, "DESCRIPTION");
     for (unsigned i = 0; i < ARRAY_SIZE(verbs); i++) {
         snprintf(term, sizeof term, "rdlink-agent %s", verbs[i].words);
@@ -70,7 +72,7 @@ static void print_man_page(void)
     options = net_config_options(&count);
     man_page_options(&m, options, count);
     man_page_section(&m, "EXIT STATUS");
-    man_page_lines(&m, "0  stopped\n1  failed\n4  wrong usage\n");
+    man_page_lines(&m, "0  stopped or done\n1  failed\n4  wrong usage\n");
     man_page_section(&m, "SEE ALSO");
     man_page_lines(&m, "rdlinkd(8), rdlink(1)");
 }
