@@ -53,6 +53,8 @@ struct cli_env {
     void (*describe)(struct sys_facts *out); /* sys_describe() */
     const struct host_look *look;            /* host_look_os; NULL = nothing is looked at */
     const char *home, *users[2];             /* of who runs this; NULL = unknown */
+    const char *commit; /* of the sources that were built, "unknown" where there is none */
+    const char *build;  /* by what and for what: compiler, system, kind */
 };
 
 struct cli; /* a command that is under way */

@@ -139,6 +139,8 @@ static void add_about(struct bugreport_run *r)
     r->env.describe(&facts);
     cJSON_AddStringToObject(about, "name", "rdlink");
     cJSON_AddStringToObject(about, "version", rdlink_version());
+    cJSON_AddStringToObject(about, "commit", r->env.commit);
+    cJSON_AddStringToObject(about, "build", r->env.build);
     cJSON_AddStringToObject(about, "apiVersion", CLI_API_VERSION);
     cJSON_AddStringToObject(about, "statusAddress", r->service.address);
     system = cJSON_AddObjectToObject(about, "system");

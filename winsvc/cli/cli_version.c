@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
- * `rdlink version`: of this program. The service's own is in its status, and `rdlink check`
- * compares.
+ * `rdlink version`: of this program, and with --json what it was made of: the commit, the protocol
+ * that host and guest speak (the highest minor; each lower one is understood), compiler and system.
+ * The service's own version is in its status, and `rdlink check` compares.
  */
 #include "cli/cli_command.h"
 
 #include "base/util.h"
 #include "base/version.h"
+#include "ipc/channel.h"
+
+#include <cjson/cJSON.h>
 
 struct version_options {
     bool json;
@@ -15,8 +19,32 @@ static const struct option options[] = {
     { .key = "json",
       .kind = OPTION_FLAG,
       .offset = offsetof(struct version_options, json),
-      .help = "print an object of {name, version, apiVersion}" },
+      .help = "print an object of {name, version, commit, apiVersion, protocol, build}" },
 };
+
+static int print_json(const struct cli_env *env)
+{
+    cJSON *version = cJSON_CreateObject(), *protocol;
+    char *text;
+
+    cJSON_AddStringToObject(version, "name", "rdlink");
+    cJSON_AddStringToObject(version, "version", rdlink_version());
+    cJSON_AddStringToObject(version, "commit", env->commit);
+    cJSON_AddStringToObject(version, "apiVersion", CLI_API_VERSION);
+    protocol = cJSON_AddObjectToObject(version, "protocol");
+    cJSON_AddNumberToObject(protocol, "major", IPC_MAJOR);
+    cJSON_AddNumberToObject(protocol, "minor", IPC_MINOR);
+    cJSON_AddStringToObject(version, "build", env->build);
+    text = cJSON_PrintUnformatted(version);
+    cJSON_Delete(version);
+    if (!text) {
+        cli_complain(env, "out of memory", "try again");
+        return CLI_DEGRADED;
+    }
+    cli_say(env, "%s\n", text);
+    cJSON_free(text);
+    return CLI_READY;
+}
 
 static int version_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
 {
@@ -26,10 +54,8 @@ static int version_start(void **run, const struct cli_env *env, int argc, const 
     if (code != CLI_PENDING)
         return code;
     if (o.json)
-        cli_say(env, "{\"name\":\"rdlink\",\"version\":\"%s\",\"apiVersion\":\"%s\"}\n",
-                rdlink_version(), CLI_API_VERSION);
-    else
-        cli_say(env, "rdlink %s\n", rdlink_version());
+        return print_json(env);
+    cli_say(env, "rdlink %s\n", rdlink_version());
     return CLI_READY;
 }
 

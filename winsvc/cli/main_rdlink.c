@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * main_rdlink.c - the process around cli.c: environment, terminal, loop, exit code.
  */
+#include "cli/build_info.h"
 #include "cli/cli.h"
 #include "port/host_look.h"
 #include "port/sys.h"
@@ -200,6 +201,8 @@ int main(int argc, char **argv)
         .look = &host_look_os,
         .home = either("HOME", "USERPROFILE"),
         .users = { either("USER", "USERNAME"), getenv("SUDO_USER") },
+        .commit = build_info_commit,
+        .build = build_info_kind,
     };
     struct cli *cli = NULL;
     struct errmsg e;

@@ -257,6 +257,13 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(status["program"], served["program"])
         self.assertEqual(set(status), set(served))
 
+    def test_version_names_the_commit_that_was_built(self):
+        told = json.loads(rdlink("version", "--json").stdout)
+        self.assertEqual((told["name"], told["protocol"]["major"]), ("rdlink", 1))
+        self.assertRegex(told["commit"], r"^([0-9a-f]{40}(-dirty)?|unknown)$")
+        if (rdl.ROOT / ".git").exists():
+            self.assertNotEqual(told["commit"], "unknown")
+
     def test_no_guest_is_1_and_says_what_to_do(self):
         other = rdl.Session()
         self.addCleanup(other.close)

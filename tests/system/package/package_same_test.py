@@ -41,13 +41,15 @@ class Same(unittest.TestCase):
         (tree / "build/downloads").symlink_to(rdl_root.DOWNLOADS)
         return tree
 
-    def commit_time(self):
-        return subprocess.run([*self.git, "log", "-1", "--format=%ct"], check=True,
-                              capture_output=True, text=True).stdout.strip()
+    def ask_git(self, *words):
+        return subprocess.run([*self.git, *words], check=True, capture_output=True,
+                              text=True).stdout.strip()
 
     def test_a_clean_tree_elsewhere_gives_the_same_packages(self):
         tree = self.clean_tree()
-        epoch = os.environ.get("SOURCE_DATE_EPOCH") or self.commit_time()
+        epoch = os.environ.get("SOURCE_DATE_EPOCH") or self.ask_git("log", "-1", "--format=%ct")
+        commit = os.environ.get("RDL_COMMIT") or self.ask_git(
+            "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
         log = pathlib.Path(self.session.path("log"))
         with open(log, "wb") as out:
             # Not from the compiler's cache, which would only show that the cache works.
@@ -55,7 +57,7 @@ class Same(unittest.TestCase):
                 [tree / "dev", "package", "all"], stdout=out, stderr=out, check=False,
                 stdin=subprocess.DEVNULL,
                 env=self.session.env(CCACHE_DISABLE="1", SOURCE_DATE_EPOCH=epoch,
-                                     TZ="Pacific/Auckland", LC_ALL="C.UTF-8"))
+                                     RDL_COMMIT=commit, TZ="Pacific/Auckland", LC_ALL="C.UTF-8"))
         self.assertEqual(done.returncode, 0, log.read_text(errors="replace")[-3000:])
         first, second = files(rdl_root.DIST), files(tree / "build/dist")
         kinds = [path.suffix for path in second.values()]

@@ -102,6 +102,7 @@ static void everything_is_asked_and_put_in(void **state)
     assert_string_equal(f->output_path, "x.tar");
     expect(f, "CONTENTS.txt", "  status.json\n");
     expect(f, "about.json", "\"TestOS\"");
+    expect(f, "about.json", FIXTURE_COMMIT);
     expect(f, "status.json", "\"token\":\"[redacted]\"");
     expect(f, "metrics.txt", "# EOF\n");
     expect(f, "check.json", "\"result\":");

@@ -86,7 +86,9 @@ int cli_fixture_setup(void **state)
                                .describe = describe,
                                .ctx = f,
                                .default_address = "unix:/run/default.sock",
-                               .wall_ms = wall_ms };
+                               .wall_ms = wall_ms,
+                               .commit = FIXTURE_COMMIT,
+                               .build = FIXTURE_BUILD };
     *state = f;
     return 0;
 }

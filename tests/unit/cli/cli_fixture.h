@@ -12,6 +12,9 @@
 #include "port/addr.h"
 #include "port/sim/stream_sim.h"
 
+#define FIXTURE_COMMIT "0123456789abcdef0123456789abcdef01234567"
+#define FIXTURE_BUILD  "a compiler 1.2.3, TestOS, Release"
+
 struct fixture {
     struct sim *sim;
     struct cli_env env;
