@@ -46,9 +46,10 @@ struct cli_env {
     void *ctx;
     const char *status_address; /* RDLINK_STATUS, or NULL */
     const char *default_address;
-    const char *default_logs; /* the folder of the service's log; NULL = unknown */
-    bool terminal;            /* standard output is one */
-    bool color;               /* ... and NO_COLOR is not set */
+    const char *default_logs;        /* the folder of the service's log; NULL = unknown */
+    const char *default_status_file; /* of the service at @default_address; NULL = unknown */
+    bool terminal;                   /* standard output is one */
+    bool color;                      /* ... and NO_COLOR is not set */
     int64_t (*wall_ms)(void);
     void (*describe)(struct sys_facts *out); /* sys_describe() */
     const struct host_look *look;            /* host_look_os; NULL = nothing is looked at */

@@ -90,7 +90,9 @@ static const struct option options[] = {
       .kind = OPTION_STRING,
       .offset = offsetof(struct bugreport_run, status_file),
       .value_name = "FILE",
-      .help = "the service's --status-file FILE, for when the service does not answer" },
+      .help =
+          "the service's --status-file FILE, for when the service does not answer. Default: the "
+          "default service's own" },
     { .key = "log",
       .kind = OPTION_STRING,
       .offset = offsetof(struct bugreport_run, log_file),
@@ -122,8 +124,10 @@ static void add_file(struct bugreport_run *r, const char *name, const char *path
 
 static void add_files(struct bugreport_run *r)
 {
+    const char *last = cli_status_file(&r->env, &r->service, r->status_file);
+
     if (r->is_down)
-        add_file(r, "status-file.json", r->status_file, FILE_MAX_BYTES, "--status-file");
+        add_file(r, "status-file.json", last ? last : "", FILE_MAX_BYTES, "--status-file");
     add_file(r, "config.txt", r->config_file, FILE_MAX_BYTES, "--config");
     if (!r->log_file[0] && r->env.default_logs)
         cli_log_path(&r->env, "", r->log_file, sizeof r->log_file);

@@ -155,6 +155,14 @@ void cli_log_path(const struct cli_env *env, const char *folder, char *buf, size
     snprintf(buf, cap, "%s/rdlinkd.log", folder);
 }
 
+const char *cli_status_file(const struct cli_env *env, const struct cli_service *service,
+                            const char *named)
+{
+    if (named[0])
+        return named;
+    return strcmp(service->address, env->default_address) ? NULL : env->default_status_file;
+}
+
 int cli_service_failure(const struct cli_env *env, const struct cli_service *service,
                         enum status st, const struct errmsg *why)
 {

@@ -90,6 +90,10 @@ int cli_parse_word(const struct cli_command *command, const struct cli_env *env,
                    const char *const *argv);
 /* The newest file of the service's log in @folder, "" = the default one. */
 void cli_log_path(const struct cli_env *env, const char *folder, char *buf, size_t cap);
+/* The file with the last status of a service that does not answer: @named, unless that is "", then
+ * the default one, for the default service only. NULL: it is not known. */
+const char *cli_status_file(const struct cli_env *env, const struct cli_service *service,
+                            const char *named);
 /* No answer: is it not there, not allowed, or not well? Explains, and returns the exit code. */
 int cli_service_failure(const struct cli_env *env, const struct cli_service *service,
                         enum status st, const struct errmsg *why);

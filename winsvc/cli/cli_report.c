@@ -61,7 +61,9 @@ static const struct option options[] = {
       .kind = OPTION_STRING,
       .offset = offsetof(struct report_run, status_file),
       .value_name = "FILE",
-      .help = "the service's --status-file FILE, for when the service does not answer" },
+      .help =
+          "the service's --status-file FILE, for when the service does not answer. Default: the "
+          "default service's own" },
     CLI_SERVICE_OPTIONS(struct report_run, service, "5s", "how long to wait for the first answer"),
 };
 
@@ -102,12 +104,12 @@ static size_t status_length(const char *text, size_t len_bytes)
 /* False when there is none, which was explained unless none was named. */
 static bool keep_file(struct report_run *r)
 {
+    const char *path = cli_status_file(&r->env, &r->service, r->status_file);
     char what[400], *text;
     size_t len_bytes;
     bool good;
 
-    if (!r->status_file[0] ||
-        !cli_read_tail(r->status_file, HTTP_CLIENT_BODY_MAX, &text, &len_bytes)) {
+    if (!path || !cli_read_tail(path, HTTP_CLIENT_BODY_MAX, &text, &len_bytes)) {
         if (r->status_file[0]) {
             snprintf(what, sizeof what, "%.250s cannot be read", r->status_file);
             cli_complain(&r->env, what, "name the file of the service's --status-file");
@@ -118,7 +120,7 @@ static bool keep_file(struct report_run *r)
     good = len_bytes > 0 && keep(r, text, len_bytes) == ST_OK && keep_silence(r) == ST_OK;
     free(text);
     if (!good) {
-        snprintf(what, sizeof what, "%.250s is no status", r->status_file);
+        snprintf(what, sizeof what, "%.250s is no status", path);
         cli_complain(&r->env, what, "name the file of the service's --status-file");
     }
     return good;

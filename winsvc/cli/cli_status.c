@@ -5,10 +5,12 @@
 #include "cli/cli_command.h"
 
 #include "base/util.h"
+#include "cli/cli_file.h"
 #include "cli/http_client.h"
 #include "cli/render.h"
 #include "cli/status_fields.h"
 #include "cli/status_poll.h"
+#include "ipc/peer_text.h"
 #include "port/loop.h"
 
 #include <cjson/cJSON.h>
@@ -103,14 +105,46 @@ static int show_answer(const struct status_run *r, const struct http_client_answ
     return code;
 }
 
+/* What a service that is gone said last, where it keeps that. */
+static void show_last(const struct status_run *r)
+{
+    const char *path = cli_status_file(&r->env, &r->service, "");
+    const cJSON *ready;
+    char *text, said[400], safe[400];
+    size_t len_bytes;
+    cJSON *status;
+
+    if (!path || !cli_read_tail(path, HTTP_CLIENT_BODY_MAX, &text, &len_bytes))
+        return;
+    status = cJSON_ParseWithLength(text, len_bytes);
+    free(text);
+    ready = status_find(status, "conditions", "type", "Ready");
+    if (ready) {
+        snprintf(said, sizeof said, "%.30s: %.60s: %.250s", status_text_in(status, "phase"),
+                 status_text_in(ready, "reason"), status_text_in(ready, "message"));
+        peer_text_copy(safe, sizeof safe, said);
+        snprintf(said, sizeof said, "  last  %.350s\n", safe);
+        r->env.print(r->env.ctx, CLI_STDERR, said);
+        r->env.print(r->env.ctx, CLI_STDERR, "        all of it: rdlink report --html\n");
+    }
+    cJSON_Delete(status);
+}
+
+static int show_failure(const struct status_run *r, enum status st, const struct errmsg *why)
+{
+    int code = cli_service_failure(&r->env, &r->service, st, why);
+
+    if (code == CLI_NOT_RUNNING)
+        show_last(r);
+    return code;
+}
+
 static void on_answer(void *ctx, enum status st, const struct http_client_answer *answer,
                       const struct errmsg *why)
 {
     struct status_run *r = ctx;
-    int code =
-        st == ST_OK ? show_answer(r, answer) : cli_service_failure(&r->env, &r->service, st, why);
 
-    r->env.finish(r->env.ctx, code);
+    r->env.finish(r->env.ctx, st == ST_OK ? show_answer(r, answer) : show_failure(r, st, why));
 }
 
 /* ---- --watch ----------------------------------------------------------------------------- */
@@ -192,7 +226,7 @@ static int begin(struct status_run *r)
     else
         st = http_client_get(&r->client, r->env.loop, &r->service.at, "/v1/status",
                              r->service.timeout_ms, on_answer, r, &e);
-    return st ? cli_service_failure(&r->env, &r->service, st, &e) : CLI_PENDING;
+    return st ? show_failure(r, st, &e) : CLI_PENDING;
 }
 
 static int status_start(void **run, const struct cli_env *env, int argc, const char *const *argv)

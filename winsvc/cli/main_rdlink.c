@@ -3,6 +3,7 @@
  */
 #include "cli/build_info.h"
 #include "cli/cli.h"
+#include "config/config_names.h"
 #include "port/host_look.h"
 #include "port/sys.h"
 #include "port/uv/loop_uv.h"
@@ -196,6 +197,7 @@ int main(int argc, char **argv)
         .status_address = getenv("RDLINK_STATUS"),
         .default_address = RDLINK_STATUS_DEFAULT,
         .default_logs = default_logs(),
+        .default_status_file = config_default_status_file(),
         .wall_ms = sys_wall_ms,
         .describe = sys_describe,
         .look = &host_look_os,

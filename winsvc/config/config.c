@@ -144,8 +144,10 @@ static const struct option table[] = {
       "where the service takes orders (restart a component and their like) from its owner and "
       "administrators. Default: unix:/run/rdlink/control.sock, on Windows npipe:rdlink_control; "
       "none where --status is elsewhere" },
-    { "status-file", OPTION_STRING, TEXT(status_file), "", 0, 0, NULL, "FILE",
-      "the status is kept there too, for reading when the service is gone; none by default" },
+    { "status-file", OPTION_STRING, TEXT(status_file), NULL, 0, 0, NULL, "FILE",
+      "the status is kept there too, for reading when the service is gone. Default: "
+      "/run/rdlink/status.json, on Windows %ProgramData%\\rdlink\\logs\\status.json; none where "
+      "--status is elsewhere" },
     { "page", OPTION_STRING, TEXT(page), NULL, 0, 0, check_page, "ADDR",
       "the status page is served there, at tcp:127.0.0.1:PORT or tcp:[::1]:PORT and nowhere else; "
       "`rdlink page` prints what to open. None by default" },
@@ -332,6 +334,7 @@ static enum status finish_names(struct config *c, struct errmsg *e)
     if (!c->text.status[0] || !strcmp(c->text.status, config_default_status())) {
         set_default(c->text.control, config_default_control());
         set_default(c->text.switch_control, config_default_switch_control());
+        set_default(c->text.status_file, config_default_status_file());
     }
     set_default(c->text.status, config_default_status());
     if (st == ST_OK)
@@ -383,8 +386,8 @@ enum status config_finish(struct config *c, struct errmsg *e)
         enum status (*finish)(struct config *c, struct errmsg *e);
         const char *key; /* NULL: the mistake says which */
     } steps[] = {
-        { finish_vms, "vm" },    { finish_endpoints, "endpoint" }, { check_network, NULL },
-        { finish_page, "page" }, { finish_names, "status" },       { finish_publish, "publish" },
+        { finish_vms, "vm" },       { finish_endpoints, "endpoint" }, { check_network, NULL },
+        { finish_names, "status" }, { finish_page, "page" },          { finish_publish, "publish" },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {

@@ -15,6 +15,8 @@ const char *config_default_endpoint(void);
 const char *config_default_fallback(void);
 const char *config_default_status(void);
 const char *config_default_control(void);
+/* Where the status outlives the service; on Windows among the logs. */
+const char *config_default_status_file(void);
 /* Of the switches, without "-VM-GENERATION". */
 const char *config_default_switch_control(void);
 /* The folder of hybrid sockets to watch where nothing was configured; NULL = the registry. */

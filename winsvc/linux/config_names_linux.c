@@ -23,6 +23,11 @@ const char *config_default_control(void)
     return "unix:/run/rdlink/control.sock";
 }
 
+const char *config_default_status_file(void)
+{
+    return "/run/rdlink/status.json";
+}
+
 const char *config_default_switch_control(void)
 {
     return "unix:/run/rdlink/switch";

@@ -26,6 +26,15 @@ const char *config_default_control(void)
     return "npipe:rdlink_control";
 }
 
+const char *config_default_status_file(void)
+{
+    static char path[OPTION_VALUE_MAX]; /* always the same text */
+    const char *data = getenv("ProgramData");
+
+    snprintf(path, sizeof path, "%s\\rdlink\\logs\\status.json", data ? data : "C:\\ProgramData");
+    return path;
+}
+
 const char *config_default_switch_control(void)
 {
     return "npipe:rdlink_switch";

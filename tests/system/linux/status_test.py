@@ -60,6 +60,20 @@ print(json.dumps({f.name: f.samples[0].value for f in families if f.samples}))
 """
 
 
+# A service that nobody configured, in a /run of its own, is killed; then it is asked how it is.
+KILLED_SERVICE = """
+set -e
+mount -t tmpfs none /run
+mkdir -p /run/rdlink/vms
+"$1" run --config-root /run/none 2>/dev/null &
+"$2" wait --for Ready=NoVirtualMachine --timeout 20s
+until grep -q NoVirtualMachine /run/rdlink/status.json; do sleep 0.05; done
+kill -9 $!
+wait $! || true
+exec "$2" status
+"""
+
+
 def setUpModule():
     global session, host
     session = rdl.Session()
@@ -279,6 +293,15 @@ class CommandLine(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertIn("not running", done.stderr)
         self.assertIn("\n  next  ", done.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can have another /run")
+    def test_a_service_that_was_killed_leaves_its_last_words(self):
+        done = rdlink("--mount", "--pid", "--fork", "--kill-child", "sh", "-c", KILLED_SERVICE, "sh",
+                      rdl.binary("rdlinkd"), rdl.binary("rdlink"),
+                      program=rdl.tool("unshare", "util-linux"))
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+        self.assertIn("not running", done.stderr)
+        self.assertIn("\n  last  Waiting: NoVirtualMachine: ", done.stderr)
 
     def test_something_else_behind_the_address_is_2(self):
         done = rdlink("status", address(session.path("docker.sock")))

@@ -183,6 +183,19 @@ static void a_service_that_is_down_is_reported_from_its_files(void **state)
     assert_int_equal(sim_dial_count(f->sim), 1);
 }
 
+static void the_default_services_files_need_not_be_named(void **state)
+{
+    struct fixture *f = *state;
+
+    f->env.default_status_file = "bugreport-default.json";
+    put_file("bugreport-default.json", "{\"phase\":\"Stopping\"}");
+    start_with(f, "bugreport", ST_REFUSED);
+    sim_run(f->sim);
+    remove("bugreport-default.json");
+    assert_int_equal(f->code, CLI_READY);
+    expect(f, "status-file.json", "\"Stopping\"");
+}
+
 static void of_a_long_log_the_end_is_put_in(void **state)
 {
     struct fixture *f = *state;
@@ -259,6 +272,7 @@ int main(void)
         WITH_SIM(the_files_are_listed_before_they_are_written),
         WITH_SIM(on_standard_output_there_is_only_the_tar),
         WITH_SIM(a_service_that_is_down_is_reported_from_its_files),
+        WITH_SIM(the_default_services_files_need_not_be_named),
         WITH_SIM(of_a_long_log_the_end_is_put_in),
         WITH_SIM(a_file_that_is_there_is_left_alone),
         WITH_SIM(half_a_report_is_removed),

@@ -126,6 +126,23 @@ static void a_dead_service_is_reported_from_its_file(void **state)
     expect_saved(f, "file", AT "null},\n" AT SAVED("7") "},\n" AT "null}");
 }
 
+static void the_default_services_file_need_not_be_named(void **state)
+{
+    struct fixture *f = *state;
+
+    f->env.default_status_file = "report-default.json";
+    write_file("report-default.json", STATUS("7") "\n");
+    start_with(f, "report --html -o x.html --address unix:/another", ST_REFUSED);
+    sim_run(f->sim);
+    assert_int_equal(f->code, CLI_NOT_RUNNING);
+    cli_free(f->cli);
+    start_with(f, "report --html -o x.html", ST_REFUSED);
+    sim_run(f->sim);
+    remove("report-default.json");
+    assert_int_equal(f->code, CLI_READY);
+    expect_saved(f, "file", AT "null},\n" AT SAVED("7") "},\n" AT "null}");
+}
+
 static void a_hung_service_is_reported_from_its_file(void **state)
 {
     struct fixture *f = *state;
@@ -320,6 +337,7 @@ int main(void)
         WITH_SIM(with_time_each_change_is_gathered),
         WITH_SIM(a_gap_is_one_whatever_its_length),
         WITH_SIM(a_dead_service_is_reported_from_its_file),
+        WITH_SIM(the_default_services_file_need_not_be_named),
         WITH_SIM(a_hung_service_is_reported_from_its_file),
         WITH_SIM(a_file_that_is_no_status_is_refused),
         WITH_SIM(without_anything_the_reason_is_told),

@@ -165,6 +165,51 @@ static void failed_dials_are_explained(void **state)
     }
 }
 
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "wb");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void the_last_words_of_a_service_that_is_gone_are_shown(void **state)
+{
+    static const char path[] = "cli_test-status.json";
+    static const struct {
+        const char *words, *file, *want;
+    } rows[] = {
+        { "status",
+          "{\"phase\":\"Degraded\",\"conditions\":[{\"type\":\"Ready\",\"reason\":\"NoGuest\","
+          "\"message\":\"no\\u001bguest\"}]}",
+          "\n  last  Degraded: NoGuest: no?guest\n" },
+        { "status", "{\"phase\":\"Degraded\"}", NULL },
+        { "status", "half a sta", NULL },
+        { "status", NULL, NULL },
+        { "status --address unix:/another",
+          "{\"phase\":\"Ready\",\"conditions\":[{\"type\":\"Ready\"}]}", NULL },
+    };
+    struct fixture *f = *state;
+
+    f->env.default_status_file = path;
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        print_message("row: %u\n", i);
+        if (rows[i].file)
+            write_file(path, rows[i].file);
+        sim_next_dial(f->sim, ST_REFUSED, 0);
+        start_anew(f, rows[i].words);
+        sim_run(f->sim);
+        remove(path);
+        assert_int_equal(f->code, CLI_NOT_RUNNING);
+        assert_string_equal(f->out, "");
+        if (rows[i].want)
+            assert_non_null(strstr(f->err, rows[i].want));
+        else
+            assert_null(strstr(f->err, "last"));
+    }
+}
+
 static void a_service_that_never_answers_is_given_up(void **state)
 {
     struct fixture *f = *state;
@@ -400,6 +445,7 @@ int main(void)
         WITH_SIM(too_large_an_answer_is_refused),
         WITH_SIM(an_answer_in_pieces_is_the_same),
         WITH_SIM(failed_dials_are_explained),
+        WITH_SIM(the_last_words_of_a_service_that_is_gone_are_shown),
         WITH_SIM(a_service_that_never_answers_is_given_up),
         WITH_SIM(a_reset_is_reported),
         WITH_SIM(freed_while_it_waits_nothing_is_left),

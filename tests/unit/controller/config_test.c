@@ -91,6 +91,7 @@ static void the_network_has_rancher_s_defaults_and_options(void **state)
     assert_false(c.network.no_ip6 || c.no_network);
     assert_int_equal(c.network.forwards.count, 0);
     assert_string_equal(c.text.switch_control, config_default_switch_control());
+    assert_string_equal(c.text.status_file, config_default_status_file());
     assert_int_equal(load(&c, argv, NULL), ST_OK);
     assert_string_equal(c.network.subnet, "10.9.8.0/29");
     assert_int_equal(c.network.mtu, 9000);
@@ -412,7 +413,8 @@ static void a_page_is_for_this_computer_and_has_a_token(void **state)
         { { "--page=tcp:[::1]:80", "--status-file=/v/s.json", NULL }, ST_OK, "/v/page-token" },
         { { "--page=tcp:[::1]:80", "--status-file=C:\\r\\s", NULL }, ST_OK, "C:\\r\\page-token" },
         { { "--page=tcp:[::1]:80", "--status-file=s.json", NULL }, ST_OK, "page-token" },
-        { { "--page=tcp:127.0.0.1:8080", NULL }, ST_INVAL, "page-token-file" },
+        { { "--page=tcp:127.0.0.1:8080", NULL }, ST_OK, "page-token" },
+        { { "--page=tcp:127.0.0.1:8080", "--status=unix:/s" }, ST_INVAL, "page-token-file" },
         { { "--page=tcp:0.0.0.0:8080", "--page-token-file=t", NULL }, ST_INVAL, "loopback" },
         { { "--page=tcp:10.0.0.1:8080", "--page-token-file=t", NULL }, ST_INVAL, "loopback" },
         { { "--page=tcp:127.0.0.2:80", "--page-token-file=t", NULL }, ST_INVAL, "127.0.0.1:PORT" },
