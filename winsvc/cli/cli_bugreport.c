@@ -16,6 +16,7 @@
  */
 #include "cli/cli_control.h"
 
+#include "base/text.h"
 #include "base/util.h"
 #include "base/version.h"
 #include "cli/bundle.h"
@@ -46,12 +47,6 @@ static const struct {
     { "dns", "/services/dns/all" },
 };
 
-/* Text that another command prints. */
-struct printed {
-    char *text; /* owned; NULL = none */
-    size_t len;
-};
-
 struct bugreport_run {
     struct cli_env env;
     struct cli_service service;
@@ -66,8 +61,8 @@ struct bugreport_run {
     struct timer next;
     bool is_down; /* the status could not be had */
     struct cli_env check_env;
-    void *check;            /* owned: a run of cli_check_command */
-    struct printed said[2]; /* by @check, by enum cli_out */
+    void *check;         /* owned: a run of cli_check_command */
+    struct text said[2]; /* by @check, by enum cli_out */
     struct control_place places[CONTROL_MAX];
     unsigned place_count, place, question;
 };
@@ -319,26 +314,19 @@ static void ask_switch(struct bugreport_run *r)
 static void on_check_print(void *ctx, enum cli_out to, const char *text)
 {
     struct bugreport_run *r = ctx;
-    struct printed *p = &r->said[to];
-    size_t len = strlen(text);
-    char *larger = realloc(p->text, p->len + len + 1);
 
-    if (!larger)
-        return;
-    memcpy(larger + p->len, text, len + 1);
-    p->text = larger;
-    p->len += len;
+    text_add(&r->said[to], text, strlen(text));
 }
 
 static void on_check_finish(void *ctx, int exit_code)
 {
     struct bugreport_run *r = ctx;
-    const struct printed *out = &r->said[CLI_STDOUT], *err = &r->said[CLI_STDERR];
+    const struct text *out = &r->said[CLI_STDOUT], *err = &r->said[CLI_STDERR];
 
-    if (out->text)
-        bundle_add(r->bundle, "check.json", out->text, out->len);
+    if (out->chars && !out->failed)
+        bundle_add(r->bundle, "check.json", out->chars, out->len_bytes);
     else
-        bundle_add_missing(r->bundle, "check.json", err->text ? err->text : "out of memory");
+        bundle_add_missing(r->bundle, "check.json", err->chars ? err->chars : "out of memory");
     proceed(r, STAGE_SWITCHES);
 }
 
@@ -394,8 +382,8 @@ static void bugreport_free(void *run)
     timer_stop(&r->next);
     http_client_free(r->client);
     cli_check_command.free(r->check);
-    free(r->said[CLI_STDOUT].text);
-    free(r->said[CLI_STDERR].text);
+    text_fini(&r->said[CLI_STDOUT]);
+    text_fini(&r->said[CLI_STDERR]);
     bundle_free(r->bundle);
     free(r);
 }

@@ -4,6 +4,7 @@
  */
 #include "cli/http_client.h"
 
+#include "base/text.h"
 #include "base/util.h"
 #include "http/http_message.h"
 #include "port/addr.h"
@@ -25,10 +26,8 @@ struct http_client {
     const char *method;
     char *target; /* owned */
     char *sent;   /* owned: the request's body; NULL = none */
-    char *body;   /* owned, terminated once complete */
-    size_t len_bytes, cap_bytes;
-    unsigned status; /* 0 before the head */
-    bool no_memory;
+    struct text body;
+    unsigned status;           /* 0 before the head */
     http_client_sink_fn *sink; /* NULL: the body is kept */
     http_client_done_fn *done;
     void *ctx;
@@ -54,13 +53,11 @@ static void finish(struct http_client *c, enum status st, const char *why)
 
 static void finish_ok(struct http_client *c)
 {
-    struct http_client_answer answer = { .status = c->status, .len_bytes = c->len_bytes };
+    struct http_client_answer answer = { .status = c->status, .len_bytes = c->body.len_bytes };
     static const struct errmsg none;
 
     let_go(c);
-    if (c->body)
-        c->body[c->len_bytes] = '\0';
-    answer.body = c->body ? c->body : "";
+    answer.body = c->body.chars ? c->body.chars : "";
     c->done(c->ctx, ST_OK, &answer, &none);
 }
 
@@ -79,25 +76,10 @@ static void on_body(void *ctx, const uint8_t *data, size_t len_bytes)
 {
     struct http_client *c = ctx;
 
-    if (c->sink && c->status == 200) {
+    if (c->sink && c->status == 200)
         c->sink(c->ctx, data, len_bytes);
-        return;
-    }
-    if (c->no_memory)
-        return;
-    if (c->len_bytes + len_bytes + 1 > c->cap_bytes) {
-        size_t cap = MAX(2 * c->cap_bytes, c->len_bytes + len_bytes + 1);
-        char *larger = realloc(c->body, cap);
-
-        if (!larger) {
-            c->no_memory = true;
-            return;
-        }
-        c->body = larger;
-        c->cap_bytes = cap;
-    }
-    memcpy(c->body + c->len_bytes, data, len_bytes);
-    c->len_bytes += len_bytes;
+    else
+        text_add(&c->body, data, len_bytes);
 }
 
 static const struct http_handler http_handler = { .on_head = on_head, .on_body = on_body };
@@ -107,7 +89,7 @@ static void on_progress(struct http_client *c, enum status st)
 {
     if (st == ST_QUEUED)
         return;
-    if (c->no_memory)
+    if (c->body.failed)
         finish(c, ST_NOMEM, NULL);
     else if (st == ST_OK)
         finish_ok(c);
@@ -265,6 +247,6 @@ void http_client_free(struct http_client *c)
     http_reader_free(c->reader);
     free(c->target);
     free(c->sent);
-    free(c->body);
+    text_fini(&c->body);
     free(c);
 }

@@ -11,10 +11,10 @@
  */
 #include "cli/redact.h"
 
+#include "base/text.h"
 #include "base/util.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { KEY_MAX = 64, PERSON_MAX = 64 };
@@ -25,9 +25,7 @@ struct redactor {
     const char *text, *end;
     const struct redact_names *names;
     bool is_json;
-    char *out; /* owned */
-    size_t len, cap;
-    bool failed;
+    struct text out;
 };
 
 /* ---- letters ----------------------------------------------------------------------------- */
@@ -80,19 +78,7 @@ static bool starts_with(const char *at, const char *end, const char *word)
 
 static void put(struct redactor *r, const char *data, size_t len)
 {
-    if (r->len + len + 1 > r->cap) {
-        size_t cap = MAX(2 * r->cap, r->len + len + 1);
-        char *larger = r->failed ? NULL : realloc(r->out, cap);
-
-        if (!larger) {
-            r->failed = true;
-            return;
-        }
-        r->out = larger;
-        r->cap = cap;
-    }
-    memcpy(r->out + r->len, data, len);
-    r->len += len;
+    text_add(&r->out, data, len);
 }
 
 static void put_text(struct redactor *r, const char *text)
@@ -406,8 +392,7 @@ char *redact(const char *text, size_t len_bytes, const struct redact_names *name
     };
     const char *at = text;
 
-    put(&r, "", 0);
-    while (at < r.end && !r.failed) {
+    while (at < r.end && !r.out.failed) {
         const char *to = NULL;
 
         for (unsigned i = 0; !to && i < ARRAY_SIZE(rules); i++)
@@ -418,11 +403,5 @@ char *redact(const char *text, size_t len_bytes, const struct redact_names *name
         }
         at = to;
     }
-    if (r.failed) {
-        free(r.out);
-        return NULL;
-    }
-    r.out[r.len] = '\0';
-    *out_len_bytes = r.len;
-    return r.out;
+    return text_take(&r.out, out_len_bytes);
 }

@@ -18,15 +18,14 @@
  */
 #include "cli/render.h"
 
+#include "base/text.h"
 #include "base/util.h"
 #include "ipc/peer_text.h"
 #include "status/hints.h"
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -42,47 +41,13 @@ enum {
 enum tone { TONE_PLAIN, TONE_GOOD, TONE_WAIT, TONE_BAD, TONE_DIM };
 
 struct page {
-    char *text; /* owned */
-    size_t len, cap;
-    bool failed;
+    struct text text;
     const struct render_opts *opts;
     const char *hinted[HINTS_MAX]; /* borrowed from the JSON: reasons whose hint is printed */
     unsigned hinted_count;
 };
 
 /* ---- writing --------------------------------------------------------------------------- */
-
-static void page_add(struct page *p, const char *text, size_t len)
-{
-    if (p->len + len + 1 > p->cap) {
-        size_t cap = MAX(2 * p->cap, p->len + len + 1024);
-        char *larger = p->failed ? NULL : realloc(p->text, cap);
-
-        if (!larger) {
-            p->failed = true;
-            return;
-        }
-        p->text = larger;
-        p->cap = cap;
-    }
-    memcpy(p->text + p->len, text, len);
-    p->len += len;
-    p->text[p->len] = '\0';
-}
-
-static void page_printf(struct page *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void page_printf(struct page *p, const char *fmt, ...)
-{
-    char line[LINE_MAX];
-    va_list ap;
-    int n;
-
-    va_start(ap, fmt);
-    n = vsnprintf(line, sizeof line, fmt, ap);
-    va_end(ap);
-    if (n > 0)
-        page_add(p, line, MIN((size_t)n, sizeof line - 1));
-}
 
 static void page_toned(struct page *p, enum tone tone, const char *text)
 {
@@ -94,9 +59,9 @@ static void page_toned(struct page *p, enum tone tone, const char *text)
     };
 
     if (p->opts->color && tone != TONE_PLAIN)
-        page_printf(p, "%s%s\033[0m", codes[tone], text);
+        text_printf(&p->text, "%s%s\033[0m", codes[tone], text);
     else
-        page_printf(p, "%s", text);
+        text_printf(&p->text, "%s", text);
 }
 
 /* Bytes of the first @columns characters; @text is valid UTF-8, and a character counts as one. */
@@ -141,7 +106,7 @@ static void page_cell(struct page *p, enum tone tone, const char *text, size_t c
         snprintf(cell, sizeof cell, "%s", text);
     }
     page_toned(p, tone, cell);
-    page_printf(p, "%*s", (int)(columns - width + 1), "");
+    text_printf(&p->text, "%*s", (int)(columns - width + 1), "");
 }
 
 /* Where to break @text so that it fits into @columns: after a space when there is one. */
@@ -165,14 +130,14 @@ static void page_wrapped(struct page *p, size_t from, size_t indent, const char 
     for (;;) {
         size_t n = break_at(text, room);
 
-        page_add(p, text, n);
-        page_add(p, "\n", 1);
+        text_add(&p->text, text, n);
+        text_add(&p->text, "\n", 1);
         text += n;
         while (*text == ' ')
             text++;
         if (!*text)
             return;
-        page_printf(p, "%*s", (int)indent, "");
+        text_printf(&p->text, "%*s", (int)indent, "");
         room = WIDTH - indent;
     }
 }
@@ -300,7 +265,7 @@ static void page_hint(struct page *p, const cJSON *condition)
         snprintf(anchor, sizeof anchor, "see docs/troubleshooting.md#%s", clean);
         hint = anchor;
     }
-    page_printf(p, "  next  ");
+    text_printf(&p->text, "  next  ");
     page_wrapped(p, 8, 8, hint);
 }
 
@@ -320,7 +285,7 @@ static void page_conditions(struct page *p, const cJSON *part)
             continue;
         snprintf(line, sizeof line, "%s=%s %s: %s", text_of(c, "type", type), or_dash(status),
                  text_of(c, "reason", reason), text_of(c, "message", message));
-        page_printf(p, "  ");
+        text_printf(&p->text, "  ");
         page_wrapped(p, 2, 4, line);
         page_hint(p, c);
     }
@@ -476,11 +441,12 @@ static void page_headline(struct page *p, const cJSON *status)
     text_of(program, "name", name);
     text_of(program, "version", version);
     text_of(status, "phase", phase);
-    page_printf(p, "%s %s: ", or_dash(cut(name, 14)), or_dash(cut(version, 14)));
+    text_printf(&p->text, "%s %s: ", or_dash(cut(name, 14)), or_dash(cut(version, 14)));
     page_toned(p, tone_of(phase), or_dash(cut(phase, 10)));
     if (ready)
-        page_printf(p, " for %s", for_text(p, text_of(ready, "lastTransitionTime", time), age));
-    page_printf(p, " (pid %" PRId64 ")\n", number_of(program, "pid"));
+        text_printf(&p->text, " for %s",
+                    for_text(p, text_of(ready, "lastTransitionTime", time), age));
+    text_printf(&p->text, " (pid %" PRId64 ")\n", number_of(program, "pid"));
 }
 
 static void page_why(struct page *p, const cJSON *status)
@@ -492,7 +458,7 @@ static void page_why(struct page *p, const cJSON *status)
         return;
     snprintf(line, sizeof line, "%s: %s", text_of(ready, "reason", reason),
              text_of(ready, "message", message));
-    page_printf(p, "  why   ");
+    text_printf(&p->text, "  why   ");
     page_wrapped(p, 8, 8, line);
     page_hint(p, ready);
 }
@@ -507,7 +473,7 @@ static void page_config(struct page *p, const cJSON *status)
 
     if (valid && strcmp(text_of(valid, "status", text), "False") == 0) {
         snprintf(line, sizeof line, "ConfigInvalid: %s", text_of(valid, "message", text));
-        page_printf(p, "  config  ");
+        text_printf(&p->text, "  config  ");
         page_wrapped(p, 10, 10, line);
         page_hint(p, valid);
     }
@@ -520,7 +486,7 @@ static void page_config(struct page *p, const cJSON *status)
         len += (size_t)snprintf(line + len, sizeof line - len, " %s", text);
     }
     if (line[strcspn(line, ":") + 1]) {
-        page_printf(p, "  config  ");
+        text_printf(&p->text, "  config  ");
         page_wrapped(p, 10, 10, line);
     }
 }
@@ -532,15 +498,11 @@ char *render_status(const struct cJSON *status, const struct render_opts *opts)
     page_headline(&p, status);
     page_why(&p, status);
     page_config(&p, status);
-    page_add(&p, "\n", 1);
+    text_add(&p.text, "\n", 1);
     page_toned(&p, TONE_DIM, "PART                 STATE         FOR     DETAIL");
-    page_add(&p, "\n", 1);
+    text_add(&p.text, "\n", 1);
     page_parts(&p, status, "components", page_component);
     page_parts(&p, status, "instances", page_instance);
     page_parts(&p, status, "endpoints", page_endpoint);
-    if (p.failed) {
-        free(p.text);
-        return NULL;
-    }
-    return p.text;
+    return text_take(&p.text, NULL);
 }

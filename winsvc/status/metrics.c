@@ -1,69 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  * One function per metric family: OpenMetrics wants all samples of a family in one piece, behind
- * its TYPE and HELP. A lack of memory is remembered in `struct text` and told at the end.
+ * its TYPE and HELP.
  */
 #include "status/metrics.h"
 
+#include "base/text.h"
 #include "base/util.h"
 #include "ipc/peer_text.h"
 #include "status/snapshot.h"
 #include "status/status_server.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-enum { FIRST_BYTES = 16384, LABEL_MAX = 256 };
-
-struct text {
-    char *bytes; /* owned; NULL before the first, and when memory ran out */
-    size_t len, cap;
-    bool failed;
-};
+enum { LABEL_MAX = 256 };
 
 /* ---- writing ----------------------------------------------------------------------------- */
 
-static bool make_room(struct text *t, size_t more)
-{
-    size_t cap = t->cap ? t->cap : FIRST_BYTES;
-    char *bytes;
-
-    while (cap - t->len <= more)
-        cap *= 2;
-    if (cap == t->cap)
-        return true;
-    bytes = realloc(t->bytes, cap);
-    if (!bytes) {
-        t->failed = true;
-        return false;
-    }
-    t->bytes = bytes;
-    t->cap = cap;
-    return true;
-}
-
-static void put(struct text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void put(struct text *t, const char *fmt, ...)
-{
-    va_list ap, again;
-    int n;
-
-    va_start(ap, fmt);
-    va_copy(again, ap);
-    n = vsnprintf(NULL, 0, fmt, ap);
-    if (n > 0 && !t->failed && make_room(t, (size_t)n)) {
-        vsnprintf(t->bytes + t->len, t->cap - t->len, fmt, again);
-        t->len += (size_t)n;
-    }
-    va_end(again);
-    va_end(ap);
-}
-
 static void put_family(struct text *t, const char *name, const char *type, const char *help)
 {
-    put(t, "# TYPE %s %s\n# HELP %s %s\n", name, type, name, help);
+    text_printf(t, "# TYPE %s %s\n# HELP %s %s\n", name, type, name, help);
 }
 
 /* A label's value as the format wants it: UTF-8, with backslash, quote and newline escaped. */
@@ -89,18 +44,19 @@ static void put_program(struct text *t, const struct snapshot *s)
     char version[LABEL_MAX * 2], program[LABEL_MAX * 2];
 
     put_family(t, "rdlink_build", "info", "The program that is asked.");
-    put(t, "rdlink_build_info{program=\"%s\",version=\"%s\"} 1\n", label(s->program, program),
-        label(s->version, version));
+    text_printf(t, "rdlink_build_info{program=\"%s\",version=\"%s\"} 1\n",
+                label(s->program, program), label(s->version, version));
     put_family(t, "rdlink_start_time_seconds", "gauge", "When it was started.");
-    put(t, "rdlink_start_time_seconds %" PRId64 ".%03" PRId64 "\n", s->started_ms / 1000,
-        s->started_ms % 1000);
+    text_printf(t, "rdlink_start_time_seconds %" PRId64 ".%03" PRId64 "\n", s->started_ms / 1000,
+                s->started_ms % 1000);
     put_family(t, "rdlink_ready", "gauge", "1 while docker and the network work.");
-    put(t, "rdlink_ready %d\n", s->ready);
+    text_printf(t, "rdlink_ready %d\n", s->ready);
     put_family(t, "rdlink_left_out", "gauge", "Parts for which the status has no room.");
-    put(t, "rdlink_left_out %u\n", s->left_out);
+    text_printf(t, "rdlink_left_out %u\n", s->left_out);
     put_family(t, "rdlink_phase", "stateset", "All of it in one word.");
     for (unsigned p = 0; p < PHASE_COUNT; p++)
-        put(t, "rdlink_phase{rdlink_phase=\"%s\"} %d\n", snapshot_phase_name(p), p == s->phase);
+        text_printf(t, "rdlink_phase{rdlink_phase=\"%s\"} %d\n", snapshot_phase_name(p),
+                    p == s->phase);
 }
 
 static void put_set(struct text *t, const char *of, const char *name,
@@ -111,9 +67,9 @@ static void put_set(struct text *t, const char *of, const char *name,
 
     for (unsigned i = 0; i < set->count; i++)
         for (unsigned k = 0; k < ARRAY_SIZE(all); k++)
-            put(t, "rdlink_condition{of=\"%s\",name=\"%s\",type=\"%s\",status=\"%s\"} %d\n", of,
-                label(name, named), label(set->items[i].type, type), condition_status_name(all[k]),
-                set->items[i].status == all[k]);
+            text_printf(t, "rdlink_condition{of=\"%s\",name=\"%s\",type=\"%s\",status=\"%s\"} %d\n",
+                        of, label(name, named), label(set->items[i].type, type),
+                        condition_status_name(all[k]), set->items[i].status == all[k]);
 }
 
 static void put_conditions(struct text *t, const struct snapshot *s)
@@ -135,16 +91,16 @@ static void put_components(struct text *t, const struct snapshot *s)
 
     put_family(t, "rdlink_component_serving", "gauge", "1 while the component does its job.");
     for (unsigned i = 0; i < s->component_count; i++)
-        put(t, "rdlink_component_serving{component=\"%s\"} %d\n",
-            label(s->components[i].name, name), s->components[i].state == HEALTH_SERVING);
+        text_printf(t, "rdlink_component_serving{component=\"%s\"} %d\n",
+                    label(s->components[i].name, name), s->components[i].state == HEALTH_SERVING);
     put_family(t, "rdlink_component_restarts", "counter", "Times its process was started again.");
     for (unsigned i = 0; i < s->component_count; i++)
-        put(t, "rdlink_component_restarts_total{component=\"%s\"} %" PRIu64 "\n",
-            label(s->components[i].name, name), s->components[i].restarts);
+        text_printf(t, "rdlink_component_restarts_total{component=\"%s\"} %" PRIu64 "\n",
+                    label(s->components[i].name, name), s->components[i].restarts);
     put_family(t, "rdlink_component_crash_loop", "gauge", "1 while it ends again and again.");
     for (unsigned i = 0; i < s->component_count; i++)
-        put(t, "rdlink_component_crash_loop{component=\"%s\"} %d\n",
-            label(s->components[i].name, name), s->components[i].crash_loop);
+        text_printf(t, "rdlink_component_crash_loop{component=\"%s\"} %d\n",
+                    label(s->components[i].name, name), s->components[i].crash_loop);
 }
 
 static void put_values(struct text *t, const char *family, const char *key, const char *value,
@@ -153,8 +109,8 @@ static void put_values(struct text *t, const char *family, const char *key, cons
     char named[LABEL_MAX * 2], name[LABEL_MAX * 2];
 
     for (unsigned i = 0; i < counters->count; i++)
-        put(t, "%s{%s=\"%s\",name=\"%s\"} %" PRIu64 "\n", family, key, label(value, named),
-            label(counters->items[i].name, name), counters->items[i].value);
+        text_printf(t, "%s{%s=\"%s\",name=\"%s\"} %" PRIu64 "\n", family, key, label(value, named),
+                    label(counters->items[i].name, name), counters->items[i].value);
 }
 
 static void put_counters(struct text *t, const struct snapshot *s)
@@ -183,8 +139,9 @@ static void put_instances(struct text *t, const struct snapshot *s)
     put_family(t, "rdlink_instance_state", "stateset", "How far the way to its guest is open.");
     for (unsigned i = 0; i < s->instance_count; i++)
         for (unsigned k = 0; k < SESSION_STATE_COUNT; k++)
-            put(t, "rdlink_instance_state{vm=\"%s\",rdlink_instance_state=\"%s\"} %d\n",
-                label(s->instances[i].vm, vm), session_state_name(k), s->instances[i].state == k);
+            text_printf(t, "rdlink_instance_state{vm=\"%s\",rdlink_instance_state=\"%s\"} %d\n",
+                        label(s->instances[i].vm, vm), session_state_name(k),
+                        s->instances[i].state == k);
 }
 
 static void put_endpoints(struct text *t, const struct snapshot *s)
@@ -194,21 +151,22 @@ static void put_endpoints(struct text *t, const struct snapshot *s)
     put_family(t, "rdlink_endpoint_state", "stateset", "Whether clients find it at its name.");
     for (unsigned i = 0; i < s->endpoint_count; i++)
         for (unsigned k = 0; k < SNAPSHOT_ENDPOINT_STATE_COUNT; k++)
-            put(t, "rdlink_endpoint_state{endpoint=\"%s\",rdlink_endpoint_state=\"%s\"} %d\n",
-                label(s->endpoints[i].name, name), snapshot_endpoint_state_name(k),
-                s->endpoints[i].state == k);
+            text_printf(t,
+                        "rdlink_endpoint_state{endpoint=\"%s\",rdlink_endpoint_state=\"%s\"} %d\n",
+                        label(s->endpoints[i].name, name), snapshot_endpoint_state_name(k),
+                        s->endpoints[i].state == k);
 }
 
 static void put_log(struct text *t, const struct snapshot *s)
 {
     put_family(t, "rdlink_log_dropped", "counter", "Lines that did not get into the log's file.");
-    put(t, "rdlink_log_dropped_total %" PRIu64 "\n", s->log.dropped);
+    text_printf(t, "rdlink_log_dropped_total %" PRIu64 "\n", s->log.dropped);
     if (!s->config.is_known)
         return;
     put_family(t, "rdlink_config_generation", "gauge", "Which configuration since the start.");
-    put(t, "rdlink_config_generation %" PRIu64 "\n", s->config.generation);
+    text_printf(t, "rdlink_config_generation %" PRIu64 "\n", s->config.generation);
     put_family(t, "rdlink_config_pending", "gauge", "Options that wait for the next start.");
-    put(t, "rdlink_config_pending %u\n", s->config.pending.count);
+    text_printf(t, "rdlink_config_pending %u\n", s->config.pending.count);
 }
 
 static void put_readers(struct text *t, const struct status_server_stats *readers)
@@ -230,18 +188,19 @@ static void put_readers(struct text *t, const struct status_server_stats *reader
 
     for (unsigned i = 0; i < ARRAY_SIZE(counters); i++) {
         put_family(t, counters[i].name, "counter", counters[i].help);
-        put(t, "%s_total %" PRIu64 "\n", counters[i].name, counters[i].value);
+        text_printf(t, "%s_total %" PRIu64 "\n", counters[i].name, counters[i].value);
     }
     put_family(t, "rdlink_status_readers", "gauge", "Readers now.");
-    put(t, "rdlink_status_readers %u\n", readers->active);
+    text_printf(t, "rdlink_status_readers %u\n", readers->active);
     put_family(t, "rdlink_status_waiting", "gauge", "Readers that wait for a change.");
-    put(t, "rdlink_status_waiting %u\n", readers->waiting);
+    text_printf(t, "rdlink_status_waiting %u\n", readers->waiting);
 }
 
 enum status metrics_render(const struct snapshot *s, const struct status_server_stats *readers,
                            char **text, size_t *len_bytes)
 {
-    struct text t = { NULL, 0, 0, false };
+    struct text t = { 0 };
+    char *chars;
 
     put_program(&t, s);
     put_conditions(&t, s);
@@ -251,12 +210,10 @@ enum status metrics_render(const struct snapshot *s, const struct status_server_
     put_counters(&t, s);
     put_log(&t, s);
     put_readers(&t, readers);
-    put(&t, "# EOF\n");
-    if (t.failed) {
-        free(t.bytes);
+    text_printf(&t, "# EOF\n");
+    chars = text_take(&t, len_bytes);
+    if (!chars)
         return ST_NOMEM;
-    }
-    *text = t.bytes;
-    *len_bytes = t.len;
+    *text = chars;
     return ST_OK;
 }
