@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "port/win/dns_calls.h"
 
+#include "port/uv/completion_queue.h"
+#include "port/uv/loop_uv_internal.h"
+
 #include <windows.h>
 
 enum { WAIT_MS = 5000 };
 
-enum status dns_calls_init(struct dns_calls *c)
+enum status dns_calls_init(struct dns_calls *c, struct loop *loop)
 {
+    enum status st;
+
     c->in_flight = 0;
     if (uv_mutex_init(&c->lock))
         return ST_NOMEM;
@@ -14,11 +19,17 @@ enum status dns_calls_init(struct dns_calls *c)
         uv_mutex_destroy(&c->lock);
         return ST_NOMEM;
     }
-    return ST_OK;
+    st = completion_queue_new(&c->queue, loop_uv_handle(loop));
+    if (st) {
+        uv_cond_destroy(&c->quiet);
+        uv_mutex_destroy(&c->lock);
+    }
+    return st;
 }
 
 void dns_calls_fini(struct dns_calls *c)
 {
+    completion_queue_free(c->queue);
     uv_cond_destroy(&c->quiet);
     uv_mutex_destroy(&c->lock);
 }
@@ -30,12 +41,19 @@ void dns_calls_begin(struct dns_calls *c)
     uv_mutex_unlock(&c->lock);
 }
 
-void dns_calls_end(struct dns_calls *c)
+void dns_calls_undo(struct dns_calls *c)
 {
     uv_mutex_lock(&c->lock);
     if (--c->in_flight == 0)
         uv_cond_signal(&c->quiet);
     uv_mutex_unlock(&c->lock);
+}
+
+/* The count falls last: while it is above zero the queue stays. */
+void dns_calls_end(struct dns_calls *c, struct completion *done)
+{
+    completion_queue_post(c->queue, done);
+    dns_calls_undo(c);
 }
 
 bool dns_calls_wait(struct dns_calls *c)

@@ -49,8 +49,7 @@ struct resolver_ex {
     struct resolver base;
     struct loop *loop;
     struct dns_ex_api api;
-    struct resolver *servers;       /* owned */
-    struct completion_queue *queue; /* owned */
+    struct resolver *servers; /* owned */
     struct list queries;
     unsigned pending;
     struct dns_calls calls;
@@ -124,12 +123,10 @@ static enum status ask_servers(struct resolver_query *q)
 static void WINAPI on_done(void *ctx, DNS_QUERY_RESULT *result)
 {
     struct resolver_query *q = ctx;
-    struct resolver_ex *r = q->r;
 
     if (result != &q->result)
         q->result = *result;
-    completion_queue_post(r->queue, &q->completion); /* @q may be gone from here on */
-    dns_calls_end(&r->calls);
+    dns_calls_end(&q->r->calls, &q->completion);
 }
 
 static void ask_windows(struct resolver_query *q)
@@ -284,13 +281,6 @@ static void resolver_ex_reload(struct resolver *base)
     servers->ops->reload(servers);
 }
 
-static void resolver_ex_free(struct resolver_ex *r)
-{
-    completion_queue_free(r->queue);
-    dns_calls_fini(&r->calls);
-    free(r);
-}
-
 static void resolver_ex_close(struct resolver *base)
 {
     struct resolver_ex *r = resolver_ex_of(base);
@@ -302,7 +292,8 @@ static void resolver_ex_close(struct resolver *base)
     if (!dns_calls_wait(&r->calls))
         return; /* what the system may still write to has to stay */
     list_for_each(it, tmp, &r->queries) query_free(container_of(it, struct resolver_query, link));
-    resolver_ex_free(r);
+    dns_calls_fini(&r->calls);
+    free(r);
 }
 
 static const struct resolver_ops resolver_ex_ops = {
@@ -339,14 +330,9 @@ static enum status make(struct resolver_ex **out, struct loop *loop, const struc
     r->api = *api;
     r->servers = servers;
     list_init(&r->queries);
-    st = dns_calls_init(&r->calls);
+    st = dns_calls_init(&r->calls, loop);
     if (st) {
         free(r);
-        return st;
-    }
-    st = completion_queue_new(&r->queue, loop_uv_handle(loop));
-    if (st) {
-        resolver_ex_free(r);
         return st;
     }
     *out = r;

@@ -23,7 +23,6 @@
 #include "base/util.h"
 #include "port/resolver.h"
 #include "port/uv/completion_queue.h"
-#include "port/uv/loop_uv_internal.h"
 #include "port/uv/resolver_os.h"
 #include "port/win/dns_calls.h"
 #include "port/win/resolver_query_ex.h"
@@ -38,7 +37,6 @@ enum { REQUEST_PENDING = 9506, NO_MULTICAST = 0x800, BEST_EFFORT_PARSE = 1 };
 struct resolver_win {
     struct resolver base;
     struct dns_raw_api api;
-    struct completion_queue *queue; /* owned */
     struct list queries;
     unsigned pending;
     struct dns_calls calls;
@@ -68,11 +66,9 @@ static struct resolver_win *resolver_win_of(struct resolver *r)
 static void CALLBACK on_done(void *ctx, struct dns_raw_result *result)
 {
     struct resolver_query *q = ctx;
-    struct resolver_win *r = q->r;
 
     q->result = result;
-    completion_queue_post(r->queue, &q->completion); /* @q may be gone from here on */
-    dns_calls_end(&r->calls);
+    dns_calls_end(&q->r->calls, &q->completion);
 }
 
 static enum status start(struct resolver_query *q)
@@ -90,7 +86,7 @@ static enum status start(struct resolver_query *q)
     dns_calls_begin(&q->r->calls);
     if (q->r->api.query(&request, &q->cancel) == REQUEST_PENDING)
         return ST_OK;
-    dns_calls_end(&q->r->calls);
+    dns_calls_undo(&q->r->calls);
     return ST_UNREACHABLE;
 }
 
@@ -195,13 +191,6 @@ static void resolver_win_reload(struct resolver *base)
     (void)base;
 }
 
-static void resolver_win_free(struct resolver_win *r)
-{
-    completion_queue_free(r->queue);
-    dns_calls_fini(&r->calls);
-    free(r);
-}
-
 static void resolver_win_close(struct resolver *base)
 {
     struct resolver_win *r = resolver_win_of(base);
@@ -212,7 +201,8 @@ static void resolver_win_close(struct resolver *base)
     if (!dns_calls_wait(&r->calls))
         return; /* what the system may still write to has to stay */
     list_for_each(it, tmp, &r->queries) query_free(container_of(it, struct resolver_query, link));
-    resolver_win_free(r);
+    dns_calls_fini(&r->calls);
+    free(r);
 }
 
 static const struct resolver_ops resolver_win_ops = {
@@ -250,14 +240,9 @@ enum status resolver_win_new(struct resolver **out, struct loop *loop,
     r->base.ops = &resolver_win_ops;
     r->api = api ? *api : functions;
     list_init(&r->queries);
-    st = dns_calls_init(&r->calls);
+    st = dns_calls_init(&r->calls, loop);
     if (st) {
         free(r);
-        return st;
-    }
-    st = completion_queue_new(&r->queue, loop_uv_handle(loop));
-    if (st) {
-        resolver_win_free(r);
         return st;
     }
     *out = &r->base;
