@@ -6,6 +6,7 @@
 #include "config/config_names.h"
 #include "port/host_look.h"
 #include "port/sys.h"
+#include "port/uv/file_uv.h"
 #include "port/uv/loop_uv.h"
 #include "port/uv/uv_status.h"
 
@@ -76,18 +77,16 @@ static void print(void *ctx, enum cli_out to, const char *text)
 /* libuv's files are binary on Windows too. */
 static enum status open_file(struct program *p, const char *path, int flags)
 {
-    uv_fs_t req;
-    int err;
+    int file;
 
     if (!strcmp(path, "-")) {
         p->output = fd_of(CLI_STDOUT);
         return ST_OK;
     }
-    err = uv_fs_open(NULL, &req, path, UV_FS_O_WRONLY | UV_FS_O_CREAT | flags, 0600, NULL);
-    uv_fs_req_cleanup(&req);
-    if (err < 0)
-        return uv_status(err);
-    p->output = err;
+    file = file_uv_open(path, UV_FS_O_WRONLY | UV_FS_O_CREAT | flags, 0600);
+    if (file < 0)
+        return uv_status(file);
+    p->output = file;
     return ST_OK;
 }
 
@@ -108,44 +107,26 @@ static enum status create_output(void *ctx, const char *path)
 
 static bool write_output(void *ctx, const void *data, size_t len_bytes)
 {
-    struct program *p = ctx;
-    const char *at = data;
+    const struct program *p = ctx;
 
-    while (len_bytes > 0) {
-        uv_buf_t buf = uv_buf_init((char *)(uintptr_t)at, (unsigned)len_bytes);
-        uv_fs_t req;
-        int n = uv_fs_write(NULL, &req, p->output, &buf, 1, -1, NULL);
-
-        uv_fs_req_cleanup(&req);
-        if (n <= 0)
-            return false;
-        at += n;
-        len_bytes -= (size_t)n;
-    }
-    return true;
+    return file_uv_write(p->output, data, len_bytes, NULL) == 0;
 }
 
 static void close_output(struct program *p)
 {
-    uv_fs_t req;
-
     if (p->output <= fd_of(CLI_STDERR))
         return;
-    (void)uv_fs_close(NULL, &req, p->output, NULL);
-    uv_fs_req_cleanup(&req);
+    (void)file_uv_close(p->output);
     p->output = -1;
 }
 
 static void discard_output(void *ctx)
 {
     struct program *p = ctx;
-    uv_fs_t req;
 
     close_output(p);
-    if (!p->created)
-        return;
-    (void)uv_fs_unlink(NULL, &req, p->created, NULL);
-    uv_fs_req_cleanup(&req);
+    if (p->created)
+        (void)file_uv_remove(p->created);
     p->created = NULL;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "port/file_tail.h"
 
+#include "port/uv/file_uv.h"
 #include "port/uv/uv_status.h"
 
 #include <stdint.h>
@@ -30,8 +31,7 @@ enum status file_tail_open(struct file_tail **out, const char *path)
         free(t);
         return ST_INVAL;
     }
-    t->file = uv_fs_open(NULL, &req, path, UV_FS_O_RDONLY, 0, NULL);
-    uv_fs_req_cleanup(&req);
+    t->file = file_uv_open(path, UV_FS_O_RDONLY, 0);
     if (t->file < 0) {
         enum status st = uv_status(t->file);
 
@@ -47,11 +47,8 @@ enum status file_tail_open(struct file_tail **out, const char *path)
 
 enum status file_tail_read(struct file_tail *t, void *buf, size_t cap, size_t *len_bytes)
 {
-    uv_buf_t to = uv_buf_init(buf, (unsigned)cap);
-    uv_fs_t req;
-    int n = uv_fs_read(NULL, &req, t->file, &to, 1, t->at, NULL);
+    int n = file_uv_read(t->file, buf, cap, t->at);
 
-    uv_fs_req_cleanup(&req);
     if (n < 0 && n != UV_EOF)
         return ST_IO;
     *len_bytes = n > 0 ? (size_t)n : 0;
@@ -72,11 +69,8 @@ bool file_tail_is_replaced(struct file_tail *t)
 
 void file_tail_close(struct file_tail *t)
 {
-    uv_fs_t req;
-
     if (!t)
         return;
-    (void)uv_fs_close(NULL, &req, t->file, NULL);
-    uv_fs_req_cleanup(&req);
+    (void)file_uv_close(t->file);
     free(t);
 }

@@ -17,6 +17,7 @@
 
 #include "base/util.h"
 #include "base/wall_time.h"
+#include "port/uv/file_uv.h"
 #include "port/uv/uv_status.h"
 
 #include <stdbool.h>
@@ -39,34 +40,13 @@ struct log_file {
     int64_t looked_ms;  /* when we last saw that it is there */
 };
 
-/* ---- libuv's calls without a callback, each of which leaves something to clean up ----------- */
-
-static int rename_file(const char *from, const char *to)
-{
-    uv_fs_t req;
-    int err = uv_fs_rename(NULL, &req, from, to, NULL);
-
-    uv_fs_req_cleanup(&req);
-    return err;
-}
-
-static int remove_file(const char *path)
-{
-    uv_fs_t req;
-    int err = uv_fs_unlink(NULL, &req, path, NULL);
-
-    uv_fs_req_cleanup(&req);
-    return err;
-}
+/* ---- opening and closing ----------------------------------------------------------------------
+ */
 
 static void close_file(struct log_file *f)
 {
-    uv_fs_t req;
-
-    if (f->file < 0)
-        return;
-    (void)uv_fs_close(NULL, &req, f->file, NULL);
-    uv_fs_req_cleanup(&req);
+    if (f->file >= 0)
+        (void)file_uv_close(f->file);
     f->file = -1;
 }
 
@@ -94,19 +74,13 @@ static void make_folders(const char *path)
     }
 }
 
-/* ---- opening --------------------------------------------------------------------------------- */
-
 static int64_t first_line_ms(const struct log_file *f, int64_t now_ms)
 {
     enum { HEAD = sizeof "time=" - 1 + WALL_TIME_LEN };
     char head[HEAD];
-    uv_buf_t buf = uv_buf_init(head, HEAD);
     int64_t first_ms = now_ms;
-    uv_fs_t req;
-    int n = uv_fs_read(NULL, &req, f->file, &buf, 1, 0, NULL);
 
-    uv_fs_req_cleanup(&req);
-    if (n == HEAD && !memcmp(head, "time=", 5))
+    if (file_uv_read(f->file, head, HEAD, 0) == HEAD && !memcmp(head, "time=", 5))
         (void)wall_time_parse(head + 5, WALL_TIME_LEN, &first_ms);
     return first_ms;
 }
@@ -114,14 +88,12 @@ static int64_t first_line_ms(const struct log_file *f, int64_t now_ms)
 static int open_file(struct log_file *f, int64_t now_ms)
 {
     const int flags = UV_FS_O_RDWR | UV_FS_O_CREAT | UV_FS_O_APPEND | UV_FS_O_NOFOLLOW;
+    int err = file_uv_open(f->config.path, flags, FILE_MODE);
     uv_fs_t req;
-    int err = uv_fs_open(NULL, &req, f->config.path, flags, FILE_MODE, NULL);
 
-    uv_fs_req_cleanup(&req);
     if (err == UV_ENOENT) {
         make_folders(f->config.path);
-        err = uv_fs_open(NULL, &req, f->config.path, flags, FILE_MODE, NULL);
-        uv_fs_req_cleanup(&req);
+        err = file_uv_open(f->config.path, flags, FILE_MODE);
     }
     if (err < 0)
         return err;
@@ -173,18 +145,18 @@ static int shift(const struct log_file *f)
     char from[LOG_FILE_PATH_MAX + NUMBER_MAX], to[LOG_FILE_PATH_MAX + NUMBER_MAX];
 
     if (!f->config.keep)
-        return remove_file(f->config.path);
+        return file_uv_remove(f->config.path);
     for (unsigned i = f->config.keep; i > 1; i--) {
         int err;
 
         numbered(f, i - 1, from, sizeof from);
         numbered(f, i, to, sizeof to);
-        err = rename_file(from, to);
+        err = file_uv_rename(from, to);
         if (err && err != UV_ENOENT)
             return err;
     }
     numbered(f, 1, to, sizeof to);
-    return rename_file(f->config.path, to);
+    return file_uv_rename(f->config.path, to);
 }
 
 static int rotate(struct log_file *f, size_t more_bytes, int64_t now_ms)
@@ -212,23 +184,14 @@ static void cut_back(struct log_file *f)
 
 static int append(struct log_file *f, const char *lines, size_t len_bytes)
 {
-    size_t done = 0;
+    size_t done;
+    int err = file_uv_write(f->file, lines, len_bytes, &done);
 
-    while (done < len_bytes) {
-        uv_buf_t buf = uv_buf_init((char *)(uintptr_t)(lines + done), (unsigned)(len_bytes - done));
-        uv_fs_t req;
-        int n = uv_fs_write(NULL, &req, f->file, &buf, 1, -1, NULL);
-
-        uv_fs_req_cleanup(&req);
-        if (n <= 0) {
-            if (done)
-                cut_back(f);
-            return n ? n : UV_EIO;
-        }
-        done += (size_t)n;
-    }
-    f->size_bytes += len_bytes;
-    return 0;
+    if (!err)
+        f->size_bytes += len_bytes;
+    else if (done)
+        cut_back(f);
+    return err;
 }
 
 enum status log_file_new(struct log_file **out, const struct log_file_config *config)

@@ -28,6 +28,7 @@
 
 #include "port/loop.h"
 #include "port/stream.h"
+#include "port/uv/file_uv.h"
 #include "port/uv/loop_uv_internal.h"
 #include "port/uv/uv_status.h"
 
@@ -443,9 +444,7 @@ enum status stream_uv_from_fd(struct loop *loop, uv_file fd, struct stream **out
         st = uv_status(err);
         stream_close(&self->base);
     }
-    uv_fs_t req;
-    uv_fs_close(NULL, &req, fd, NULL);
-    uv_fs_req_cleanup(&req);
+    (void)file_uv_close(fd);
     return st;
 }
 

@@ -3,6 +3,7 @@
  * by metric within a family). Does not know the name resolution policy table (NRPT): see
  * docs/windows-checklist.md.
  */
+#include "port/uv/file_uv.h"
 #include "port/uv/name_servers.h"
 #include "port/uv/net_uv_internal.h"
 
@@ -58,19 +59,13 @@ static void read_adapters(struct name_servers *out)
 static bool read_conf(struct name_servers *out, const char *path)
 {
     char text[4096];
-    uv_file fd;
-    uv_fs_t req;
-    uv_buf_t buf = uv_buf_init(text, sizeof text);
+    int file = file_uv_open(path, UV_FS_O_RDONLY, 0);
     int n;
 
-    fd = uv_fs_open(NULL, &req, path, UV_FS_O_RDONLY, 0, NULL);
-    uv_fs_req_cleanup(&req);
-    if (fd < 0)
+    if (file < 0)
         return false;
-    n = uv_fs_read(NULL, &req, fd, &buf, 1, 0, NULL);
-    uv_fs_req_cleanup(&req);
-    uv_fs_close(NULL, &req, fd, NULL);
-    uv_fs_req_cleanup(&req);
+    n = file_uv_read(file, text, sizeof text, 0);
+    (void)file_uv_close(file);
     resolv_conf_parse(out, text, n > 0 ? (size_t)n : 0);
     return true;
 }
