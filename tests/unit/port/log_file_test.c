@@ -4,6 +4,7 @@
 #include "base/util.h"
 #include "port/log_file.h"
 #include "support/cmocka_all.h"
+#include "support/temp_folder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,16 +24,9 @@ struct fixture {
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    char base[128];
-    size_t len = sizeof base;
-    uv_fs_t req;
 
     assert_non_null(f);
-    assert_int_equal(uv_os_tmpdir(base, &len), 0);
-    snprintf(f->folder, sizeof f->folder, "%s/rdl-log-XXXXXX", base);
-    assert_int_equal(uv_fs_mkdtemp(NULL, &req, f->folder, NULL), 0);
-    snprintf(f->folder, sizeof f->folder, "%s", req.path);
-    uv_fs_req_cleanup(&req);
+    temp_folder_make(f->folder, sizeof f->folder);
     f->config.keep = 2;
     snprintf(f->config.path, sizeof f->config.path, "%.200s/d/e/x.log", f->folder);
     *state = f;
@@ -42,14 +36,6 @@ static int setup(void **state)
 static void path_of(const struct fixture *f, unsigned number, char *path, size_t cap)
 {
     snprintf(path, cap, number ? "%s.%u" : "%s", f->config.path, number);
-}
-
-static void remove_folder(const char *path)
-{
-    uv_fs_t req;
-
-    (void)uv_fs_rmdir(NULL, &req, path, NULL);
-    uv_fs_req_cleanup(&req);
 }
 
 static int teardown(void **state)
@@ -63,10 +49,10 @@ static int teardown(void **state)
         (void)remove(path);
     }
     snprintf(path, sizeof path, "%s/d/e", f->folder);
-    remove_folder(path);
+    temp_folder_remove(path);
     snprintf(path, sizeof path, "%s/d", f->folder);
-    remove_folder(path);
-    remove_folder(f->folder);
+    temp_folder_remove(path);
+    temp_folder_remove(f->folder);
     free(f);
     return 0;
 }
@@ -229,7 +215,7 @@ static void a_file_that_cannot_be_renamed_grows_to_a_bound_only(void **state)
     assert_int_equal(put(f, "bbbbbb\n", 0), ST_OK);
     assert_int_not_equal(put(f, "cccccc\n", 0), ST_OK);
     expect_file(f, 0, "aaaaaa\nbbbbbb\n");
-    remove_folder(path);
+    temp_folder_remove(path);
     assert_int_equal(put(f, "cccccc\n", 0), ST_OK);
     expect_file(f, 1, "aaaaaa\nbbbbbb\n");
     expect_file(f, 0, "cccccc\n");

@@ -6,6 +6,7 @@
 #include "port/log_writer.h"
 #include "port/sys.h"
 #include "support/cmocka_all.h"
+#include "support/temp_folder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,16 +24,9 @@ struct fixture {
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    char base[128];
-    size_t len = sizeof base;
-    uv_fs_t req;
 
     assert_non_null(f);
-    assert_int_equal(uv_os_tmpdir(base, &len), 0);
-    snprintf(f->folder, sizeof f->folder, "%s/rdl-log-XXXXXX", base);
-    assert_int_equal(uv_fs_mkdtemp(NULL, &req, f->folder, NULL), 0);
-    snprintf(f->folder, sizeof f->folder, "%s", req.path);
-    uv_fs_req_cleanup(&req);
+    temp_folder_make(f->folder, sizeof f->folder);
     snprintf(f->blocker, sizeof f->blocker, "%s/d", f->folder);
     snprintf(f->config.path, sizeof f->config.path, "%s/d/x.log", f->folder);
     *state = f;
@@ -42,13 +36,10 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    uv_fs_t req;
 
     (void)remove(f->config.path);
-    (void)uv_fs_rmdir(NULL, &req, f->blocker, NULL);
-    uv_fs_req_cleanup(&req);
-    (void)uv_fs_rmdir(NULL, &req, f->folder, NULL);
-    uv_fs_req_cleanup(&req);
+    temp_folder_remove(f->blocker);
+    temp_folder_remove(f->folder);
     free(f);
     return 0;
 }
