@@ -20,14 +20,14 @@
  * shared with the switch and the programs that make the traffic.
  */
 #define _GNU_SOURCE
+#include "support/link_end.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <net/if_arp.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,8 +35,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Linux 6.2; older headers do not have them. */
@@ -45,16 +43,7 @@
 #    define TUN_F_USO6 0x40
 #endif
 
-enum {
-    VNET_HEADER_BYTES = 12,
-    RECORD_MAX = 4 + VNET_HEADER_BYTES + 14 + 65535,
-    BUFFER_BYTES = 512 * 1024,
-    CONNECT_TRIES = 200,
-    CONNECT_PAUSE_MS = 50,
-    QUEUE_FRAMES = 4096
-};
-
-enum protocol { STDIO, QEMU, V2 };
+enum { BUFFER_BYTES = 512 * 1024, QUEUE_FRAMES = 4096 };
 
 struct options {
     const char *name, *mac, *path;
@@ -83,12 +72,6 @@ static volatile sig_atomic_t stopping;
 static void on_signal(int number)
 {
     stopping = 1;
-}
-
-static void fail(const char *what)
-{
-    perror(what);
-    exit(1);
 }
 
 /* ---- the tap ------------------------------------------------------------------------------ */
@@ -170,63 +153,17 @@ static int open_tap(const struct options *o)
 
 /* ---- the stream --------------------------------------------------------------------------- */
 
-/* Signals arrive only while this waits, so none comes too late to be seen. */
-static int wait_for(struct pollfd *fds, unsigned count, long timeout_ms)
-{
-    const struct timespec timeout = { .tv_sec = timeout_ms / 1000,
-                                      .tv_nsec = timeout_ms % 1000 * 1000000 };
-    sigset_t none;
-    int n;
-
-    sigemptyset(&none);
-    n = ppoll(fds, count, timeout_ms < 0 ? NULL : &timeout, &none);
-    if (n < 0 && errno != EINTR)
-        fail("ppoll");
-    return n;
-}
-
-static void open_listener(struct relay *r, const struct sockaddr_un *at)
-{
-    r->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (r->listener < 0)
-        fail("socket");
-    unlink(r->o.path);
-    if (bind(r->listener, (const struct sockaddr *)at, sizeof *at) || listen(r->listener, 1))
-        fail(r->o.path);
-}
-
-static int dial(const struct sockaddr_un *to)
-{
-    for (int i = 0; i < CONNECT_TRIES && !stopping; i++) {
-        int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-        if (s < 0)
-            fail("socket");
-        if (connect(s, (const struct sockaddr *)to, sizeof *to) == 0)
-            return s;
-        close(s);
-        wait_for(NULL, 0, CONNECT_PAUSE_MS);
-    }
-    return -1;
-}
-
 /* False: there will be no stream. What was left of an old one is forgotten. */
 static bool open_link(struct relay *r)
 {
-    struct sockaddr_un at = { .sun_family = AF_UNIX };
-
     r->link = -1;
-    if ((size_t)snprintf(at.sun_path, sizeof at.sun_path, "%s", r->o.path) >= sizeof at.sun_path) {
-        errno = ENAMETOOLONG;
-        fail(r->o.path);
-    }
     if (r->o.listen) {
         if (r->listener < 0)
-            open_listener(r, &at);
+            r->listener = listen_at(r->o.path);
         if (wait_for(&(struct pollfd){ .fd = r->listener, .events = POLLIN }, 1, -1) > 0)
             r->link = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
     } else {
-        r->link = dial(&at);
+        r->link = dial(r->o.path, &stopping);
     }
     if (r->link < 0)
         return false;
@@ -236,23 +173,6 @@ static bool open_link(struct relay *r)
     printf("link up\n");
     fflush(stdout);
     return true;
-}
-
-/* ---- records ------------------------------------------------------------------------------ */
-
-static void put_length(const struct relay *r, uint8_t *p, uint32_t n)
-{
-    for (size_t i = 0; i < r->length_bytes; i++)
-        p[r->o.protocol == QEMU ? r->length_bytes - 1 - i : i] = (uint8_t)(n >> (8 * i));
-}
-
-static uint32_t get_length(const struct relay *r, const uint8_t *p)
-{
-    uint32_t n = 0;
-
-    for (size_t i = 0; i < r->length_bytes; i++)
-        n |= (uint32_t)p[r->o.protocol == QEMU ? r->length_bytes - 1 - i : i] << (8 * i);
-    return n;
 }
 
 /* ---- tap to stream ------------------------------------------------------------------------ */
@@ -272,7 +192,7 @@ static void read_tap(struct relay *r)
             r->n.dropped++;
             continue;
         }
-        put_length(r, record, (uint32_t)n);
+        length_put(r->o.protocol, record, (size_t)n);
         r->out_end += r->length_bytes + (size_t)n;
         r->n.from_tap++;
     }
@@ -318,7 +238,7 @@ static bool receive_frames(struct relay *r)
     r->in_end += (size_t)n;
     while (r->in_end - r->in_start >= r->length_bytes) {
         const uint8_t *record = r->from_link + r->in_start;
-        size_t len = get_length(r, record);
+        size_t len = length_get(r->o.protocol, record);
 
         if (len > RECORD_MAX - r->length_bytes) {
             fprintf(stderr, "relay_tap: a record of %zu bytes\n", len);
@@ -370,17 +290,6 @@ static void usage(void)
     exit(2);
 }
 
-static enum protocol parse_protocol(const char *text)
-{
-    if (strcmp(text, "stdio") == 0)
-        return STDIO;
-    if (strcmp(text, "qemu") == 0)
-        return QEMU;
-    if (strcmp(text, "v2") != 0)
-        usage();
-    return V2;
-}
-
 static void parse_options(struct options *o, int argc, char **argv)
 {
     static const struct option long_options[] = {
@@ -399,10 +308,7 @@ static void parse_options(struct options *o, int argc, char **argv)
     *o = (struct options){ .name = "eth0", .offload = true };
     for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         switch (c) {
-        case 'p':
-            o->protocol = parse_protocol(optarg);
-            has_protocol = true;
-            break;
+        case 'p': has_protocol = protocol_parse(&o->protocol, optarg); break;
         case 'c':
         case 'l':
             o->path = optarg;
@@ -420,27 +326,15 @@ static void parse_options(struct options *o, int argc, char **argv)
         usage();
 }
 
-static void catch_signals(void)
-{
-    const struct sigaction stop = { .sa_handler = on_signal };
-    sigset_t both;
-
-    sigemptyset(&both);
-    sigaddset(&both, SIGTERM);
-    sigaddset(&both, SIGINT);
-    sigprocmask(SIG_BLOCK, &both, NULL);
-    sigaction(SIGTERM, &stop, NULL);
-    sigaction(SIGINT, &stop, NULL);
-}
-
 int main(int argc, char **argv)
 {
+    static const int signals[] = { SIGTERM, SIGINT };
     static struct relay r;
 
     parse_options(&r.o, argc, argv);
-    r.length_bytes = r.o.protocol == STDIO ? 2 : 4;
+    r.length_bytes = length_bytes(r.o.protocol);
     r.listener = -1;
-    catch_signals();
+    catch_signals(signals, 2, on_signal);
     r.tap = open_tap(&r.o);
     do {
         if (!open_link(&r))

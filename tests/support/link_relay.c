@@ -26,38 +26,30 @@
  * When a stream takes no more, the other is not read: this loses only what it was told to lose.
  */
 #define _GNU_SOURCE
+#include "support/link_end.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
-    VNET_HEADER_BYTES = 12,
-    ETH_BYTES = 14,
     IP4_BYTES = 20,
-    RECORD_MAX = 4 + VNET_HEADER_BYTES + ETH_BYTES + 65535,
     IN_BYTES = 4 * RECORD_MAX,
     OUT_BYTES = 16 * RECORD_MAX,
     OUT_FULL = 8 * RECORD_MAX, /* no more is read then; the rest is for what is held */
     HELD_MAX = 16384,
     HELD_FULL = 8192, /* likewise */
     REORDER_MAX = 8,
-    HOLD_MS = 5,
-    CONNECT_TRIES = 200,
-    CONNECT_PAUSE_MS = 25
+    HOLD_MS = 5
 };
-
-enum protocol { STDIO, QEMU, V2 };
 
 struct rates {
     double loss, reorder, duplicate, corrupt; /* of 1 */
@@ -104,12 +96,6 @@ static void on_signal(int number)
         stopping = 1;
 }
 
-static void fail(const char *what)
-{
-    perror(what);
-    exit(1);
-}
-
 static uint64_t now_ms(void)
 {
     struct timespec t;
@@ -137,27 +123,12 @@ static bool happens(struct way *w, double rate)
 
 /* ---- records ------------------------------------------------------------------------------ */
 
-static size_t length_bytes(const struct relay *r)
-{
-    return r->protocol == STDIO ? 2 : 4;
-}
-
-/* Of the record that begins at @p, its length field included. */
-static size_t record_bytes(const struct relay *r, const uint8_t *p)
-{
-    size_t width = length_bytes(r), n = 0;
-
-    for (size_t i = 0; i < width; i++)
-        n |= (size_t)p[r->protocol == QEMU ? width - 1 - i : i] << (8 * i);
-    return width + n;
-}
-
 static void corrupt(const struct relay *r, struct way *w, uint8_t *record, size_t len)
 {
-    size_t head = length_bytes(r) + (r->protocol == V2 ? VNET_HEADER_BYTES : 0);
+    size_t head = length_bytes(r->protocol) + (r->protocol == V2 ? VNET_HEADER_BYTES : 0);
     size_t first = head + ETH_BYTES, end = len;
     uint64_t random = draw(w);
-    bool is_partial = r->protocol == V2 && record[length_bytes(r)] & 1;
+    bool is_partial = r->protocol == V2 && record[length_bytes(r->protocol)] & 1;
 
     if (len < first + IP4_BYTES || record[first - 2] != 0x08 || record[first - 1] != 0)
         return;
@@ -258,8 +229,8 @@ static bool receive(struct relay *r, struct way *w)
     if (n <= 0)
         return n < 0 && (errno == EAGAIN || errno == EINTR);
     w->in_len += (size_t)n;
-    while (w->in_len - at >= length_bytes(r)) {
-        size_t len = record_bytes(r, w->in + at);
+    while (w->in_len - at >= length_bytes(r->protocol)) {
+        size_t len = length_bytes(r->protocol) + length_get(r->protocol, w->in + at);
 
         if (len > RECORD_MAX) {
             fprintf(stderr, "link_relay: a record of %zu bytes\n", len);
@@ -297,21 +268,6 @@ static void forget(struct way *w)
 }
 
 /* ---- both ways ---------------------------------------------------------------------------- */
-
-/* Signals arrive only while this waits, so none comes too late to be seen. */
-static int wait_for(struct pollfd *fds, unsigned count, long timeout_ms)
-{
-    const struct timespec timeout = { .tv_sec = timeout_ms / 1000,
-                                      .tv_nsec = timeout_ms % 1000 * 1000000 };
-    sigset_t none;
-    int n;
-
-    sigemptyset(&none);
-    n = ppoll(fds, count, timeout_ms < 0 ? NULL : &timeout, &none);
-    if (n < 0 && errno != EINTR)
-        fail("ppoll");
-    return n;
-}
 
 /* A frame that promises more than follows, and then the end. */
 static void cut(struct relay *r)
@@ -364,48 +320,6 @@ static void carry(struct relay *r)
     }
 }
 
-/* ---- streams ------------------------------------------------------------------------------ */
-
-static struct sockaddr_un address(const char *path)
-{
-    struct sockaddr_un a = { .sun_family = AF_UNIX };
-
-    if ((size_t)snprintf(a.sun_path, sizeof a.sun_path, "%s", path) >= sizeof a.sun_path) {
-        errno = ENAMETOOLONG;
-        fail(path);
-    }
-    return a;
-}
-
-static void open_listener(struct relay *r)
-{
-    struct sockaddr_un at = address(r->listen_path);
-
-    r->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (r->listener < 0)
-        fail("socket");
-    unlink(r->listen_path);
-    if (bind(r->listener, (void *)&at, sizeof at) || listen(r->listener, 4))
-        fail(r->listen_path);
-}
-
-static int dial(const char *path)
-{
-    struct sockaddr_un to = address(path);
-
-    for (int i = 0; i < CONNECT_TRIES && !stopping; i++) {
-        int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-        if (s < 0)
-            fail("socket");
-        if (connect(s, (void *)&to, sizeof to) == 0)
-            return s;
-        close(s);
-        wait_for(NULL, 0, CONNECT_PAUSE_MS);
-    }
-    return -1;
-}
-
 /* One guest, from its connection to the end of either stream. */
 static void serve(struct relay *r)
 {
@@ -417,7 +331,7 @@ static void serve(struct relay *r)
     guest = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (guest < 0)
         return;
-    host = dial(r->connect_path);
+    host = dial(r->connect_path, &stopping);
     if (host >= 0) {
         fcntl(host, F_SETFL, O_NONBLOCK);
         r->up.from = r->down.to = guest;
@@ -442,17 +356,6 @@ static void usage(void)
     exit(2);
 }
 
-static enum protocol parse_protocol(const char *text)
-{
-    if (strcmp(text, "stdio") == 0)
-        return STDIO;
-    if (strcmp(text, "qemu") == 0)
-        return QEMU;
-    if (strcmp(text, "v2") != 0)
-        usage();
-    return V2;
-}
-
 static void parse_options(struct relay *r, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -466,10 +369,7 @@ static void parse_options(struct relay *r, int argc, char **argv)
 
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
-        case 'p':
-            r->protocol = parse_protocol(optarg);
-            has_protocol = true;
-            break;
+        case 'p': has_protocol = protocol_parse(&r->protocol, optarg); break;
         case 'l': r->listen_path = optarg; break;
         case 'c': r->connect_path = optarg; break;
         case 's': r->seed = strtoull(optarg, NULL, 10); break;
@@ -485,20 +385,6 @@ static void parse_options(struct relay *r, int argc, char **argv)
         usage();
 }
 
-static void catch_signals(void)
-{
-    static const int numbers[] = { SIGTERM, SIGINT, SIGUSR1, SIGUSR2 };
-    const struct sigaction action = { .sa_handler = on_signal };
-    sigset_t set;
-
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        sigaddset(&set, numbers[i]);
-        sigaction(numbers[i], &action, NULL);
-    }
-    sigprocmask(SIG_BLOCK, &set, NULL);
-}
-
 static void report(const struct way *w)
 {
     printf("%s frames %llu lost %llu reordered %llu duplicated %llu corrupted %llu\n", w->name,
@@ -509,11 +395,12 @@ static void report(const struct way *w)
 
 int main(int argc, char **argv)
 {
+    static const int signals[] = { SIGTERM, SIGINT, SIGUSR1, SIGUSR2 };
     static struct relay r = { .up = { .name = "up" }, .down = { .name = "down" } };
 
     parse_options(&r, argc, argv);
-    catch_signals();
-    open_listener(&r);
+    catch_signals(signals, sizeof signals / sizeof signals[0], on_signal);
+    r.listener = listen_at(r.listen_path);
     while (!stopping)
         serve(&r);
     report(&r.up);
