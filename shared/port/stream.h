@@ -91,7 +91,8 @@ static inline void stream_read_stop(struct stream *s)
 }
 
 /* Puts bytes back in front of what is still to be read: a parser that looked at the beginning
- * hands the stream on as if it had not. ST_NOMEM or ST_FULL (over STREAM_MAX_QUEUED). */
+ * hands the stream on as if it had not. An end that was told is told again, after them. ST_NOMEM or
+ * ST_FULL (over STREAM_MAX_QUEUED). */
 static inline enum status stream_unread(struct stream *s, const void *data, size_t len_bytes)
 {
     return s->ops->unread(s, data, len_bytes);

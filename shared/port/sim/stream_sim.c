@@ -254,6 +254,8 @@ static enum status sim_unread(struct stream *s, const uint8_t *data, size_t len)
     if (len > STREAM_MAX_QUEUED)
         return ST_FULL;
     sim_bytes_prepend(&p->in, data, len);
+    if (len)
+        p->told_end = false;
     sim_event_post(p->sim, &p->on_readable, 0);
     return ST_OK;
 }

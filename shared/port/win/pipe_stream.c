@@ -270,6 +270,7 @@ static enum status pipe_unread(struct stream *base, const uint8_t *data, size_t 
     free(s->stash);
     s->stash = joined;
     s->stash_len += len;
+    s->eof_told = false; /* the next reader has not heard of it */
     if (s->reading)
         schedule(s);
     return ST_OK;

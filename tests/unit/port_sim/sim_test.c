@@ -145,6 +145,19 @@ static void unread_bytes_come_again_first(void **state)
     assert_int_equal(stream_unread(f->w.stream, "xy", 2), ST_NOMEM);
 }
 
+static void an_end_comes_again_behind_unread_bytes(void **state)
+{
+    struct fixture *f = *state;
+
+    stream_read_start(f->w.stream);
+    sim_peer_send_text(f->peer, "abc");
+    sim_peer_end(f->peer);
+    sim_run(f->sim);
+    assert_int_equal(stream_unread(f->w.stream, "ab", 2), ST_OK);
+    sim_run(f->sim);
+    assert_string_equal(f->w.events, "d3 end d2 end");
+}
+
 static void a_stalled_peer_makes_writes_queue_and_then_drain_once(void **state)
 {
     struct fixture *f = *state;
@@ -560,6 +573,7 @@ int main(void)
         WITH_FIXTURE(a_piece_size_of_one_delivers_byte_by_byte),
         WITH_FIXTURE(reading_stopped_from_within_a_callback_stops_at_once),
         WITH_FIXTURE(unread_bytes_come_again_first),
+        WITH_FIXTURE(an_end_comes_again_behind_unread_bytes),
         WITH_FIXTURE(a_stalled_peer_makes_writes_queue_and_then_drain_once),
         WITH_FIXTURE(a_write_beyond_the_bound_is_refused_whole),
         WITH_FIXTURE(shutdown_waits_for_what_is_queued_and_refuses_later_writes),

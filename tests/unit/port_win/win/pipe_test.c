@@ -157,6 +157,28 @@ static void bytes_put_back_come_first(void **state)
     ends_teardown(&t);
 }
 
+static void an_end_comes_again_behind_bytes_put_back(void **state)
+{
+    struct ends t;
+    connected(&t, false);
+    stream_read_start(t.server.s);
+    say(&t.client, "hello");
+    stream_shutdown(t.client.s);
+    ENDS_RUN_UNTIL(&t, t.server.eofs == 1);
+    assert_int_equal(stream_unread(t.server.s, "hello", 5), ST_OK);
+    t.server.eofs = 0; /* the next reader has not heard of it */
+    ENDS_RUN_UNTIL(&t, t.server.eofs);
+    assert_true(heard(&t.server, "hellohello"));
+    say(&t.server, "answer");
+    stream_shutdown(t.server.s);
+    stream_read_start(t.client.s);
+    ENDS_RUN_UNTIL(&t, t.client.eofs);
+    assert_true(heard(&t.client, "answer"));
+    assert_int_equal(t.server.eofs, 1);
+    assert_int_equal(t.server.errors, 0);
+    ends_teardown(&t);
+}
+
 static void a_stream_may_be_closed_by_its_own_callback(void **state)
 {
     struct ends t;
@@ -456,6 +478,7 @@ int main(void)
         cmocka_unit_test(a_writer_that_goes_on_after_queued_is_refused_at_the_limit),
         cmocka_unit_test(data_and_end_wait_for_a_reader_that_comes_late),
         cmocka_unit_test(bytes_put_back_come_first),
+        cmocka_unit_test(an_end_comes_again_behind_bytes_put_back),
         cmocka_unit_test(a_stream_may_be_closed_by_its_own_callback),
         cmocka_unit_test(a_peer_that_leaves_without_a_word_ends_its_data_and_then_our_writes_fail),
         cmocka_unit_test(a_peer_that_leaves_after_its_end_of_data_is_an_error_while_we_still_talk),
