@@ -10,6 +10,8 @@
  *            ---> DIALLING --failed--> (once) WAITING_TO_RETRY     ^
  *                    |     --failed-------------------------------+
  *                    +--connected--> RELAYING --both ends over--> gone
+ *                                       |
+ *                                       +--on_silence() says so--> REFUSING
  *
  * Life of one connection: one allocation, linked on f->conns until it is gone. While it is being
  * dialled for, the client is not read: what it sends waits in the system, so there is nothing to
@@ -20,6 +22,11 @@
  * that failed within RETRY_IF_WITHIN_MS with ST_REFUSED or ST_RESET is tried once more after
  * RETRY_DELAY_MS, if that leaves the second try at least RETRY_MIN_BUDGET_MS of the one budget that
  * both share. The target is asked for anew: it may have moved meanwhile.
+ *
+ * Silence: where patience_ms() gives a time, the target must say something within it once the
+ * client has asked (patience.h), or on_silence() may have the client refused. Only connections that
+ * begin while that is so are timed: one that is relayed already may wait for days, and none of them
+ * carries more than a pointer for it.
  *
  * Limits: max_connections count clients being dialled for or relayed. Refusals come on top, because
  * someone must tell the client that comes too late, but at most MAX_REFUSALS at a time; beyond
@@ -35,6 +42,7 @@
 #include "port/listener.h"
 #include "port/loop.h"
 #include "port/stream.h"
+#include "relay/patience.h"
 #include "relay/relay.h"
 
 #include <stdlib.h>
@@ -59,6 +67,7 @@ struct conn {
     uint64_t dial_start_ms, deadline_ms; /* of this try; of all tries */
     struct stream *client;               /* owned until a relay or a refusal takes it */
     struct timer retry;
+    struct patience *patience; /* owned; RELAYING, or NULL */
     union {
         struct dial *dial;       /* DIALLING */
         struct relay relay;      /* RELAYING */
@@ -100,6 +109,7 @@ static void conn_gone(struct conn *c)
     if (c->state == CONN_REFUSING)
         f->refusing--;
     timer_stop(&c->retry);
+    patience_free(c->patience);
     list_remove(&c->link);
     free(c);
     f->stats.active--;
@@ -107,12 +117,17 @@ static void conn_gone(struct conn *c)
         timer_start(&f->drained, 0);
 }
 
+static void count_bytes(struct conn *c)
+{
+    c->f->stats.bytes_to_target += c->u.relay.half[RELAY_A].bytes;
+    c->f->stats.bytes_from_target += c->u.relay.half[RELAY_B].bytes;
+}
+
 static void on_relay_done(void *ctx, enum status why, enum relay_side where)
 {
     struct conn *c = ctx;
 
-    c->f->stats.bytes_to_target += c->u.relay.half[RELAY_A].bytes;
-    c->f->stats.bytes_from_target += c->u.relay.half[RELAY_B].bytes;
+    count_bytes(c);
     if (why == ST_OK)
         c->f->stats.completed++;
     else
@@ -177,6 +192,44 @@ static const struct stream_handler waiting_client = {
     .on_error = on_client_lost,
 };
 
+/* ---- a target that says nothing ---------------------------------------------------------- */
+
+static void end_patience(struct conn *c)
+{
+    patience_free(c->patience);
+    c->patience = NULL;
+}
+
+static void on_patience_over(void *ctx, bool is_silent)
+{
+    struct conn *c = ctx;
+    struct forwarder *f = c->f;
+    struct errmsg why = { "" };
+
+    if (!is_silent || !f->ops->on_silence(f->ctx, patience_time_ms(c->patience), &why)) {
+        end_patience(c);
+        return;
+    }
+    count_bytes(c);
+    f->stats.refused_silent++;
+    c->client = patience_take_client(c->patience);
+    end_patience(c);
+    if (c->client)
+        refuse(c, why.text);
+    else
+        conn_gone(c);
+}
+
+/* Without memory for it the client waits, as it would for any other target. */
+static void start_patience(struct conn *c)
+{
+    struct forwarder *f = c->f;
+    uint32_t time_ms = f->ops->patience_ms ? f->ops->patience_ms(f->ctx) : 0;
+
+    if (time_ms)
+        (void)patience_new(&c->patience, f->loop, &c->u.relay, time_ms, on_patience_over, c);
+}
+
 /* ---- dialling ---------------------------------------------------------------------------- */
 
 static bool may_retry(const struct conn *c, enum status st, uint64_t now)
@@ -216,6 +269,7 @@ static void on_dial_done(void *ctx, enum status st, struct stream *s, const stru
     c->client = NULL;
     c->state = CONN_RELAYING;
     relay_start(&c->u.relay, client, s, on_relay_done, c);
+    start_patience(c);
     if (f->ops->on_dial)
         f->ops->on_dial(f->ctx, ST_OK, NULL);
 }

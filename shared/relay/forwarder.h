@@ -2,10 +2,11 @@
  * forwarder.h - accepts streams, decides, dials the other end, relays. Both docker paths are one of
  * these: the guest's bridge (vsock -> docker.sock) and the host's endpoint (pipe -> guest).
  *
- * Bounds: at most max_connections at a time; above that, and whenever the target cannot be
- * reached, the client is answered with HTTP 503 in docker's error shape (http/refusal.h) and never
- * left hanging. A peer that admit() rejects is closed before anything else happens and counted.
- * Runs on: one loop. Owns: its listeners and all its connections.
+ * Bounds: at most max_connections at a time; above that, whenever the target cannot be reached, and
+ * when it is silent where it should not be (patience_ms()), the client is answered with HTTP 503 in
+ * docker's error shape (http/refusal.h) and never left hanging. A peer that admit() rejects is
+ * closed before anything else happens and counted. Runs on: one loop. Owns: its listeners and all
+ * its connections.
  */
 #ifndef SHARED_RELAY_FORWARDER_H
 #define SHARED_RELAY_FORWARDER_H
@@ -32,6 +33,7 @@ struct forwarder_stats {
     uint64_t rejected_peers;                     /* by admit() */
     uint64_t refused_full;                       /* answered 503: max_connections */
     uint64_t refused_target;                     /* answered 503: no target, or dial failed */
+    uint64_t refused_silent;                     /* answered 503: the target said nothing */
     uint64_t completed;                          /* both directions ended cleanly */
     uint64_t broken;                             /* ended by an error of either side */
     uint64_t bytes_to_target, bytes_from_target; /* of ended connections */
@@ -46,6 +48,12 @@ struct forwarder_ops {
     /* Each dial's end (a retried one only at its last), for conditions; @st is ST_OK or the
      * failure. May be NULL. */
     void (*on_dial)(void *ctx, enum status st, const struct errmsg *why);
+    /* A connection stands: how long its target may take for a first byte, once the client has
+     * asked. 0 = as long as it likes. May be NULL. */
+    uint32_t (*patience_ms)(void *ctx);
+    /* So long it has said nothing. True: the client is told @why and both ends are let go; false:
+     * it waits on, and this is not asked again. */
+    bool (*on_silence)(void *ctx, uint32_t waited_ms, struct errmsg *why);
     /* A listener was opened or changed state (listener.h): ST_OK once all of them are well,
      * otherwise what is wrong with one that is not. May be NULL. */
     void (*on_listener)(void *ctx, enum status st, const struct errmsg *why);

@@ -22,8 +22,8 @@
  * closed too (half->stream == NULL marks the dead side meanwhile).
  *
  * Invariants: done() is called exactly once, from within an event of one of the two streams, after
- * both are closed, as the last thing the handler does: the callee may free the relay. relay_start()
- * and relay_abort() never call it.
+ * both are closed, as the last thing the handler does: the callee may free the relay.
+ * relay_start(), relay_abort() and relay_take_unanswered() never call it.
  *
  * Not done: an idle timeout (docker attach and events are silent for days), splice(2) (the bytes
  * pass through streams that are no descriptors, e.g. message-mode pipes).
@@ -72,8 +72,11 @@ static void finish_if_over(struct relay *r)
 static void on_data(void *ctx, const uint8_t *data, size_t len_bytes)
 {
     struct relay_half *h = ctx;
-    enum status st = stream_write(other(h)->stream, data, len_bytes);
+    enum status st;
 
+    if (h->side == RELAY_A && h->relay->tap)
+        h->relay->tap(h->relay->tap_ctx, data, len_bytes);
+    st = stream_write(other(h)->stream, data, len_bytes);
     h->bytes += len_bytes;
     if (st == ST_QUEUED || st == ST_RESET || st == ST_IO)
         stream_read_stop(h->stream); /* until on_drained(), or for good: on_error() comes */
@@ -130,10 +133,36 @@ void relay_start(struct relay *r, struct stream *a, struct stream *b, relay_done
 {
     r->done = done;
     r->ctx = ctx;
+    r->tap = NULL;
     r->half[RELAY_A] = (struct relay_half){ .relay = r, .stream = a, .side = RELAY_A };
     r->half[RELAY_B] = (struct relay_half){ .relay = r, .stream = b, .side = RELAY_B };
     for (int i = 0; i < 2; i++)
         stream_set_handler(r->half[i].stream, &handler, &r->half[i]);
     for (int i = 0; i < 2; i++)
         stream_read_start(r->half[i].stream);
+}
+
+/* ---- a side that says nothing -------------------------------------------------------------- */
+
+void relay_set_tap(struct relay *r, relay_tap_fn *tap, void *ctx)
+{
+    r->tap = tap;
+    r->tap_ctx = ctx;
+}
+
+bool relay_is_unanswered(const struct relay *r)
+{
+    const struct relay_half *b = &r->half[RELAY_B];
+
+    return r->half[RELAY_A].stream && b->stream && b->bytes == 0 && !b->eof;
+}
+
+struct stream *relay_take_unanswered(struct relay *r)
+{
+    struct stream *a = r->half[RELAY_A].stream;
+
+    ASSERT(relay_is_unanswered(r));
+    r->half[RELAY_A].stream = NULL;
+    relay_abort(r);
+    return a;
 }

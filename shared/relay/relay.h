@@ -14,6 +14,7 @@
 #include "base/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct relay;
@@ -33,11 +34,16 @@ struct relay_half {
     uint64_t bytes; /* read from this side */
 };
 
+/* What side A says, before side B hears it; borrowed for the call. Must not end the relay. */
+typedef void relay_tap_fn(void *ctx, const uint8_t *data, size_t len_bytes);
+
 struct relay {
     struct relay_half half[2];
     enum status why_dead; /* while one side is dead and the other still drains */
     relay_done_fn *done;
     void *ctx;
+    relay_tap_fn *tap; /* NULL = nobody listens */
+    void *tap_ctx;
 };
 
 /* Takes both streams, starts at once. @done is never called before this returns. */
@@ -45,5 +51,12 @@ void relay_start(struct relay *r, struct stream *a, struct stream *b, relay_done
                  void *ctx);
 /* Closes both streams now; @done is not called. */
 void relay_abort(struct relay *r);
+/* From now on; NULL ends it. */
+void relay_set_tap(struct relay *r, relay_tap_fn *tap, void *ctx);
+/* Both sides live, and side B has neither said anything nor ended. */
+bool relay_is_unanswered(const struct relay *r);
+/* Ends an unanswered relay: closes side B and gives side A's stream back, which nobody has written
+ * to and which wants another handler at once; @done is not called. */
+struct stream *relay_take_unanswered(struct relay *r);
 
 #endif

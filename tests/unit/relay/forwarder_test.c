@@ -30,6 +30,9 @@ struct fixture {
     unsigned dials_ok, dials_failed, drained;
     enum status last_dial, last_listener;
     char listener_text[64];
+    uint32_t patience_ms;     /* what patience_ms() says */
+    bool silence_is_excused;  /* what on_silence() says */
+    uint32_t last_silence_ms; /* what it was told */
 };
 
 static enum status admit(void *ctx, const struct peer *peer)
@@ -68,6 +71,20 @@ static void on_listener(void *ctx, enum status st, const struct errmsg *why)
     snprintf(f->listener_text, sizeof f->listener_text, "%s", why->text);
 }
 
+static uint32_t patience_ms(void *ctx)
+{
+    return ((struct fixture *)ctx)->patience_ms;
+}
+
+static bool on_silence(void *ctx, uint32_t waited_ms, struct errmsg *why)
+{
+    struct fixture *f = ctx;
+
+    f->last_silence_ms = waited_ms;
+    errmsg_set(why, "the engine is silent");
+    return !f->silence_is_excused;
+}
+
 static void on_drained(void *ctx)
 {
     struct fixture *f = ctx;
@@ -75,7 +92,15 @@ static void on_drained(void *ctx)
     f->drained++;
 }
 
-static const struct forwarder_ops ops = { admit, target, on_dial, on_listener, on_drained };
+static const struct forwarder_ops ops = {
+    .admit = admit,
+    .target = target,
+    .on_dial = on_dial,
+    .patience_ms = patience_ms,
+    .on_silence = on_silence,
+    .on_listener = on_listener,
+    .on_drained = on_drained,
+};
 
 static int setup(void **state)
 {
@@ -440,6 +465,145 @@ static void a_client_hears_of_it_although_the_computer_slept_meanwhile(void **st
     assert_refused(f, c, "cannot reach the docker engine");
 }
 
+/* ---- a target that says nothing ---------------------------------------------------------- */
+
+/* A client whose target must speak within 600 ms. */
+static struct sim_peer *timed_client(struct fixture *f, struct sim_peer **engine)
+{
+    struct sim_peer *c;
+
+    f->patience_ms = 600;
+    sim_next_dial(f->sim, ST_OK, 0);
+    c = client(f);
+    *engine = sim_take_dialled_to(f->sim, &f->to);
+    assert_non_null(*engine);
+    return c;
+}
+
+static void who_asks_a_silent_target_is_told_and_both_ends_are_let_go(void **state)
+{
+    static const struct {
+        const char *name, *request;
+        bool answered, has_body;
+    } rows[] = {
+        { "GET", "GET / HTTP/1.1\r\nHost: d\r\n\r\n", true, true },
+        { "HEAD", "HEAD /_ping HTTP/1.1\r\nHost: d\r\n\r\n", true, false },
+        { "half an upload",
+          "POST /images/load HTTP/1.1\r\nHost: d\r\nContent-Length: 9000\r\n\r\nand so on", true,
+          true },
+        { "not HTTP", "\x16\x03\x01 hello\r\n\r\n", false, false },
+    };
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct sim_peer *engine, *c = timed_client(f, &engine);
+
+        print_message("row: %s\n", rows[i].name);
+        sim_peer_send_text(c, rows[i].request);
+        sim_advance_ms(f->sim, 599);
+        assert_string_equal(sim_peer_text(engine), rows[i].request);
+        assert_string_equal(sim_peer_text(c), "");
+        sim_advance_ms(f->sim, 1);
+        assert_true(sim_peer_is_closed(engine));
+        assert_int_equal(!!strstr(sim_peer_text(c), "HTTP/1.1 503 "), rows[i].answered);
+        assert_int_equal(!!strstr(sim_peer_text(c), "{\"message\":\"the engine is silent\"}"),
+                         rows[i].has_body);
+        assert_true(sim_peer_saw_end(c));
+        sim_peer_send_text(c, "the rest of a body");
+        sim_peer_end(c);
+        sim_run(f->sim);
+        assert_true(sim_peer_is_closed(c));
+        assert_int_equal(stats(f)->refused_silent, i + 1);
+        assert_int_equal(stats(f)->active, 0);
+    }
+    assert_int_equal(f->last_silence_ms, 600);
+    assert_int_equal(stats(f)->broken, 0);
+}
+
+static void a_silence_that_is_excused_is_waited_for_as_long_as_it_takes(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *engine, *c = timed_client(f, &engine);
+
+    f->silence_is_excused = true;
+    sim_peer_send_text(c, "POST /wait");
+    sim_advance_ms(f->sim, 600);
+    assert_int_equal(f->last_silence_ms, 600);
+    f->silence_is_excused = false;
+    sim_advance_ms(f->sim, 1000000);
+    sim_peer_send_text(engine, "exited");
+    sim_run(f->sim);
+    assert_string_equal(sim_peer_text(c), "exited");
+    assert_int_equal(stats(f)->refused_silent, 0);
+}
+
+static void a_connection_that_stood_before_is_not_timed(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *engine, *c;
+
+    sim_next_dial(f->sim, ST_OK, 0);
+    c = client(f);
+    f->patience_ms = 600;
+    engine = sim_take_dialled_to(f->sim, &f->to);
+    sim_peer_send_text(c, "POST /wait");
+    sim_advance_ms(f->sim, 1000000);
+    assert_false(sim_peer_is_closed(engine));
+    assert_int_equal(f->last_silence_ms, 0);
+}
+
+static void whatever_ends_a_timed_connection_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *engine, *c = timed_client(f, &engine);
+
+    sim_peer_send_text(c, "GET");
+    sim_run(f->sim);
+    sim_peer_reset(c, ST_RESET);
+    sim_run(f->sim);
+    assert_int_equal(stats(f)->active, 0);
+    c = timed_client(f, &engine);
+    sim_peer_send_text(c, "GET");
+    sim_advance_ms(f->sim, 599);
+    sim_peer_end(engine);
+    sim_peer_end(c);
+    sim_advance_ms(f->sim, 1000);
+    assert_int_equal(stats(f)->completed, 1);
+    c = timed_client(f, &engine);
+    sim_peer_send_text(c, "GET");
+    sim_advance_ms(f->sim, 300); /* the forwarder goes while it is timed */
+    assert_int_equal(f->last_silence_ms, 0);
+}
+
+static void a_request_that_cannot_be_put_back_is_cut(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *engine, *c = timed_client(f, &engine);
+
+    sim_peer_send_text(c, "GET");
+    sim_peer_next_unread_fails(c, ST_NOMEM);
+    sim_advance_ms(f->sim, 600);
+    assert_true(sim_peer_is_closed(c) && sim_peer_is_closed(engine));
+    assert_int_equal(stats(f)->active, 0);
+}
+
+static void without_memory_to_time_it_a_client_just_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *c;
+
+    f->patience_ms = 600;
+    sim_next_dial(f->sim, ST_OK, 1);
+    c = client(f);
+    fail_calloc_in = 2; /* the first is the simulator's, for the engine's end */
+    sim_advance_ms(f->sim, 1);
+    assert_int_equal(fail_calloc_in, 0);
+    sim_peer_send_text(c, "GET");
+    sim_advance_ms(f->sim, 10000);
+    assert_int_equal(f->last_silence_ms, 0);
+    assert_string_equal(sim_peer_text(sim_take_dialled_to(f->sim, &f->to)), "GET");
+}
+
 static void listener_states_and_counts_are_passed_on(void **state)
 {
     struct fixture *f = *state;
@@ -504,6 +668,12 @@ int main(void)
         WITH_FIXTURE(an_allocation_that_fails_costs_one_client_and_leaks_nothing),
         WITH_FIXTURE(a_forwarder_without_memory_is_a_status),
         WITH_FIXTURE(a_client_hears_of_it_although_the_computer_slept_meanwhile),
+        WITH_FIXTURE(who_asks_a_silent_target_is_told_and_both_ends_are_let_go),
+        WITH_FIXTURE(a_silence_that_is_excused_is_waited_for_as_long_as_it_takes),
+        WITH_FIXTURE(a_connection_that_stood_before_is_not_timed),
+        WITH_FIXTURE(whatever_ends_a_timed_connection_leaves_nothing),
+        WITH_FIXTURE(a_request_that_cannot_be_put_back_is_cut),
+        WITH_FIXTURE(without_memory_to_time_it_a_client_just_waits),
         WITH_FIXTURE(listener_states_and_counts_are_passed_on),
         WITH_FIXTURE(one_listener_that_is_well_does_not_hide_one_that_is_not),
     };
