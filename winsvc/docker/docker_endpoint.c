@@ -9,6 +9,19 @@
  * of the docker CLI asks up to five times, so until the probe that follows has its answer, other
  * clients are refused at once with the same reason. A guest that is merely slow is back as soon as
  * it answers the probe; one that is frozen costs every command one timeout, not five.
+ *
+ * An engine that takes connections and is silent is known by its probe: PROBE_TIMEOUT_MS without an
+ * answer, asked every PROBE_INTERVAL_MS. From then on a new client is carried to it all the same,
+ * because silence on /_ping is not yet silence on everything, but only for PATIENCE_MS: then it
+ * hears 503, and the engine's connection is closed. For AGAIN_MS after that others get
+ * SHORT_PATIENCE_MS, so that a command's five questions together end within the second: one long
+ * wait and four short ones. Only a long wait begins that time anew: a client that asks all the time
+ * does not keep it short for everybody. One answer to the probe, or another failure, ends all of
+ * it, for those who are waiting too.
+ *
+ * Why not sooner, at the first second without an answer: on a busy computer a good engine takes as
+ * long, and to refuse what would have been served a moment later is worse than to wait for it. Why
+ * not those who came before: nothing tells a request that was lost from a `docker wait`.
  */
 #include "docker/docker_endpoint.h"
 
@@ -17,6 +30,7 @@
 #include "docker/docker_probe.h"
 #include "ipc/health.h"
 #include "port/listener.h"
+#include "port/loop.h"
 #include "port/sys.h"
 #include "relay/forwarder.h"
 
@@ -24,7 +38,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBE_INTERVAL_MS = 2000, PROBE_TIMEOUT_MS = 2000 };
+enum {
+    PROBE_INTERVAL_MS = 2000,
+    PROBE_TIMEOUT_MS = 2000,
+    PATIENCE_MS = 600,
+    SHORT_PATIENCE_MS = 50,
+    AGAIN_MS = 1000
+};
 
 struct docker_endpoint {
     struct loop *loop; /* borrowed */
@@ -38,6 +58,8 @@ struct docker_endpoint {
     char reason[CONDITION_MESSAGE_MAX]; /* what clients hear while there is no target */
     bool stalled;                       /* a dial timed out, and the probe has no answer yet */
     struct errmsg stalled_why;
+    bool silent;             /* the last probe had no answer */
+    uint64_t short_until_ms; /* patience is short: a client has just waited in vain */
     struct condition_set conditions;
 };
 
@@ -84,6 +106,30 @@ static void on_dial(void *ctx, enum status st, const struct errmsg *why)
     docker_probe_now(d->probe);
 }
 
+static uint32_t patience_ms(void *ctx)
+{
+    const struct docker_endpoint *d = ctx;
+
+    if (!d->silent)
+        return 0;
+    return loop_now_ms(d->loop) < d->short_until_ms ? SHORT_PATIENCE_MS : PATIENCE_MS;
+}
+
+static bool on_silence(void *ctx, uint32_t waited_ms, struct errmsg *why)
+{
+    struct docker_endpoint *d = ctx;
+
+    if (!d->silent)
+        return false;
+    if (waited_ms == PATIENCE_MS)
+        d->short_until_ms = loop_now_ms(d->loop) + AGAIN_MS;
+    errmsg_set(why, "rdlink: the docker engine takes connections but does not answer; "
+                    "in the guest: systemctl status docker");
+    log_warn_limited(LOG_DOCKER, "instance=%s client refused: the engine said nothing for %u ms",
+                     d->instance, waited_ms);
+    return true;
+}
+
 static void on_listener(void *ctx, enum status st, const struct errmsg *why)
 {
     struct docker_endpoint *d = ctx;
@@ -106,6 +152,8 @@ static void on_drained(void *ctx)
 static const struct forwarder_ops forwarder_ops = {
     .target = target,
     .on_dial = on_dial,
+    .patience_ms = patience_ms,
+    .on_silence = on_silence,
     .on_listener = on_listener,
     .on_drained = on_drained,
 };
@@ -117,6 +165,7 @@ static void on_answer(void *ctx, enum docker_answer answer, const char *detail)
     struct docker_endpoint *d = ctx;
 
     d->stalled = false;
+    d->silent = answer == DOCKER_SILENT;
     switch (answer) {
     case DOCKER_ANSWERS:
         set_condition(d, "DockerReachable", COND_TRUE, "EngineAnswers", "GET /_ping answered 200");
@@ -184,7 +233,8 @@ void docker_endpoint_set_target(struct docker_endpoint *d, const struct addr *to
     if (to && d->has_target && addr_equal(to, &d->target))
         return;
     d->has_target = to != NULL;
-    d->stalled = false;
+    d->stalled = d->silent = false;
+    d->short_until_ms = 0;
     snprintf(d->instance, sizeof d->instance, "%s", instance);
     snprintf(d->reason, sizeof d->reason, "%s", reason);
     if (to) {
@@ -224,6 +274,7 @@ void docker_endpoint_fill_health(const struct docker_endpoint *d, struct health_
     health_count(c, "connections_broken", s->broken);
     health_count(c, "refused_full", s->refused_full);
     health_count(c, "refused_target", s->refused_target);
+    health_count(c, "refused_silent", s->refused_silent);
     health_count(c, "bytes_to_guest", s->bytes_to_target);
     health_count(c, "bytes_from_guest", s->bytes_from_target);
 }

@@ -4,7 +4,8 @@
  * Lives in the docker worker. The controller says which guest is behind it (docker_endpoint_
  * set_target()); while there is none, or it does not answer, clients get HTTP 503 with the reason
  * within a second. Whether docker really answers is found out by asking it (docker_probe.h) and
- * told as the condition DockerReachable.
+ * told as the condition DockerReachable. While that says EngineSilent new clients are still carried
+ * to the engine, and told if it says nothing to them either; those from before wait on.
  * Owns: the forwarder and the probe. Runs on: the worker's loop.
  */
 #ifndef WINSVC_DOCKER_DOCKER_ENDPOINT_H

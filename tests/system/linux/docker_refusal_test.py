@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client whose guest cannot be reached hears why within a second, in docker's own way, and never
-hangs: no guest, no agent, a frozen agent, no docker.sock. No engine, no privileges."""
+hangs: no guest, no agent, a frozen agent, no docker.sock, an engine that is silent. No engine, no
+privileges."""
 
 import contextlib
 import os
@@ -8,6 +9,7 @@ import pathlib
 import signal
 import socket
 import sys
+import threading
 import time
 import unittest
 
@@ -19,6 +21,7 @@ import rdl_load
 import rdl_script
 
 BOUND_S = 1.0
+BACK_S = 0.5
 
 session = host = docker = None
 cli_itself_s = 0  # what `docker ps` takes when each of its requests is refused at once
@@ -38,6 +41,25 @@ def timed_cli():
     began = time.monotonic()
     done = docker.run("ps", check=False)
     return done, time.monotonic() - began
+
+
+class Engine:
+    """A script for rdl_script.Server: an engine that answers one request of each connection, but
+    not while it is silent."""
+
+    def __init__(self):
+        self._speaks = threading.Event()
+        self._speaks.set()
+
+    def fall_silent(self):
+        self._speaks.clear()
+
+    def go_on(self):
+        self._speaks.set()
+
+    def __call__(self, connection):
+        self._speaks.wait()
+        rdl_script.answer_ping(connection)
 
 
 class Refusal(unittest.TestCase):
@@ -138,6 +160,36 @@ class Refusal(unittest.TestCase):
         self.agent()
         self.answered_by_agent("docker.sock")
         self.check("docker.sock refused")
+
+    def wait_silent(self):
+        def reasons():
+            return {c["reason"] for c in host.worker()["conditions"]}
+        rdl.wait_until(lambda: "EngineSilent" in reasons(), 10, "the status says so")
+
+    def test_engine_silent(self):
+        engine = Engine()
+        with rdl_script.Server(session.path("docker.sock"), engine):
+            self.addCleanup(engine.go_on)
+            self.agent()
+            host.wait_serving()
+            engine.fall_silent()
+            before = self.enterContext(rdl_http.connect(host.endpoint, timeout=20))
+            before.sendall(rdl_http.head("GET", "/_ping"))
+            idle = self.enterContext(rdl_http.connect(host.endpoint, timeout=20))
+            self.wait_silent()
+            self.check("engine silent")
+            done, _ = timed_cli()
+            self.assertIn(b"the docker engine takes connections but does not answer; in the guest: "
+                          b"systemctl status docker", done.stderr)
+            engine.go_on()
+            with rdl.Stalls() as stalls:
+                seconds = host.wait_serving()
+            rdl.measured("engine goes on, until served again", seconds)
+            self.assertLess(seconds, BACK_S + stalls.worst_s)
+            self.assertTrue(rdl_http.read_all(before).startswith(b"HTTP/1.1 200 "))
+            idle.sendall(rdl_http.head("GET", "/_ping"))
+            self.assertTrue(rdl_http.read_all(idle).startswith(b"HTTP/1.1 200 "))
+        self.assertGreater(host.worker()["counters"]["refused_silent"], 5)
 
     def test_docker_sock_appears_later(self):
         self.agent()

@@ -33,6 +33,7 @@ import fault_world  # noqa: E402
 import rdl  # noqa: E402
 import rdl_http  # noqa: E402
 import rdl_link  # noqa: E402
+import rdl_load  # noqa: E402
 
 REFUSED_S = 1.0        # a docker client hears why within that
 SILENT_TOLD_S = 4.5    # a question every 2 s, which is given 2 s
@@ -167,7 +168,8 @@ def wake_engine(world, _):
 
 
 def expect_engine_silent(world, _):
-    """Clients wait, as without us; why, the status says."""
+    """The status says so in time, and then each client that comes hears it. Those from before wait,
+    as without us, and are judged like all others."""
     with rdl.Stalls() as stalls:
         began = time.monotonic()
         rdl.wait_until(lambda: "EngineSilent" in
@@ -176,6 +178,17 @@ def expect_engine_silent(world, _):
         took = time.monotonic() - began
     if took > SILENT_TOLD_S + stalls.worst_s:
         raise Wrong(f"the status said after {took:.2f} s that the engine is silent")
+    for _ in range(5):  # of which the first waits longest
+        expect_refused(world.host.endpoint)
+
+
+def expect_refused(endpoint):
+    with rdl.Stalls() as stalls:
+        answer = rdl_http.request(endpoint, "GET", "/_ping", timeout=15)
+    if answer.status != 503 or not rdl_load.is_docker_error(answer):
+        raise Wrong(f"a docker client was answered {answer}")
+    if answer.seconds > REFUSED_S + stalls.worst_s:
+        raise Wrong(f"a docker client was refused after {answer.seconds:.2f} s")
 
 
 # ---- time

@@ -49,6 +49,27 @@ class Pipe(unittest.TestCase):
         self.assertEqual(said, f"sent 1000 received {BIG} end=message\n")
         rdl.wait_until(lambda: 1000 in heard, 10, "the engine heard what came after its own end")
 
+    def test_a_silent_engine_is_told(self):
+        def say_nothing(connection):
+            while connection.recv(65536):
+                pass
+
+        def reasons(status):
+            return {c["reason"] for c in status["components"][0]["conditions"]}
+
+        type(self).script = staticmethod(say_nothing)
+        try:
+            self.host.wait_for(lambda s: "EngineSilent" in reasons(s), "the engine is silent")
+            said = self.wine.client("http", self.host.pipe, "/containers/json")
+        finally:
+            type(self).script = staticmethod(wine_support.echo_after_end)
+        self.assertTrue(said.startswith("HTTP/1.1 503 "), said)
+        self.assertIn('{"message":"rdlink: the docker engine takes connections but does not answer',
+                      said)
+        self.host.wait_for(lambda s: s["ready"], "the engine answers again")
+        self.assertEqual(self.wine.client("exchange", self.host.pipe, 10),
+                         "sent 10 received 10 end=message\n")
+
     def test_sixteen_clients_at_once(self):
         self.assertEqual(self.wine.client("many", self.host.pipe, 16, 100_000), "16 of 16\n")
 
