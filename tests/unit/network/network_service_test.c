@@ -121,10 +121,6 @@ static const struct switch_options options = {
     .deny_lan = true,
     .forwards = { .items = { "127.0.0.1:80=10.1.2.2:80" }, .count = 1 },
     .limits = { .items = { "udp_flows=9" }, .count = 1 },
-    .search_domains = "a.example",
-    .host_loopback = "deny",
-    .host_deny = "9000",
-    .static_leases = { .items = { "02:00:00:00:00:01=10.1.2.9" }, .count = 1 },
 };
 
 static int set_up(void **state)
@@ -238,10 +234,8 @@ static void guest_gets_a_worker_with_the_configuration(void **state)
     assert_string_equal(c.message,
                         "--link stdio:unix:/vms/good.vsock_6656 --subnet 10.1.2.0/24 --mtu 1400 "
                         "--no-ip6 --deny-lan --dns-rebind warn --api-token-file /etc/token "
-                        "--search-domain a.example --host-loopback deny --host-deny 9000 "
                         "--page-port 4000 --log-level error "
-                        "--forward 127.0.0.1:80=10.1.2.2:80 "
-                        "--static-lease 02:00:00:00:00:01=10.1.2.9 --limit udp_flows=9");
+                        "--forward 127.0.0.1:80=10.1.2.2:80 --limit udp_flows=9");
     assert_true(component(f, "switch-good-A")->is_network);
     assert_int_equal(t->starts, 0);
 }
