@@ -32,7 +32,8 @@ MODULES = [
     "drivers/virtio/virtio_ring", "drivers/virtio/virtio", "drivers/virtio/virtio_pci_modern_dev",
     "drivers/virtio/virtio_pci_legacy_dev", "drivers/virtio/virtio_pci", "net/vmw_vsock/vsock",
     "net/vmw_vsock/vmw_vsock_virtio_transport_common", "net/vmw_vsock/vsock_loopback",
-    "net/vmw_vsock/vmw_vsock_virtio_transport", "drivers/net/tun", "drivers/block/virtio_blk",
+    "net/vmw_vsock/vmw_vsock_virtio_transport", "drivers/net/tun", "drivers/net/veth",
+    "drivers/block/virtio_blk",
 ]
 
 INIT = """#!/bin/busybox sh
