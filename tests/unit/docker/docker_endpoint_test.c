@@ -268,7 +268,7 @@ static void a_silent_engine_is_asked_for_a_moment_and_then_the_client_hears_why(
 
     start_silent(&f);
     client = asks(&f, &engine);
-    sim_advance_ms(f.sim, 599);
+    sim_advance_ms(f.sim, 499);
     assert_string_equal(sim_peer_text(client), "");
     sim_advance_ms(f.sim, 1);
     assert_true(is_refused(client));
@@ -289,7 +289,7 @@ static void a_silent_engine_that_answers_a_client_in_time_serves_it(void **state
 
     start_silent(&f);
     client = asks(&f, &engine);
-    sim_advance_ms(f.sim, 599);
+    sim_advance_ms(f.sim, 499);
     sim_peer_send_text(engine, "HTTP/1.1 200 OK\r\n");
     sim_advance_ms(f.sim, 10000);
     sim_peer_send_text(engine, "\r\n");
@@ -334,7 +334,7 @@ static void the_five_questions_of_a_command_end_within_a_second(void **state)
         while (!is_refused(client) && sim_now_ms(f.sim) - began < 5000)
             sim_advance_ms(f.sim, 1);
     }
-    assert_true(sim_now_ms(f.sim) - began <= 800);
+    assert_true(sim_now_ms(f.sim) - began <= 700);
     stop(&f);
 }
 
@@ -369,13 +369,13 @@ static void a_long_wait_in_vain_is_paid_for_by_others_for_a_second_only(void **s
 
     start_silent(&f);
     asks(&f, &engine);
-    sim_advance_ms(f.sim, 600);
+    sim_advance_ms(f.sim, 500);
     sim_advance_ms(f.sim, 980);
     client = asks(&f, &engine); /* is refused after that second is over, which renews nothing */
     sim_advance_ms(f.sim, 50);
     assert_true(is_refused(client));
     client = asks(&f, &engine);
-    sim_advance_ms(f.sim, 599);
+    sim_advance_ms(f.sim, 499);
     assert_false(is_refused(client));
     sim_advance_ms(f.sim, 1);
     assert_true(is_refused(client));
@@ -391,7 +391,7 @@ static void one_answer_to_the_probe_ends_it_for_those_who_wait_too(void **state)
     sim_advance_ms(f.sim, 200); /* until it asks again */
     probe = engine_of(&f, "Host: docker\r\n");
     waits = asks(&f, &engine);
-    sim_advance_ms(f.sim, 500);
+    sim_advance_ms(f.sim, 499);
     sim_peer_send_text(probe, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     sim_run(f.sim);
     assert_string_equal(reachable(&f, HEALTH_SERVING)->reason, "EngineAnswers");
