@@ -351,8 +351,6 @@ class Matrix:
             broken = time.monotonic()
             made = fault.breaks(self.world, self.draw)
             happened = since = time.monotonic()
-            if fault.wears:
-                self._worn.setdefault(fault.wears, []).append(happened)
             if fault.docker == "down":
                 self._worn.clear()  # a new controller remembers nothing
             if fault.mends:
@@ -367,6 +365,8 @@ class Matrix:
                 self.wrong.append(f"'{fault.name}' is not over: {why}; {self.world.trouble()}")
                 self.log(self.wrong[-1])
                 over = time.monotonic()
+        if fault.wears:
+            self._worn.setdefault(fault.wears, []).append(over)  # its rest begins now
         self._judge(fault, broken, happened, since, over, stalls.worst_s)
         self._check_world(fault, before, ended)
 
