@@ -311,7 +311,7 @@ static void on_head(void *ctx, const struct http_head *head)
     timer_start(&c->deadline, API_BODY_MS);
 }
 
-/* The reader bounds the body by API_BODY_MAX. */
+/* The reader bounds the body. */
 static void on_body(void *ctx, const uint8_t *data, size_t len_bytes)
 {
     struct api_conn *c = ctx;
@@ -337,7 +337,7 @@ static void count(uint64_t *counter)
 static void respond_request(struct api_conn *c)
 {
     count(c->api->config.requests);
-    timer_start(&c->deadline, API_HEAD_MS);
+    timer_start(&c->deadline, c->api->config.head_ms);
     c->request.body = c->body;
     c->request.query = c->query;
     c->request.name = c->name;
@@ -425,7 +425,7 @@ static struct api_conn *new_conn(struct api *a, const struct ip_endpoint *from)
 {
     struct api_conn *c = calloc(1, sizeof *c);
 
-    if (c && http_reader_new(&c->reader, HTTP_KIND_REQUEST, API_BODY_MAX, &http_handler, c)) {
+    if (c && http_reader_new(&c->reader, HTTP_KIND_REQUEST, a->config.body_max, &http_handler, c)) {
         free(c);
         return NULL;
     }
@@ -441,7 +441,7 @@ static struct api_conn *new_conn(struct api *a, const struct ip_endpoint *from)
 
 enum status api_accept(struct api *a, struct stream *stream, const struct ip_endpoint *from)
 {
-    bool is_full = a->count >= API_CONNS_MAX;
+    bool is_full = a->count >= a->config.conns_max;
     struct api_conn *c = is_full ? NULL : new_conn(a, from);
 
     if (!c) {
@@ -454,7 +454,7 @@ enum status api_accept(struct api *a, struct stream *stream, const struct ip_end
     list_append(&a->conns, &c->link);
     a->count++;
     timer_init(&c->deadline, a->config.loop, on_deadline, c);
-    timer_start(&c->deadline, API_HEAD_MS);
+    timer_start(&c->deadline, c->api->config.head_ms);
     stream_set_handler(stream, &stream_handler, c);
     stream_read_start(stream);
     return ST_OK;
@@ -468,6 +468,12 @@ enum status api_new(struct api **out, const struct api_config *config)
         return ST_NOMEM;
     list_init(&a->conns);
     a->config = *config;
+    if (!a->config.conns_max)
+        a->config.conns_max = API_CONNS_MAX;
+    if (!a->config.head_ms)
+        a->config.head_ms = API_HEAD_MS;
+    if (!a->config.body_max)
+        a->config.body_max = API_BODY_MAX;
     *out = a;
     return ST_OK;
 }

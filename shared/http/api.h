@@ -25,10 +25,10 @@ struct loop;
 struct stream;
 
 enum {
-    API_CONNS_MAX = 32,
-    API_HEAD_MS = 5 * 1000,  /* from connect, or from the last answer, to a complete head */
-    API_BODY_MS = 10 * 1000, /* from there to the end of the body */
+    API_CONNS_MAX = 32,     /* this and the next two: where struct api_config has 0 */
+    API_HEAD_MS = 5 * 1000, /* from connect, or from the last answer, to a complete head */
     API_BODY_MAX = 64 * 1024,
+    API_BODY_MS = 10 * 1000, /* from the head to the end of the body */
     API_QUERY_MAX = 2048,
     API_NAME_MAX = 128,
     API_QUEUED_MAX = 512 * 1024
@@ -63,8 +63,9 @@ struct api_config {
     void *owner;                    /* borrowed; handed to the routes */
     const struct api_route *routes; /* borrowed */
     size_t route_count;
-    bool is_control;      /* whoever connects was let in by the system */
-    const char *token;    /* borrowed; what api_may_write() asks for elsewhere; "" = nothing */
+    bool is_control;   /* whoever connects was let in by the system */
+    const char *token; /* borrowed; what api_may_write() asks for elsewhere; "" = nothing */
+    unsigned conns_max, head_ms, body_max;
     uint64_t *requests;   /* borrowed; counted there; NULL = not */
     uint64_t *limit_hits; /* as @requests: refused or cut by a bound */
 };

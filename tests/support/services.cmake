@@ -8,7 +8,7 @@ if(NOT TARGET rdl_switch_services_alone)
             ${dir}/dns_server.c
             ${dir}/dns_tcp.c ${dir}/forward.c ${dir}/forward_udp.c
             ${dir}/forward_api.c
-            ${dir}/nat.c ${dir}/host_ports.c
+            ${dir}/nat.c ${dir}/host_ports.c ${dir}/switch_limits.c
             ${CMAKE_SOURCE_DIR}/tests/support/services_rig.c
         DEPS rdl_wire rdl_http rdl_port_sim rdl_port rdl_base rdl_dep_cjson)
     target_include_directories(rdl_switch_services_alone PUBLIC

@@ -109,8 +109,7 @@ struct rig *rig_new(bool ip6)
     ASSERT(mac_parse(&c->guest_mac, "5a:94:ef:e4:0c:ee") == ST_OK);
     c->mtu = 1500;
     c->ip6 = ip6;
-    c->limits.dns_queries = 64;
-    c->limits.forwards = 1024;
+    ASSERT(switch_limits_finish(&c->limits, NULL) == ST_OK);
     c->net6 = address("fd00:72:64::");
     r->s.gateway6 = address("fd00:72:64::1");
     r->s.host6 = address("fd00:72:64::254");

@@ -233,10 +233,11 @@ static void count_refusals(struct health_component *c, const struct switch_count
     health_count(c, "drop_no_memory", n->drop_no_memory);
     health_count(c, "tcp_limit_hits", n->tcp_limit_hits + n->tcp_half_open_limit_hits);
     health_count(c, "other_limit_hits",
-                 n->udp_evicted + n->icmp_error_limit_hits + n->ping_limit_hits +
-                     n->fragment_limit_hits + n->neighbour_limit_hits + n->dns_limit_hits +
-                     n->dhcp_limit_hits + n->api_limit_hits + n->forward_limit_hits +
-                     n->open_limit_hits);
+                 n->udp_evicted + n->forward_udp_evicted + n->icmp_error_limit_hits +
+                     n->ping_limit_hits + n->fragment_limit_hits + n->neighbour_limit_hits +
+                     n->dns_limit_hits + n->dhcp_limit_hits + n->api_limit_hits +
+                     n->forward_limit_hits + n->open_limit_hits + n->tunnel_limit_hits +
+                     n->capture_limit_hits + n->dns_client_limit_hits + n->dns_zone_limit_hits);
 }
 
 void network_health_fill(struct health_report *out, const struct condition_set *set,

@@ -388,7 +388,7 @@ enum status captures_new(struct captures **out, struct switch_ *s)
 
 bool captures_are_full(const struct captures *all)
 {
-    return all->count >= CAPTURES_MAX;
+    return all->count >= all->owner->config.limits.captures;
 }
 
 static struct capture *new_capture(struct captures *all)

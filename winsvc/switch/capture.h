@@ -18,7 +18,6 @@ struct stream;
 struct switch_;
 
 enum {
-    CAPTURES_MAX = 4,
     CAPTURE_SNAPLEN_MIN = 64,
     CAPTURE_SNAPLEN_MAX = 65549, /* a whole super-segment */
     CAPTURE_BYTES_MIN = 4096,
@@ -36,7 +35,7 @@ struct capture_config {
 
 /* ST_NOMEM. */
 enum status captures_new(struct captures **out, struct switch_ *s);
-/* All CAPTURES_MAX are running. */
+/* As many as limits.captures are running. */
 bool captures_are_full(const struct captures *all);
 /* Writes to @stream, which is owned in every case. ST_FULL, ST_NOMEM. */
 enum status capture_start(struct captures *all, struct stream *stream,

@@ -31,7 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TUNNELS_MAX = 64, CAPTURE_SECONDS_DEFAULT = 600, CAPTURE_BYTES_DEFAULT = 64 * 1024 * 1024 };
+enum { CAPTURE_SECONDS_DEFAULT = 600, CAPTURE_BYTES_DEFAULT = 64 * 1024 * 1024 };
 
 /* Far beyond any disk: a bound only on what the caller may ask for. */
 #define CAPTURE_BYTES_MAX (UINT64_C(1) << 40)
@@ -171,8 +171,10 @@ static enum status tunnel_dial(struct switch_ *s, const struct ip_endpoint *to, 
 
     if (!to->port || !nat_is_guest(s, &to->addr))
         return ST_INVAL;
-    if (control->tunnel_count >= TUNNELS_MAX)
+    if (control->tunnel_count >= s->config.limits.tunnels) {
+        s->count.tunnel_limit_hits++;
         return ST_FULL;
+    }
     t = calloc(1, sizeof *t);
     if (!t)
         return ST_NOMEM;
@@ -281,7 +283,7 @@ static void capture(struct api_conn *c, const struct api_request *r)
                                "Content-Type: application/x-pcapng\r\n"
                                "Cache-Control: no-store\r\n"
                                "Connection: close\r\n\r\n";
-    const struct switch_ *s = r->owner;
+    struct switch_ *s = r->owner;
     struct captures *captures = s->control->captures;
     struct capture_config config;
     struct stream *stream;
@@ -293,6 +295,7 @@ static void capture(struct api_conn *c, const struct api_request *r)
     if (!read_config(c, r, &config))
         return;
     if (captures_are_full(captures)) {
+        s->count.capture_limit_hits++;
         api_respond_text(c, 503, "as many captures as there may be are running");
         return;
     }
@@ -326,6 +329,9 @@ enum status control_new(struct switch_ *s)
         .routes = routes,
         .route_count = ARRAY_SIZE(routes),
         .is_control = true,
+        .conns_max = s->config.limits.api_connections,
+        .head_ms = s->config.limits.api_head_ms,
+        .body_max = s->config.limits.api_body_bytes,
         .requests = &s->count.api_requests,
         .limit_hits = &s->count.api_limit_hits,
     };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * THEORY: one row an address that was ever given out, at most DHCP_LEASES_MAX, searched from the
+ * THEORY: one row an address that was ever given out, at most limits.dhcp_leases, searched from the
  * front: a virtual network has one or two clients, and 256 rows are 10 KiB. Rows of static leases
  * come first, carry their MAC for life and can neither expire nor be set aside.
  *
@@ -14,6 +14,7 @@
  */
 #include "switch/dhcp_leases.h"
 
+#include <assert.h>
 #include <string.h>
 
 static bool is_expired(const struct dhcp_lease *r, uint64_t now_ms)
@@ -38,7 +39,9 @@ void dhcp_leases_init(struct dhcp_leases *t, const struct switch_config *c)
 {
     uint32_t hosts = 0xffffffffu >> c->prefix_bits;
 
+    static_assert((int)DHCP_LEASES_MAX > (int)SWITCH_STATIC_LEASES_MAX, "room for all");
     memset(t, 0, sizeof *t);
+    t->count = MAX(c->limits.dhcp_leases, c->static_lease_count + 1);
     t->net = ip_addr_to_v4(&c->net);
     t->prefix_bits = c->prefix_bits;
     t->first = t->net + 1;
@@ -65,7 +68,7 @@ static bool is_in_pool(const struct dhcp_leases *t, uint32_t ip)
 
 static struct dhcp_lease *row_of_ip(struct dhcp_leases *t, uint32_t ip)
 {
-    for (unsigned i = 0; i < DHCP_LEASES_MAX; i++) {
+    for (unsigned i = 0; i < t->count; i++) {
         if (ip && t->rows[i].ip == ip)
             return &t->rows[i];
     }
@@ -75,7 +78,7 @@ static struct dhcp_lease *row_of_ip(struct dhcp_leases *t, uint32_t ip)
 /* The client's row: static ones come first and so win. */
 static struct dhcp_lease *row_of_mac(struct dhcp_leases *t, const struct mac *mac)
 {
-    for (unsigned i = 0; i < DHCP_LEASES_MAX; i++) {
+    for (unsigned i = 0; i < t->count; i++) {
         struct dhcp_lease *r = &t->rows[i];
 
         if (r->ip && r->state != DHCP_LEASE_DECLINED && mac_equal(&r->mac, mac))
@@ -90,7 +93,7 @@ static struct dhcp_lease *idle_row(struct dhcp_leases *t, uint64_t now_ms)
 {
     struct dhcp_lease *best = NULL;
 
-    for (unsigned i = t->static_count; i < DHCP_LEASES_MAX; i++) {
+    for (unsigned i = t->static_count; i < t->count; i++) {
         struct dhcp_lease *r = &t->rows[i];
 
         if (!r->ip || (r->state == DHCP_LEASE_BOUND && !is_expired(r, now_ms)))
@@ -104,7 +107,7 @@ static struct dhcp_lease *idle_row(struct dhcp_leases *t, uint64_t now_ms)
 /* A row to put another address into: never used, else an idle one. */
 static struct dhcp_lease *row_to_use(struct dhcp_leases *t, uint64_t now_ms)
 {
-    for (unsigned i = t->static_count; i < DHCP_LEASES_MAX; i++) {
+    for (unsigned i = t->static_count; i < t->count; i++) {
         if (!t->rows[i].ip)
             return &t->rows[i];
     }
@@ -115,7 +118,7 @@ static struct dhcp_lease *row_to_use(struct dhcp_leases *t, uint64_t now_ms)
  * so at most one step more than there are rows and reserved addresses is needed. */
 static uint32_t unused_address(struct dhcp_leases *t)
 {
-    unsigned steps = DHCP_LEASES_MAX + ARRAY_SIZE(t->reserved) + 1;
+    unsigned steps = t->count + ARRAY_SIZE(t->reserved) + 1;
 
     for (; steps && t->cursor <= t->last; t->cursor++, steps--) {
         if (is_in_pool(t, t->cursor) && !row_of_ip(t, t->cursor))
@@ -230,7 +233,7 @@ void dhcp_leases_forget_offer(struct dhcp_leases *t, const struct mac *mac)
 
 bool dhcp_leases_is_bound(const struct dhcp_leases *t, uint32_t ip, uint64_t now_ms)
 {
-    for (unsigned i = 0; i < DHCP_LEASES_MAX; i++) {
+    for (unsigned i = 0; i < t->count; i++) {
         const struct dhcp_lease *r = &t->rows[i];
 
         if (r->ip == ip && r->state == DHCP_LEASE_BOUND)

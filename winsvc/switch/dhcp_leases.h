@@ -12,7 +12,7 @@
 #include "wire/wire.h"
 
 enum {
-    DHCP_LEASES_MAX = 256,
+    DHCP_LEASES_MAX = 1024,
     DHCP_LEASE_S = 3600,
     DHCP_OFFER_MS = 60 * 1000,
     DHCP_DECLINED_MS = 600 * 1000
@@ -38,8 +38,8 @@ struct dhcp_leases {
     unsigned prefix_bits;
     uint32_t reserved[3]; /* gateway, host alias, guest */
     uint32_t cursor;      /* addresses of the pool below it all have a row */
-    unsigned static_count;
-    struct dhcp_lease rows[DHCP_LEASES_MAX]; /* static ones first */
+    unsigned static_count, count;
+    struct dhcp_lease rows[DHCP_LEASES_MAX]; /* static ones first; @count of them are used */
 };
 
 void dhcp_leases_init(struct dhcp_leases *t, const struct switch_config *c);

@@ -60,7 +60,7 @@ void switch_lease_each(const struct switch_ *s, switch_lease_fn *fn, void *ctx)
 {
     uint64_t now_ms = loop_now_ms(s->env.loop);
 
-    for (unsigned i = 0; i < DHCP_LEASES_MAX; i++) {
+    for (unsigned i = 0; i < s->dhcp->leases.count; i++) {
         const struct dhcp_lease *r = &s->dhcp->leases.rows[i];
         struct switch_lease l = { .mac = r->mac, .is_static = r->is_static };
 

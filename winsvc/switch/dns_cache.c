@@ -11,6 +11,7 @@
 
 #include "base/list.h"
 #include "base/util.h"
+#include "switch/switch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,9 @@ struct entry {
 
 struct dns_cache {
     struct list buckets[BUCKETS];
-    struct list use; /* the least recently used first */
+    struct list use;                    /* the least recently used first */
+    const struct switch_limits *limits; /* borrowed */
+    uint64_t *evicted;                  /* borrowed */
     uint32_t seed;
     unsigned count;
     size_t bytes;
@@ -49,7 +52,8 @@ static uint32_t hash_of(const struct dns_cache *c, const struct dns_question *q)
     return h ^ h >> 15;
 }
 
-enum status dns_cache_new(struct dns_cache **out, uint32_t seed)
+enum status dns_cache_new(struct dns_cache **out, uint32_t seed, const struct switch_limits *limits,
+                          uint64_t *evicted)
 {
     struct dns_cache *c = calloc(1, sizeof *c);
 
@@ -59,6 +63,8 @@ enum status dns_cache_new(struct dns_cache **out, uint32_t seed)
         list_init(&c->buckets[i]);
     list_init(&c->use);
     c->seed = seed;
+    c->limits = limits;
+    c->evicted = evicted;
     *out = c;
     return ST_OK;
 }
@@ -126,6 +132,17 @@ const uint8_t *dns_cache_find(struct dns_cache *c, const struct dns_question *q,
     return x->bytes + x->name_bytes;
 }
 
+static void make_room(struct dns_cache *c, size_t bytes, uint64_t now_ms)
+{
+    while (c->count && (c->count >= c->limits->dns_cache_entries ||
+                        c->bytes + bytes > c->limits->dns_cache_bytes)) {
+        struct entry *x = container_of(c->use.next, struct entry, use);
+
+        *c->evicted += x->dies_ms > now_ms;
+        drop(c, x);
+    }
+}
+
 void dns_cache_add(struct dns_cache *c, const struct dns_question *q, const uint8_t *msg,
                    size_t len_bytes, uint32_t ttl_s, uint64_t now_ms)
 {
@@ -136,9 +153,7 @@ void dns_cache_add(struct dns_cache *c, const struct dns_question *q, const uint
         drop(c, x);
     if (!ttl_s || len_bytes > DNS_CACHE_ANSWER_MAX)
         return;
-    while (c->count && (c->count >= DNS_CACHE_ENTRIES ||
-                        c->bytes + cost(q->name_bytes, len_bytes) > DNS_CACHE_BYTES))
-        drop(c, container_of(c->use.next, struct entry, use));
+    make_room(c, cost(q->name_bytes, len_bytes), now_ms);
     x = malloc(cost(q->name_bytes, len_bytes));
     if (!x)
         return;

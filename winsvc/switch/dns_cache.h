@@ -9,12 +9,15 @@
 
 #include "switch/dns_message.h"
 
-enum { DNS_CACHE_ENTRIES = 1024, DNS_CACHE_BYTES = 1024 * 1024, DNS_CACHE_ANSWER_MAX = 8192 };
+enum { DNS_CACHE_ANSWER_MAX = 8192 };
 
 struct dns_cache;
+struct switch_limits;
 
-/* @seed: secret, of the hash. ST_NOMEM. */
-enum status dns_cache_new(struct dns_cache **out, uint32_t seed);
+/* @seed: secret, of the hash. @limits (dns_cache_entries, dns_cache_bytes) and @evicted, where what
+ * has to go before its time is counted, are borrowed for the cache's life. ST_NOMEM. */
+enum status dns_cache_new(struct dns_cache **out, uint32_t seed, const struct switch_limits *limits,
+                          uint64_t *evicted);
 void dns_cache_free(struct dns_cache *c);
 /* The answer, borrowed until the next dns_cache_add(), or NULL; *age_s is how long it is here. */
 const uint8_t *dns_cache_find(struct dns_cache *c, const struct dns_question *q, uint64_t now_ms,

@@ -10,11 +10,8 @@
 #include "switch/switch_internal.h"
 
 enum {
-    DNS_ASK_MS = 4500,    /* a stub gives up after 5 s: SERVFAIL comes before */
-    DNS_WAITERS_MAX = 8,  /* clients that wait for one answer */
-    DNS_SOURCES_MAX = 32, /* clients whose rate is watched; the least recent goes */
-    DNS_RATE_PER_S = 200, /* questions to upstream, of one client; as many in one burst */
-    DNS_CONNS_MAX = 32,   /* TCP; more are closed at once */
+    DNS_ASK_MS = 4500,   /* a stub gives up after 5 s: SERVFAIL comes before */
+    DNS_WAITERS_MAX = 8, /* clients that wait for one answer */
     DNS_CONN_IDLE_MS = 10 * 1000,
     DNS_CONN_QUESTIONS = 8, /* unanswered ones of one connection; more: SERVFAIL */
     DNS_CONN_QUEUED_MAX = 256 * 1024,
@@ -54,7 +51,7 @@ struct dns_server {
     struct dns_cache *cache;
     struct list pending;
     unsigned pending_count;
-    struct dns_source sources[DNS_SOURCES_MAX];
+    struct dns_source *sources; /* limits.dns_clients of them */
     struct list conns;
     unsigned conn_count;
     uint8_t answer[DNS_FRAME_BYTES + RESOLVER_MAX_MESSAGE]; /* being made to fit its client */

@@ -24,9 +24,9 @@
  * cached answers allocate nothing; a forwarded question allocates one struct dns_pending. A
  * retransmitted question of the same client is the same waiter.
  *
- * Limits: limits.dns_queries pending (64), 200 questions a second of one address to upstream, 32
- * addresses watched. Over a limit the answer is SERVFAIL at once, never silence: a stub that hears
- * nothing waits 5 s.
+ * Limits: limits.dns_queries pending, limits.dns_rate questions a second of one address to
+ * upstream, limits.dns_clients addresses watched. Over a limit the answer is SERVFAIL at once,
+ * never silence: a stub that hears nothing waits 5 s.
  */
 #include "switch/dns_internal.h"
 
@@ -108,27 +108,30 @@ static bool reply_own(struct switch_ *s, const struct dns_client *client,
 
 /* ---- what one client may ask of upstream ------------------------------------------------- */
 
-static struct dns_source *source_of(struct dns_server *d, const struct ip_addr *addr,
-                                    uint64_t now_ms)
+static struct dns_source *source_of(struct switch_ *s, const struct ip_addr *addr, uint64_t now_ms)
 {
+    const struct switch_limits *limits = &s->config.limits;
+    struct dns_server *d = s->dns;
     struct dns_source *oldest = &d->sources[0];
 
-    for (unsigned i = 0; i < DNS_SOURCES_MAX; i++) {
+    for (unsigned i = 0; i < limits->dns_clients; i++) {
         if (ip_addr_equal(&d->sources[i].addr, addr))
             return &d->sources[i];
         if (d->sources[i].last_ms < oldest->last_ms)
             oldest = &d->sources[i];
     }
-    *oldest = (struct dns_source){ *addr, DNS_RATE_PER_S * 1000, now_ms };
+    s->count.dns_client_limit_hits += !ip_addr_is_unspecified(&oldest->addr);
+    *oldest = (struct dns_source){ *addr, limits->dns_rate * 1000, now_ms };
     return oldest;
 }
 
-/* A token bucket: one question is 1,000 millitokens, DNS_RATE_PER_S of which come each ms. */
-static bool take_token(struct dns_server *d, const struct ip_addr *addr, uint64_t now_ms)
+/* A token bucket: one question is 1,000 millitokens, limits.dns_rate of which come each
+ * ms, and as many seconds' worth as one are kept. */
+static bool take_token(struct switch_ *s, const struct ip_addr *addr, uint64_t now_ms)
 {
-    const uint32_t full = DNS_RATE_PER_S * 1000;
-    struct dns_source *src = source_of(d, addr, now_ms);
-    uint64_t more = (now_ms - src->last_ms) * DNS_RATE_PER_S;
+    const uint32_t full = s->config.limits.dns_rate * 1000;
+    struct dns_source *src = source_of(s, addr, now_ms);
+    uint64_t more = (now_ms - src->last_ms) * s->config.limits.dns_rate;
 
     src->last_ms = now_ms;
     src->millitokens = more >= full - src->millitokens ? full : src->millitokens + (uint32_t)more;
@@ -285,7 +288,7 @@ static enum status forward(struct switch_ *s, const struct dns_client *client,
     if (!s->env.resolver)
         return ST_UNSUPPORTED;
     if (d->pending_count >= s->config.limits.dns_queries ||
-        !take_token(d, &client->from.addr, switch_now_ms(s)))
+        !take_token(s, &client->from.addr, switch_now_ms(s)))
         return ST_FULL;
     p = calloc(1, sizeof *p);
     if (!p)
@@ -380,7 +383,10 @@ void dns_forget_conn(struct switch_ *s, const struct dns_conn *conn)
 enum status switch_dns_zone_add(struct switch_ *s, const char *json, size_t len_bytes,
                                 struct errmsg *e)
 {
-    return dns_zones_add_json(s->dns->zones, json, len_bytes, e);
+    enum status st = dns_zones_add_json(s->dns->zones, json, len_bytes, e);
+
+    s->count.dns_zone_limit_hits += st == ST_FULL;
+    return st;
 }
 
 char *switch_dns_zones_json(const struct switch_ *s)
@@ -407,11 +413,12 @@ enum status dns_new(struct switch_ *s)
     list_init(&d->pending);
     list_init(&d->conns);
     s->dns = d;
-    st = s->env.random(&seed, sizeof seed);
+    d->sources = calloc(s->config.limits.dns_clients, sizeof *d->sources);
+    st = d->sources ? s->env.random(&seed, sizeof seed) : ST_NOMEM;
     if (!st)
         st = dns_zones_new(&d->zones, s);
     if (!st)
-        st = dns_cache_new(&d->cache, seed);
+        st = dns_cache_new(&d->cache, seed, &s->config.limits, &s->count.dns_cache_evicted);
     if (!st)
         st = dns_tcp_start(s);
     if (st)
@@ -437,6 +444,7 @@ void dns_free(struct switch_ *s)
     }
     dns_cache_free(d->cache);
     dns_zones_free(d->zones);
+    free(d->sources);
     free(d);
     s->dns = NULL;
 }

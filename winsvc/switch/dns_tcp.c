@@ -153,7 +153,7 @@ static void on_accept(void *ctx, struct stream *stream, const struct ip_endpoint
     struct switch_ *s = ctx;
     struct dns_conn *c;
 
-    if (s->dns->conn_count == DNS_CONNS_MAX) {
+    if (s->dns->conn_count >= s->config.limits.dns_connections) {
         s->count.dns_limit_hits++;
         stream_close(stream);
         return;

@@ -45,8 +45,8 @@ struct dns_zone {
 };
 
 struct dns_zones {
-    struct dns_zone zones[DNS_ZONES_MAX];
-    unsigned count;
+    struct dns_zone *zones; /* owned, room for @max */
+    unsigned count, max;
     struct ip_addr net, gateway, host, gateway6, host6;
     bool ip6;
     unsigned prefix_bits;
@@ -207,7 +207,7 @@ static enum status merge(struct dns_zones *z, struct dns_zone *added, struct err
             memcmp(z->zones[i].name, added->name, added->name_bytes) == 0)
             zone = &z->zones[i];
     }
-    if (!zone && z->count == DNS_ZONES_MAX) {
+    if (!zone && z->count == z->max) {
         errmsg_set(e, "there are %u zones already", z->count);
         return ST_FULL;
     }
@@ -436,6 +436,12 @@ enum status dns_zones_new(struct dns_zones **out, const struct switch_ *s)
 
     if (!z)
         return ST_NOMEM;
+    z->max = MAX(s->config.limits.dns_zones, ARRAY_SIZE(names));
+    z->zones = calloc(z->max, sizeof *z->zones);
+    if (!z->zones) {
+        free(z);
+        return ST_NOMEM;
+    }
     z->net = s->config.net;
     z->prefix_bits = s->config.prefix_bits;
     z->gateway = s->config.gateway;
@@ -463,5 +469,6 @@ void dns_zones_free(struct dns_zones *z)
         return;
     for (unsigned i = 0; i < z->count; i++)
         free(z->zones[i].records);
+    free(z->zones);
     free(z);
 }

@@ -10,7 +10,7 @@
 #include "switch/dns_message.h"
 #include "switch/switch_internal.h"
 
-enum { DNS_ZONES_MAX = 32, DNS_RECORDS_MAX = 256 /* of a zone */ };
+enum { DNS_RECORDS_MAX = 256 /* of a zone */ };
 
 struct dns_zones;
 

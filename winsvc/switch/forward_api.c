@@ -186,6 +186,9 @@ enum status forward_api_start(struct switch_ *s)
         .routes = routes,
         .route_count = ARRAY_SIZE(routes),
         .token = s->config.api_token,
+        .conns_max = s->config.limits.api_connections,
+        .head_ms = s->config.limits.api_head_ms,
+        .body_max = s->config.limits.api_body_bytes,
         .requests = &s->count.api_requests,
         .limit_hits = &s->count.api_limit_hits,
     };

@@ -9,7 +9,6 @@
 #include "switch/switch_internal.h"
 
 enum {
-    FORWARD_UDP_CLIENTS_MAX = 1024, /* the least recently used goes */
     FORWARD_UDP_FIRST_PORT = 49152, /* at the gateway, one a client */
     FORWARD_UDP_IDLE_MS = 90 * 1000,
     FORWARD_RETRY_MS = 500, /* a port that is taken: doubling from here */

@@ -9,7 +9,7 @@
  * All slots are one array, made with the first UDP forward; each is on the free list (the longest
  * free is used next, so that a late answer does not reach a new client) or on the list of used ones
  * in the order of their last datagram, and there also in a hash chain by client. When none is free
- * the least recently used client loses its slot (counted as udp_evicted). 90 s without a datagram
+ * the least recently used client loses its slot (forward_udp_evicted). 90 s without a datagram
  * either way end it. Only the guest endpoint of the forward is heard on a slot's port.
  */
 #include "switch/forward_internal.h"
@@ -33,7 +33,8 @@ struct forward_udp {
     struct list buckets[BUCKETS];
     uint32_t seed;
     struct timer sweep;
-    struct client clients[FORWARD_UDP_CLIENTS_MAX];
+    unsigned client_count;
+    struct client clients[]; /* limits.forward_udp_clients of them */
 };
 
 static void give_back(struct forward_udp *u, struct client *c)
@@ -95,7 +96,7 @@ static struct client *client_of(struct forward_udp *u, struct forward_socket *fs
     if (c)
         return c;
     if (list_is_empty(&u->free)) {
-        u->owner->count.udp_evicted++;
+        u->owner->count.forward_udp_evicted++;
         give_back(u, container_of(u->used.next, struct client, link));
     }
     c = container_of(u->free.next, struct client, link);
@@ -151,7 +152,7 @@ bool forward_udp_input(struct switch_ *s, const struct packet *p, const struct u
     unsigned slot = (unsigned)h->dst_port - FORWARD_UDP_FIRST_PORT;
     struct client *c;
 
-    if (!u || h->dst_port < FORWARD_UDP_FIRST_PORT || slot >= FORWARD_UDP_CLIENTS_MAX)
+    if (!u || h->dst_port < FORWARD_UDP_FIRST_PORT || slot >= u->client_count)
         return false;
     c = &u->clients[slot];
     if (!c->socket || !ip_addr_equal(&p->ip.dst, forward_gateway(c->socket->owner)) ||
@@ -166,7 +167,8 @@ bool forward_udp_input(struct switch_ *s, const struct packet *p, const struct u
 
 static enum status make_table(struct switch_ *s)
 {
-    struct forward_udp *u = calloc(1, sizeof *u);
+    unsigned count = s->config.limits.forward_udp_clients;
+    struct forward_udp *u = calloc(1, sizeof *u + count * sizeof u->clients[0]);
     enum status st = u ? s->env.random(&u->seed, sizeof u->seed) : ST_NOMEM;
 
     if (st) {
@@ -174,11 +176,12 @@ static enum status make_table(struct switch_ *s)
         return st;
     }
     u->owner = s;
+    u->client_count = count;
     list_init(&u->free);
     list_init(&u->used);
     for (size_t i = 0; i < BUCKETS; i++)
         list_init(&u->buckets[i]);
-    for (size_t i = 0; i < FORWARD_UDP_CLIENTS_MAX; i++) {
+    for (size_t i = 0; i < count; i++) {
         list_init(&u->clients[i].chain);
         list_append(&u->free, &u->clients[i].link);
     }

@@ -3,15 +3,16 @@
  * Purpose: know who is on the guest's side, and be the neighbour the guest expects.
  *
  *     every frame --> neigh_seen():  table of source MACs      (limits.neighbours, 16)
- *     ARP, NDP, IP source --> neigh_learn():  address -> MAC   (64)
+ *     ARP, NDP, IP source --> neigh_learn():  address -> MAC   (limits.neighbour_addresses, 64)
  *     ARP request, neighbour solicit for .1 .254 ::1 ::254 fe80::… --> answered: our MAC
  *     router solicit, a new link, every 200 s --> router advertisement
  *
- * Both tables age: an entry not renewed for 300 s is free. When a table is full the oldest entry
- * goes, and neighbour_limit_hits counts it; so a flood of invented addresses costs itself, and the
- * guest's own address never depends on an entry: it falls back to the configured MAC.
- * Never learnt: multicast MACs and our own (such frames are dropped), our own addresses, addresses
- * outside the virtual network. So nobody on the link can take the gateway's place at the gateway.
+ * Both tables age: an entry not renewed for limits.neighbour_ms is free. When a table is full the
+ * oldest entry goes, and neighbour_limit_hits counts it; so a flood of invented addresses costs
+ * itself, and the guest's own address never depends on an entry: it falls back to the configured
+ * MAC. Never learnt: multicast MACs and our own (such frames are dropped), our own addresses,
+ * addresses outside the virtual network. So nobody on the link can take the gateway's place at the
+ * gateway.
  *
  * The data path asks for the same pair frame after frame: both tables remember the entry that was
  * hit last and compare with it first.
@@ -27,7 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AGE_MS = 300 * 1000, ADDRESSES = 64, ASK_EVERY_MS = 1000 };
+enum { ASK_EVERY_MS = 1000 };
 enum { ADVERT_EVERY_MS = 200 * 1000, ADVERT_LIFETIME_S = 1800, PREFIX_LIFETIME_S = 86400 };
 enum { NDP_HOP_LIMIT = 255, NDP_FLAG_ROUTER = 0x80, NDP_FLAG_SOLICITED = 0x40 };
 enum { NDP_FLAG_OVERRIDE = 0x20, NDP_MAX_BYTES = 128 };
@@ -46,8 +47,8 @@ struct seen_ip {
 struct neigh_table {
     struct switch_ *s;
     struct timer advert;
-    struct seen_mac *macs; /* owned, limits.neighbours of them */
-    struct seen_ip ips[ADDRESSES];
+    struct seen_mac *macs;     /* owned, limits.neighbours of them */
+    struct seen_ip *ips;       /* owned, limits.neighbour_addresses of them */
     struct seen_mac *last_mac; /* never NULL */
     struct seen_ip *last_ip;   /* never NULL */
     uint64_t asked_ms;
@@ -55,9 +56,9 @@ struct neigh_table {
 
 /* ---- source MACs ------------------------------------------------------------------------- */
 
-static bool is_aged(uint64_t seen_ms, uint64_t now)
+static bool is_aged(const struct switch_ *s, uint64_t seen_ms, uint64_t now)
 {
-    return seen_ms == 0 || now - seen_ms >= AGE_MS;
+    return seen_ms == 0 || now - seen_ms >= s->config.limits.neighbour_ms;
 }
 
 static void learn_mac(struct neigh_table *t, const struct mac *mac, uint64_t now)
@@ -74,7 +75,7 @@ static void learn_mac(struct neigh_table *t, const struct mac *mac, uint64_t now
         if (m->seen_ms < oldest->seen_ms)
             oldest = m;
     }
-    if (!mac_equal(&oldest->mac, mac) && !is_aged(oldest->seen_ms, now))
+    if (!mac_equal(&oldest->mac, mac) && !is_aged(t->s, oldest->seen_ms, now))
         t->s->count.neighbour_limit_hits++;
     oldest->mac = *mac;
     oldest->seen_ms = now;
@@ -101,7 +102,7 @@ unsigned neigh_count(const struct switch_ *s)
     unsigned count = 0;
 
     for (unsigned i = 0; i < s->config.limits.neighbours; i++)
-        count += !is_aged(s->neigh->macs[i].seen_ms, now);
+        count += !is_aged(s, s->neigh->macs[i].seen_ms, now);
     return count;
 }
 
@@ -113,7 +114,7 @@ void switch_neighbour_each(const struct switch_ *s, switch_neighbour_fn *fn, voi
         const struct seen_mac *m = &s->neigh->macs[i];
         struct switch_neighbour n = { .mac = m->mac, .seen_ms = m->seen_ms };
 
-        if (!is_aged(m->seen_ms, now))
+        if (!is_aged(s, m->seen_ms, now))
             fn(ctx, &n);
     }
 }
@@ -124,7 +125,7 @@ static struct seen_ip *find_ip(struct neigh_table *t, const struct ip_addr *ip)
 {
     if (ip_addr_equal(&t->last_ip->ip, ip) && t->last_ip->seen_ms)
         return t->last_ip;
-    for (unsigned i = 0; i < ADDRESSES; i++) {
+    for (unsigned i = 0; i < t->s->config.limits.neighbour_addresses; i++) {
         if (t->ips[i].seen_ms && ip_addr_equal(&t->ips[i].ip, ip))
             return &t->ips[i];
     }
@@ -135,7 +136,7 @@ static struct seen_ip *oldest_ip(struct neigh_table *t)
 {
     struct seen_ip *oldest = &t->ips[0];
 
-    for (unsigned i = 1; i < ADDRESSES; i++) {
+    for (unsigned i = 1; i < t->s->config.limits.neighbour_addresses; i++) {
         if (t->ips[i].seen_ms < oldest->seen_ms)
             oldest = &t->ips[i];
     }
@@ -162,7 +163,7 @@ void neigh_learn(struct switch_ *s, const struct mac *mac, const struct ip_addr 
         if (!nat_is_guest(s, ip) || mac_is_multicast(mac))
             return;
         e = oldest_ip(t);
-        if (!is_aged(e->seen_ms, now))
+        if (!is_aged(s, e->seen_ms, now))
             s->count.neighbour_limit_hits++;
         e->ip = *ip;
     }
@@ -248,10 +249,10 @@ bool switch_guest_address(const struct switch_ *s, struct ip_addr *out)
     uint64_t now = loop_now_ms(s->env.loop);
     const struct seen_ip *newest = NULL;
 
-    for (unsigned i = 0; i < ADDRESSES; i++) {
+    for (unsigned i = 0; i < s->config.limits.neighbour_addresses; i++) {
         const struct seen_ip *e = &s->neigh->ips[i];
 
-        if (!is_aged(e->seen_ms, now) && ip_addr_is_v4(&e->ip) &&
+        if (!is_aged(s, e->seen_ms, now) && ip_addr_is_v4(&e->ip) &&
             (!newest || e->seen_ms > newest->seen_ms))
             newest = e;
     }
@@ -394,9 +395,13 @@ enum status neigh_new(struct switch_ *s)
 {
     struct neigh_table *t = calloc(1, sizeof *t);
 
-    if (t)
-        t->macs = calloc(s->config.limits.neighbours, sizeof *t->macs);
-    if (!t || !t->macs) {
+    if (!t)
+        return ST_NOMEM;
+    t->macs = calloc(s->config.limits.neighbours, sizeof *t->macs);
+    t->ips = calloc(s->config.limits.neighbour_addresses, sizeof *t->ips);
+    if (!t->macs || !t->ips) {
+        free(t->macs);
+        free(t->ips);
         free(t);
         return ST_NOMEM;
     }
@@ -416,6 +421,7 @@ void neigh_free(struct switch_ *s)
         return;
     timer_stop(&t->advert);
     free(t->macs);
+    free(t->ips);
     free(t);
     s->neigh = NULL;
 }

@@ -17,23 +17,19 @@
  * Overlap: RFC 5722 and 8200, for IPv4 as well: the whole datagram is dropped, and what of it still
  * comes until its time is over. An exact repetition is ignored instead, as RFC 8200 allows: links
  * duplicate. So are a second end and bytes behind the end an overlap.
- * Limits: limits.fragments datagrams (the oldest goes), 1 MiB in pieces (the oldest others go), 30
- * s from the first fragment, 256 pieces a datagram, so that the search among them stays short (64
- * KiB at the least MTU anybody has, 576, are 119). A piece is one malloc(): fragments are rare on a
- * link whose MTU both ends know, and a pool of the largest size would be 4 MiB. A datagram whose
- * time is over is told by ICMP if its first fragment is there to be quoted (RFC 792, 4443 3.3).
+ * Limits: limits.fragments datagrams (the oldest goes), limits.fragment_bytes in pieces (the oldest
+ * others go), limits.fragment_ms from the first fragment, 256 pieces a datagram, so that the search
+ * among them stays short (64 KiB at the least MTU anybody has, 576, are 119). A piece is one
+ * malloc(): fragments are rare on a link whose MTU both ends know, and a pool of the largest size
+ * would be 4 MiB. A datagram whose time is over is told by ICMP if its first fragment is there to
+ * be quoted (RFC 792, 4443 3.3).
  */
 #include "switch/switch_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    LIMIT_BYTES = 1024 * 1024,
-    LIMIT_MS = 30 * 1000,
-    MAX_HEADER_BYTES = 256,
-    LIMIT_PIECES = 256
-};
+enum { MAX_HEADER_BYTES = 256, LIMIT_PIECES = 256 };
 
 struct piece {
     struct list link;
@@ -190,11 +186,11 @@ static struct datagram *take_slot(struct reassembly *r, const struct ip_header *
                             .dst = ip->dst,
                             .id = ip->id,
                             .proto = ip->proto,
-                            .deadline_ms = switch_now_ms(r->s) + LIMIT_MS };
+                            .deadline_ms = switch_now_ms(r->s) + r->s->config.limits.fragment_ms };
     list_init(&d->pieces);
     r->used++;
     if (!timer_is_running(&r->expiry))
-        timer_start(&r->expiry, LIMIT_MS);
+        timer_start(&r->expiry, r->s->config.limits.fragment_ms);
     return d;
 }
 
@@ -252,7 +248,8 @@ static bool keep_piece(struct reassembly *r, struct datagram *d, const struct pa
     struct datagram *victim;
     struct piece *p;
 
-    while (r->bytes_used + cost > LIMIT_BYTES && (victim = oldest(r, d)) != NULL)
+    while (r->bytes_used + cost > r->s->config.limits.fragment_bytes &&
+           (victim = oldest(r, d)) != NULL)
         evict(r, victim);
     p = malloc(cost);
     if (!p) {

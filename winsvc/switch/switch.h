@@ -36,27 +36,50 @@ struct switch_env {
     int64_t (*wall_us)(void);
 };
 
-/* Every table's bound, and what happens when it is full. 0 = the default given here. */
+/* Every table's bound, and what happens when it is full. 0 = the default given here. The counter of
+ * each is in SWITCH_COUNTER_LIST; docs/control-api.md has both. */
 struct switch_limits {
-    unsigned tcp_flows;          /* 8192 (12,000 at most): RST */
-    unsigned tcp_half_open;      /* 2048: one that waited for 1 s gives way, or the SYN is lost */
-    unsigned tcp_half_open_dest; /* 1024 to one address: likewise */
-    unsigned udp_flows;          /* 2048: the least recently used goes */
-    unsigned pings;              /* 64: dropped */
-    unsigned fragments;          /* 64 datagrams: the oldest goes */
-    unsigned neighbours;         /* 16 source MACs, aged 300 s: the oldest goes */
-    unsigned forwards;           /* 1024: refused */
-    unsigned dns_queries;        /* 64 forwarded at a time: SERVFAIL */
-    unsigned opens_beside_bulk;  /* 1000 connections (500 UDP sockets) a second: what asks for more
-                                    is dropped */
-    uint32_t tcp_dial_ms;        /* 10,000 */
-    uint32_t udp_idle_ms;        /* 60,000; DNS and NTP 10,000 */
-    uint32_t flow_buffer_bytes;  /* 524,288 per flow and direction */
-    uint64_t total_buffer_bytes; /* 192 MiB: windows close */
+    unsigned tcp_flows;           /* 8192 (12,000 at most): RST */
+    unsigned tcp_half_open;       /* 2048: one that waited for 1 s gives way, or the SYN is lost */
+    unsigned tcp_half_open_dest;  /* 1024 to one address: likewise */
+    unsigned udp_flows;           /* 2048: the least recently used goes */
+    unsigned pings;               /* 64: dropped */
+    unsigned fragments;           /* 64 datagrams: the oldest goes */
+    unsigned fragment_bytes;      /* 1 MiB of all of them: the oldest others go */
+    unsigned fragment_ms;         /* 30,000 from the first fragment: dropped, and told */
+    unsigned neighbours;          /* 16 source MACs: the oldest goes */
+    unsigned neighbour_addresses; /* 64 addresses of theirs: the oldest goes */
+    unsigned neighbour_ms;        /* 300,000 without a word: forgotten */
+    unsigned dhcp_leases;         /* 256, static ones included: no offer, or NAK */
+    unsigned forwards;            /* 1024: refused */
+    unsigned forward_udp_clients; /* 1024 of all UDP forwards: the least recently used goes */
+    unsigned dns_queries;         /* 64 forwarded at a time: SERVFAIL */
+    unsigned dns_clients;         /* 32 whose rate is watched: the least recent is forgotten */
+    unsigned dns_rate;            /* 200 forwarded a second for one of them: SERVFAIL */
+    unsigned dns_connections;     /* 32 over TCP: closed */
+    unsigned dns_cache_entries;   /* 1024: the least recently used goes */
+    unsigned dns_cache_bytes;     /* 1 MiB: likewise */
+    unsigned dns_zones;           /* 32, our own included: refused */
+    unsigned api_connections;     /* 32 at the gateway, as many at the control socket: closed */
+    unsigned api_head_ms;         /* 5,000 to a complete head: closed */
+    unsigned api_body_bytes;      /* 65,536: 413 */
+    unsigned tunnels;             /* 64: refused */
+    unsigned captures;            /* 4: refused */
+    unsigned opens_beside_bulk;   /* 1000 connections (500 UDP sockets) a second: what asks for more
+                                     is dropped */
+    uint32_t tcp_dial_ms;         /* 10,000: ICMP unreachable */
+    uint32_t udp_idle_ms;         /* 60,000; DNS and NTP 10,000 */
+    uint32_t flow_buffer_bytes;   /* 524,288 per flow and direction: its window closes */
+    uint64_t total_buffer_bytes;  /* 192 MiB: windows close */
 };
 
-/* "tcp_flows=100": one of the members by its name. ST_INVAL says why. */
+/* "tcp_flows=100,pings=8": members by their names; all of them or, with ST_INVAL, which says why,
+ * none. */
 enum status switch_limits_set(struct switch_limits *l, const char *text, struct errmsg *e);
+/* Those that are 0 get their default. ST_INVAL says which is too large. */
+enum status switch_limits_finish(struct switch_limits *l, struct errmsg *e);
+/* The name of the one numbered @at from 0, and its default; NULL: there are no more. */
+const char *switch_limits_name(size_t at, uint64_t *preset);
 
 enum { SWITCH_STATIC_LEASES_MAX = 16 };
 
@@ -145,6 +168,12 @@ void switch_free(struct switch_ *s);
     X(ping_limit_hits)          \
     X(fragment_limit_hits)      \
     X(neighbour_limit_hits)     \
+    X(forward_udp_evicted)      \
+    X(tunnel_limit_hits)        \
+    X(capture_limit_hits)       \
+    X(dns_cache_evicted)        \
+    X(dns_client_limit_hits)    \
+    X(dns_zone_limit_hits)      \
     X(dhcp_offers)              \
     X(dhcp_acks)                \
     X(dhcp_naks)                \

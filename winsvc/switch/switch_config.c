@@ -9,8 +9,6 @@
  */
 #include "switch/switch.h"
 
-#include <inttypes.h>
-#include <stddef.h>
 #include <string.h>
 
 enum { HOST_OFFSET = 254, MIN_PREFIX_BITS = 8, MAX_PREFIX_BITS = 29, PREFIX6_BYTES = 8 };
@@ -19,103 +17,6 @@ enum { DEFAULT_MTU = 1500, MIN_MTU4 = 576, MIN_MTU6 = 1280, MAX_MTU = 65520 };
 static const struct mac default_gateway_mac = { { 0x5a, 0x94, 0xef, 0xe4, 0x0c, 0xdd } };
 static const struct mac default_guest_mac = { { 0x5a, 0x94, 0xef, 0xe4, 0x0c, 0xee } };
 static const struct mac no_mac;
-
-/* ---- limits ------------------------------------------------------------------------------ */
-
-#define AT(field) offsetof(struct switch_limits, field)
-/* The largest values keep every table within what a small machine can give. */
-static const struct limit {
-    const char *name;
-    size_t at; /* an unsigned */
-    unsigned preset, max;
-} limits[] = {
-    { "tcp_flows", AT(tcp_flows), 8192, 12000 },
-    { "tcp_half_open", AT(tcp_half_open), 2048, 12000 },
-    { "tcp_half_open_dest", AT(tcp_half_open_dest), 1024, 12000 },
-    { "udp_flows", AT(udp_flows), 2048, 16000 },
-    { "pings", AT(pings), 64, 1024 },
-    { "fragments", AT(fragments), 64, 1024 },
-    { "neighbours", AT(neighbours), 16, 1024 },
-    { "forwards", AT(forwards), 1024, 16000 },
-    { "dns_queries", AT(dns_queries), 64, 1024 },
-    { "opens_beside_bulk", AT(opens_beside_bulk), 1000, 1000000 },
-    { "tcp_dial_ms", AT(tcp_dial_ms), 10000, 600000 },
-    { "udp_idle_ms", AT(udp_idle_ms), 60000, 86400000 },
-    { "flow_buffer_bytes", AT(flow_buffer_bytes), 524288, 16777216 },
-};
-static const char total_name[] = "total_buffer_bytes"; /* the one with 64 bits */
-
-static unsigned *limit_of(struct switch_limits *l, const struct limit *row)
-{
-    return (unsigned *)((char *)l + row->at);
-}
-
-static enum status check_limit(const struct limit *row, uint64_t value, struct errmsg *e)
-{
-    if (value <= row->max)
-        return ST_OK;
-    errmsg_set(e, "limit %s: %" PRIu64 " is more than %u", row->name, value, row->max);
-    return ST_INVAL;
-}
-
-static enum status finish_limits(struct switch_limits *l, struct errmsg *e)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-        unsigned *value = limit_of(l, &limits[i]);
-        enum status st;
-
-        if (*value == 0)
-            *value = limits[i].preset;
-        st = check_limit(&limits[i], *value, e);
-        if (st)
-            return st;
-    }
-    if (l->total_buffer_bytes == 0)
-        l->total_buffer_bytes = 192ull << 20;
-    return ST_OK;
-}
-
-/* A number of digits alone that is not 0, which would mean the default. */
-static enum status parse_limit(const char *text, uint64_t *out)
-{
-    uint64_t value = 0;
-
-    for (; *text >= '0' && *text <= '9'; text++) {
-        if (value > UINT32_MAX)
-            return ST_INVAL;
-        value = value * 10 + (uint64_t)(*text - '0');
-    }
-    if (*text || value == 0)
-        return ST_INVAL;
-    *out = value;
-    return ST_OK;
-}
-
-enum status switch_limits_set(struct switch_limits *l, const char *text, struct errmsg *e)
-{
-    size_t len = strcspn(text, "=");
-    uint64_t value;
-    enum status st;
-
-    if (!text[len] || parse_limit(text + len + 1, &value) != ST_OK) {
-        errmsg_set(e, "'%.60s' is not NAME=N with a number above 0", text);
-        return ST_INVAL;
-    }
-    if (len == sizeof total_name - 1 && memcmp(text, total_name, len) == 0) {
-        l->total_buffer_bytes = value;
-        return ST_OK;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-        if (strlen(limits[i].name) != len || memcmp(text, limits[i].name, len) != 0)
-            continue;
-        st = check_limit(&limits[i], value, e);
-        if (st == ST_OK)
-            *limit_of(l, &limits[i]) = (unsigned)value;
-        return st;
-    }
-    errmsg_set(e, "'%.60s': there is no limit of that name", text);
-    return ST_INVAL;
-}
 
 /* ---- IPv4 -------------------------------------------------------------------------------- */
 
@@ -328,7 +229,7 @@ enum status switch_config_finish(struct switch_config *c, struct errmsg *e)
     if (!st)
         st = finish_mtu(&done, e);
     if (!st)
-        st = finish_limits(&done.limits, e);
+        st = switch_limits_finish(&done.limits, e);
     if (!st)
         *c = done;
     return st;

@@ -155,7 +155,7 @@ static const struct option table[] = {
     { "host-deny", OPTION_STRING, AT(host_deny), "", 0, 0, switch_options_check_ports, "PORTS",
       "more ports there that it does not reach" },
     { "limit", OPTION_LIST, AT(limits), NULL, 0, 0, switch_options_check_limit, "NAME=N",
-      "bound of a table, such as tcp_flows=10000; may be repeated" },
+      "bound of a table, such as tcp_flows=10000, several separated by commas; may be repeated" },
     { "deny-lan", OPTION_FLAG, AT(deny_lan), NULL, 0, 0, NULL, NULL,
       "what a guest publishes may listen at loopback addresses only" },
     { "dns-rebind", OPTION_STRING, AT(dns_rebind), "warn", 0, 0, switch_options_check_rebind,

@@ -287,6 +287,7 @@ static void tunnels_are_bounded_and_end_with_the_switch(void **state)
         open += strcmp(sim_peer_text(p), "OK") == 0;
     } while (strcmp(sim_peer_text(p), "OK") == 0);
     assert_int_equal(open, 64);
+    assert_int_equal(guest_counters(guest)->tunnel_limit_hits, 1);
     assert_memory_equal(sim_peer_text(p), "HTTP/1.1 500", 12);
 }
 

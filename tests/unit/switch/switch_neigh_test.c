@@ -306,6 +306,28 @@ static void a_flood_of_addresses_leaves_the_guest_its_own(void **state)
     sim_guest_free(g);
 }
 
+static void both_tables_are_as_large_as_configured(void **state)
+{
+    static const struct mac other = { { 2, 0, 0, 0, 0, 9 } };
+    struct switch_config c = {
+        .limits = { .neighbours = 1, .neighbour_addresses = 1, .neighbour_ms = 1000 }
+    };
+    struct sim_guest *g = sim_guest_new(&c, FRAME_QEMU);
+
+    clock_advance_ms(g, 1);
+    ping_gateway_from(g, &frame_guest_mac, "192.168.127.2");
+    assert_int_equal(guest_counters(g)->neighbour_limit_hits, 0);
+    ping_gateway_from(g, &frame_guest_mac, "192.168.127.3"); /* another address */
+    assert_int_equal(guest_counters(g)->neighbour_limit_hits, 1);
+    ping_gateway_from(g, &other, "192.168.127.3"); /* another MAC */
+    assert_int_equal(guest_counters(g)->neighbour_limit_hits, 2);
+    clock_advance_ms(g, 999);
+    assert_int_equal(guest_census(g).neighbours, 1);
+    clock_advance_ms(g, 1);
+    assert_int_equal(guest_census(g).neighbours, 0);
+    sim_guest_free(g);
+}
+
 static void impossible_sources_are_dropped(void **state)
 {
     static const struct mac multicast = { { 3, 0, 0, 0, 0, 1 } };
@@ -393,6 +415,7 @@ int main(void)
         cmocka_unit_test(answers_go_where_the_address_was_seen),
         cmocka_unit_test(a_flood_of_source_macs_stays_within_its_table),
         cmocka_unit_test(a_flood_of_addresses_leaves_the_guest_its_own),
+        cmocka_unit_test(both_tables_are_as_large_as_configured),
         cmocka_unit_test(impossible_sources_are_dropped),
         cmocka_unit_test(frames_for_another_mac_are_not_ours),
         cmocka_unit_test(the_guest_is_asked_for_the_address_it_speaks_from),

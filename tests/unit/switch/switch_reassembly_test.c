@@ -320,6 +320,24 @@ static void a_mebibyte_of_fragments_is_all(void **state)
     sim_guest_free(g);
 }
 
+static void memory_and_time_are_as_configured(void **state)
+{
+    struct switch_config c = { .limits = { .fragment_bytes = 4000, .fragment_ms = 100 } };
+    struct sim_guest *g = sim_guest_new(&c, FRAME_QEMU);
+
+    guest_sends_crafted(g, 1, 0, true, 1480);
+    guest_sends_crafted(g, 1, 1480, true, 1480);
+    assert_int_equal(guest_counters(g)->fragment_limit_hits, 0);
+    guest_sends_crafted(g, 2, 0, true, 1480);
+    assert_int_equal(guest_counters(g)->fragment_limit_hits, 1);
+    assert_int_equal(guest_census(g).fragments, 1);
+    clock_advance_ms(g, 99);
+    assert_int_equal(guest_census(g).fragments, 1);
+    clock_advance_ms(g, 1);
+    assert_int_equal(guest_census(g).fragments, 0);
+    sim_guest_free(g);
+}
+
 static void crumbs_are_limited_in_number(void **state)
 {
     struct sim_guest *g = sim_guest_new(NULL, FRAME_QEMU);
@@ -389,6 +407,7 @@ int main(void)
         cmocka_unit_test(a_flood_of_half_datagrams_stays_within_its_bounds),
         cmocka_unit_test(the_oldest_half_datagram_gives_way),
         cmocka_unit_test(a_mebibyte_of_fragments_is_all),
+        cmocka_unit_test(memory_and_time_are_as_configured),
         cmocka_unit_test(crumbs_are_limited_in_number),
         cmocka_unit_test(a_switch_goes_with_fragments_under_way),
         cmocka_unit_test(random_pieces_never_give_a_wrong_datagram),

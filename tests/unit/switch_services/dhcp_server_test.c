@@ -224,6 +224,19 @@ static void a_full_pool_answers_nobody_new_and_forgets_offers_first(void **state
     assert_int_equal(dhcp_leases_offer(&t, &mac, 0, 3000 + DHCP_LEASE_S * 1000ull, &again), ST_OK);
 }
 
+static void as_many_leases_as_configured(void **state)
+{
+    struct dhcp_leases t;
+    uint32_t ip;
+
+    rig->s.config.limits.dhcp_leases = 2; /* the guest's own is one */
+    dhcp_leases_init(&t, &rig->s.config);
+    assert_int_equal(dhcp_leases_offer(&t, &other, 0, 1000, &ip), ST_OK);
+    assert_true(dhcp_leases_bind(&t, &other, ip, 1000));
+    assert_int_equal(dhcp_leases_offer(&t, &third, 0, 1000, &ip), ST_FULL);
+    assert_int_equal(dhcp_leases_offer(&t, &guest, 0, 1000, &ip), ST_OK);
+}
+
 static const struct row {
     const char *name;
     struct ask ask; /* by a client that has 192.168.127.3 */
@@ -422,6 +435,7 @@ int main(void)
         T(search_domains_come_as_domain_and_search_list),
         T(the_pool_leaves_out_what_is_reserved),
         T(a_full_pool_answers_nobody_new_and_forgets_offers_first),
+        T(as_many_leases_as_configured),
         T(each_state_of_a_client_gets_its_answer),
         T(inform_carries_no_address_and_no_lease),
         T(a_lease_ends_and_is_remembered),

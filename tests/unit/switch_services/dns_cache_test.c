@@ -2,16 +2,24 @@
 #include "support/cmocka_all.h"
 
 #include "switch/dns_cache.h"
+#include "switch/switch.h"
 
 #include <stdio.h>
 #include <string.h>
 
+enum { ENTRIES = 100, BYTES = 1024 * 1024 };
+
 static struct dns_cache *cache;
+static uint64_t evicted;
 static uint8_t answer[DNS_CACHE_ANSWER_MAX + 1];
 
 static int setup(void **state)
 {
-    return dns_cache_new(&cache, 42) == ST_OK ? 0 : -1;
+    static const struct switch_limits limits = { .dns_cache_entries = ENTRIES,
+                                                 .dns_cache_bytes = BYTES };
+
+    evicted = 0;
+    return dns_cache_new(&cache, 42, &limits, &evicted) == ST_OK ? 0 : -1;
 }
 
 static int teardown(void **state)
@@ -95,21 +103,30 @@ static void what_was_asked_differently_is_another_answer(void **state)
 
 static void the_least_recently_used_goes_at_the_limit_of_entries(void **state)
 {
-    for (unsigned i = 0; i < DNS_CACHE_ENTRIES; i++)
+    for (unsigned i = 0; i < ENTRIES; i++)
         add(i, 20, 60, 0);
     assert_true(has(0, 1)); /* used again */
-    add(DNS_CACHE_ENTRIES, 20, 60, 1);
-    assert_int_equal(dns_cache_count(cache), DNS_CACHE_ENTRIES);
+    add(ENTRIES, 20, 60, 1);
+    assert_int_equal(dns_cache_count(cache), ENTRIES);
     assert_true(has(0, 1));
     assert_false(has(1, 1));
+    assert_int_equal(evicted, 1);
+    add(ENTRIES + 1, 20, 60, 60000); /* what is too old is nobody's loss */
+    assert_int_equal(evicted, 1);
 }
 
 static void bytes_are_bounded_too(void **state)
 {
+    static const struct switch_limits limits = { .dns_cache_entries = 1024,
+                                                 .dns_cache_bytes = BYTES };
+
+    dns_cache_free(cache);
+    assert_int_equal(dns_cache_new(&cache, 42, &limits, &evicted), ST_OK);
     for (unsigned i = 0; i < 400; i++)
         add(i, DNS_CACHE_ANSWER_MAX, 60, 0);
-    assert_true(dns_cache_count(cache) <= DNS_CACHE_BYTES / DNS_CACHE_ANSWER_MAX);
+    assert_true(dns_cache_count(cache) <= BYTES / DNS_CACHE_ANSWER_MAX);
     assert_true(dns_cache_count(cache) > 100);
+    assert_int_equal(evicted, 400 - dns_cache_count(cache));
     assert_true(has(399, 0));
     add(1000, DNS_CACHE_ANSWER_MAX + 1, 60, 0);
     assert_false(has(1000, 0));

@@ -579,6 +579,41 @@ static void one_client_asks_upstream_at_most_at_its_rate(void **state)
     assert_int_equal(resolver_sim_waiting(rig->resolver), 2);
 }
 
+static void rate_and_clients_are_as_configured(void **state)
+{
+    struct msg m;
+
+    rig->s.config.limits.dns_rate = 1;
+    rig->s.config.limits.dns_clients = 1;
+    ask("a.example.", 1);
+    ask("b.example.", 1);
+    assert_int_equal(resolver_sim_waiting(rig->resolver), 1);
+    assert_int_equal(rig->s.count.dns_limit_hits, 1);
+    assert_int_equal(rig->s.count.dns_client_limit_hits, 0);
+    m = question(1, "c.example.", 1, 0);
+    input_from("192.168.127.3:99", &m); /* takes the place of the first */
+    assert_int_equal(resolver_sim_waiting(rig->resolver), 2);
+    assert_int_equal(rig->s.count.dns_client_limit_hits, 1);
+}
+
+static void tcp_clients_and_zones_are_as_configured(void **state)
+{
+    static const char zone[] = "{\"Name\":\"one.internal.\",\"Records\":[]}";
+    static const char more[] = "{\"Name\":\"two.internal.\",\"Records\":[]}";
+
+    rig->s.config.limits.dns_connections = 1;
+    rig->s.config.limits.dns_zones = 4; /* three are our own */
+    dns_free(&rig->s);
+    rig->service_count = 0;
+    assert_int_equal(dns_new(&rig->s), ST_OK);
+    assert_false(sim_peer_is_closed(rig_connect(rig, 53)));
+    assert_true(sim_peer_is_closed(rig_connect(rig, 53)));
+    assert_int_equal(rig->s.count.dns_limit_hits, 1);
+    assert_int_equal(switch_dns_zone_add(&rig->s, zone, strlen(zone), NULL), ST_OK);
+    assert_int_equal(switch_dns_zone_add(&rig->s, more, strlen(more), NULL), ST_FULL);
+    assert_int_equal(rig->s.count.dns_zone_limit_hits, 1);
+}
+
 static void without_a_resolver_other_names_fail(void **state)
 {
     rig->s.env.resolver = NULL;
@@ -713,7 +748,8 @@ static void a_connection_has_few_questions_under_way(void **state)
 
 static void bad_idle_and_too_many_connections_end(void **state)
 {
-    struct sim_peer *peers[DNS_CONNS_MAX], *p = rig_connect(rig, 53);
+    enum { CONNS = 32 };
+    struct sim_peer *peers[CONNS], *p = rig_connect(rig, 53);
 
     sim_peer_send(p, "\0\1x", 3);
     sim_run(rig->sim);
@@ -722,12 +758,12 @@ static void bad_idle_and_too_many_connections_end(void **state)
     sim_peer_send(p, "\x10\0", 2);
     sim_run(rig->sim);
     assert_true(sim_peer_is_closed(p));
-    for (unsigned i = 0; i < DNS_CONNS_MAX; i++)
+    for (unsigned i = 0; i < CONNS; i++)
         peers[i] = rig_connect(rig, 53);
     p = rig_connect(rig, 53);
     assert_true(sim_peer_is_closed(p));
     sim_advance_ms(rig->sim, DNS_CONN_IDLE_MS);
-    for (unsigned i = 0; i < DNS_CONNS_MAX; i++)
+    for (unsigned i = 0; i < CONNS; i++)
         assert_true(sim_peer_is_closed(peers[i]));
 }
 
@@ -820,6 +856,8 @@ int main(void)
         T(dns_reply_over_limit_truncated),
         T(questions_over_the_limits_fail_at_once),
         T(one_client_asks_upstream_at_most_at_its_rate),
+        T(rate_and_clients_are_as_configured),
+        T(tcp_clients_and_zones_are_as_configured),
         T(without_a_resolver_other_names_fail),
         T(what_is_no_question_is_refused_or_ignored),
         T(questions_by_tcp_in_any_pieces_are_answered),

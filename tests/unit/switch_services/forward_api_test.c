@@ -275,6 +275,34 @@ static void connections_are_bounded(void **state)
     assert_string_equal(all(), "200 []\n");
 }
 
+static void its_bounds_are_as_configured(void **state)
+{
+    static const char request[] = "POST /services/forwarder/expose HTTP/1.1\r\nHost: x\r\n"
+                                  "Content-Length: 101\r\n\r\n";
+    struct sim_peer *one;
+    char body[101];
+
+    forward_free(&rig->s);
+    rig->service_count = 0;
+    rig->s.config.limits.api_connections = 1;
+    rig->s.config.limits.api_head_ms = 100;
+    rig->s.config.limits.api_body_bytes = 100;
+    assert_int_equal(forward_new(&rig->s), ST_OK);
+    one = rig_connect(rig, 80);
+    assert_true(sim_peer_is_closed(rig_connect(rig, 80)));
+    assert_int_equal(rig->s.count.api_limit_hits, 1);
+    sim_advance_ms(rig->sim, 99);
+    assert_false(sim_peer_is_closed(one));
+    sim_advance_ms(rig->sim, 1);
+    assert_true(sim_peer_is_closed(one));
+    one = rig_connect(rig, 80);
+    memset(body, ' ', sizeof body);
+    sim_peer_send_text(one, request);
+    sim_peer_send(one, body, sizeof body);
+    sim_run(rig->sim);
+    assert_memory_equal(sim_peer_text(one), "HTTP/1.1 413", 12);
+}
+
 /* The status line of what is answered to raw bytes. */
 static void assert_refused(const char *head, size_t body_bytes, const char *status)
 {
@@ -337,6 +365,7 @@ int main(void)
         T(several_requests_in_any_pieces_share_a_connection),
         T(slow_requests_end_at_their_deadline),
         T(connections_are_bounded),
+        T(its_bounds_are_as_configured),
         T(what_is_too_large_or_no_http_is_refused),
         T(a_client_may_go_or_be_cut_at_any_time),
     };

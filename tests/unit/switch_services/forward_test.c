@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { UDP_CLIENTS = 1024 };
+
 static struct rig *rig;
 
 static int setup(void **state)
@@ -323,8 +325,8 @@ static void only_the_forwards_target_is_heard(void **state)
     assert_false(guest_answers("192.168.127.3:5353", port, "other guest"));
     assert_false(guest_answers("192.168.127.2:5353", (uint16_t)(port + 1), "nobody's"));
     assert_false(guest_answers("192.168.127.2:5353", FORWARD_UDP_FIRST_PORT - 1, "below"));
-    assert_false(guest_answers("192.168.127.2:5353",
-                               FORWARD_UDP_FIRST_PORT + FORWARD_UDP_CLIENTS_MAX, "above"));
+    assert_false(
+        guest_answers("192.168.127.2:5353", FORWARD_UDP_FIRST_PORT + UDP_CLIENTS, "above"));
     assert_int_equal(net_sim_udp_sent(rig->net), 0);
 }
 
@@ -354,16 +356,31 @@ static void a_flood_of_udp_clients_evicts_the_idlest(void **state)
     first = rig_last(rig)->from.port;
     client_sends("10.0.0.2:1000", "0.0.0.0:53", "busy");
     busy = rig_last(rig)->from.port;
-    for (unsigned i = 0; i < FORWARD_UDP_CLIENTS_MAX - 1; i++) {
+    for (unsigned i = 0; i < UDP_CLIENTS - 1; i++) {
         snprintf(from, sizeof from, "10.1.0.1:%u", 2000 + i);
         client_sends(from, "0.0.0.0:53", "flood");
         if (i % 100 == 0)
             client_sends("10.0.0.2:1000", "0.0.0.0:53", "busy");
     }
-    assert_int_equal(rig->s.count.udp_evicted, 1);
+    assert_int_equal(rig->s.count.forward_udp_evicted, 1);
     assert_int_equal(rig_last(rig)->from.port, first); /* its slot is the newest client's now */
     guest_answers("192.168.127.2:5353", busy, "still");
     assert_client_got("0.0.0.0:53", "10.0.0.2:1000", "still");
+}
+
+static void as_many_udp_clients_as_configured(void **state)
+{
+    uint16_t first;
+
+    rig->s.config.limits.forward_udp_clients = 2;
+    add(SWITCH_FORWARD_UDP, "0.0.0.0:53", "192.168.127.2:5353", false, NULL);
+    client_sends("10.0.0.1:1000", "0.0.0.0:53", "a");
+    first = rig_last(rig)->from.port;
+    client_sends("10.0.0.2:1000", "0.0.0.0:53", "b");
+    assert_int_equal(rig->s.count.forward_udp_evicted, 0);
+    client_sends("10.0.0.3:1000", "0.0.0.0:53", "c");
+    assert_int_equal(rig->s.count.forward_udp_evicted, 1);
+    assert_int_equal(rig_last(rig)->from.port, first);
 }
 
 static void removing_a_udp_forward_forgets_its_clients_only(void **state)
@@ -400,6 +417,7 @@ int main(void)
         T(only_the_forwards_target_is_heard),
         T(a_udp_client_is_forgotten_after_its_idle_time),
         T(a_flood_of_udp_clients_evicts_the_idlest),
+        T(as_many_udp_clients_as_configured),
         T(removing_a_udp_forward_forgets_its_clients_only),
     };
 
