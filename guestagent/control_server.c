@@ -7,6 +7,7 @@
 #include "ipc/channel.h"
 #include "ipc/health.h"
 #include "ipc/levels_message.h"
+#include "port/crypto.h"
 #include "port/listener.h"
 #include "port/loop.h"
 #include "port/stream.h"
@@ -34,6 +35,8 @@ struct control_server {
     void *ctx;
     struct listener *listener; /* owned */
     struct timer tick;
+    bool has_key; /* at the last look, and which */
+    struct proof_key key;
     struct lane lanes[CONTROL_MAX_CHANNELS];
     uint64_t youngest;
     struct log_limit channels_log; /* whoever can connect on the host decides how often */
@@ -100,14 +103,6 @@ void control_server_publish(struct control_server *c)
     publish_to(c, NULL);
 }
 
-static void on_tick(void *ctx)
-{
-    struct control_server *c = ctx;
-
-    timer_start(&c->tick, REPORT_MS);
-    report_to(c, NULL);
-}
-
 void control_server_changed(struct control_server *c)
 {
     report_to(c, NULL);
@@ -152,6 +147,13 @@ static void tell_gone(struct lane *lane)
         c->source->on_gone(c->ctx, lane->number);
 }
 
+static void drop(struct lane *lane)
+{
+    channel_free(lane->channel);
+    lane->channel = NULL;
+    tell_gone(lane);
+}
+
 static void on_end(void *ctx, enum channel_end why, const char *detail)
 {
     struct lane *lane = ctx;
@@ -193,9 +195,7 @@ static struct lane *take_lane(struct control_server *c)
     }
     log_warn_limited(LOG_IPC, "control: more than %d channels; closed one%s", CONTROL_MAX_CHANNELS,
                      least->greeted ? "" : " that had not greeted");
-    channel_free(least->channel);
-    least->channel = NULL;
-    tell_gone(least);
+    drop(least);
     return least;
 }
 
@@ -234,6 +234,63 @@ static const struct listener_handler listener_handler = {
     .on_state = on_listener_state,
 };
 
+static void say_goodbye(struct channel *channel, char *reason, char *message)
+{
+    Rdlink__V1__ExitNotice notice = RDLINK__V1__EXIT_NOTICE__INIT;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+
+    notice.reason = reason;
+    notice.message = message;
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_EXIT_NOTICE;
+    msg.exit_notice = &notice;
+    if (channel_is_open(channel))
+        channel_send(channel, &msg);
+}
+
+/* Whether our key is another one than at the last look. A look that could not be says nothing. */
+static bool key_has_changed(struct control_server *c)
+{
+    const struct channel_proof *proof = &c->identity->proof;
+    struct proof_key now;
+    enum status st = proof->find_key(proof->ctx, c->identity->options->instance, &now);
+    bool had_key = c->has_key;
+    bool is_same;
+
+    if (st == ST_IO)
+        return false;
+    c->has_key = st == ST_OK;
+    if (!c->has_key)
+        return had_key;
+    is_same = had_key && crypto_equal(&now, &c->key, sizeof now);
+    c->key = now;
+    crypto_wipe(&now, sizeof now);
+    return !is_same;
+}
+
+/* Whoever greeted us with the key we had, or with none, is to do it again. */
+static void greet_anew(struct control_server *c)
+{
+    static char reason[] = "KeyChanged", message[] = "the agent's key is another one now";
+
+    log_limited(LOG_INFO, LOG_IPC, "control: our key is another one now; hosts greet anew");
+    for (unsigned i = 0; i < CONTROL_MAX_CHANNELS; i++) {
+        if (!c->lanes[i].channel)
+            continue;
+        say_goodbye(c->lanes[i].channel, reason, message);
+        drop(&c->lanes[i]);
+    }
+}
+
+static void on_tick(void *ctx)
+{
+    struct control_server *c = ctx;
+
+    timer_start(&c->tick, REPORT_MS);
+    if (key_has_changed(c))
+        greet_anew(c);
+    report_to(c, NULL);
+}
+
 /* ---- the server -------------------------------------------------------------------------- */
 
 enum status control_server_new(struct control_server **out, struct loop *loop,
@@ -251,6 +308,7 @@ enum status control_server_new(struct control_server **out, struct loop *loop,
     c->source = source;
     c->ctx = ctx;
     c->channels_log.burst = LOG_BURST;
+    (void)key_has_changed(c); /* the first look */
     timer_init(&c->tick, loop, on_tick, c);
     timer_start(&c->tick, REPORT_MS);
     *out = c;
@@ -264,22 +322,10 @@ enum status control_server_listen(struct control_server *c, const struct addr *a
     return listener_open(c->loop, &c->listener, at, opts, &listener_handler, c, e);
 }
 
-static void say_goodbye(struct channel *channel)
-{
-    static char reason[] = "Stopped", message[] = "the agent was asked to stop";
-    Rdlink__V1__ExitNotice notice = RDLINK__V1__EXIT_NOTICE__INIT;
-    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
-
-    notice.reason = reason;
-    notice.message = message;
-    msg.body_case = RDLINK__V1__ENVELOPE__BODY_EXIT_NOTICE;
-    msg.exit_notice = &notice;
-    if (channel_is_open(channel))
-        channel_send(channel, &msg);
-}
-
 void control_server_free(struct control_server *c)
 {
+    static char reason[] = "Stopped", message[] = "the agent was asked to stop";
+
     if (!c)
         return;
     timer_stop(&c->tick);
@@ -287,8 +333,9 @@ void control_server_free(struct control_server *c)
     for (unsigned i = 0; i < CONTROL_MAX_CHANNELS; i++) {
         if (!c->lanes[i].channel)
             continue;
-        say_goodbye(c->lanes[i].channel);
+        say_goodbye(c->lanes[i].channel, reason, message);
         channel_free(c->lanes[i].channel);
     }
+    crypto_wipe(&c->key, sizeof c->key);
     free(c);
 }

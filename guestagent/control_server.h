@@ -6,7 +6,8 @@
  * could stop the guest's side. A greeting takes 5 s at most. At most CONTROL_MAX_CHANNELS; a new
  * one replaces the oldest that has not greeted, then the oldest that is not proved, then the
  * oldest: one whose host died unheard must not lock the new host out, nor strangers that say
- * nothing the one that is there. Runs on: one loop.
+ * nothing the one that is there. Once a second our key is looked at; when it is another one, every
+ * channel ends, so that hosts greet anew. Runs on: one loop.
  */
 #ifndef GUESTAGENT_CONTROL_SERVER_H
 #define GUESTAGENT_CONTROL_SERVER_H

@@ -13,15 +13,16 @@ enum status identity_check_instance(const char *value, struct errmsg *e)
     return ST_INVAL;
 }
 
-/* The one key there is; @instance is our own name. */
+/* The one key there is; @instance is our own name. What is wrong with it is said once. */
 static enum status find_key(void *ctx, const char *instance, struct proof_key *out)
 {
-    const struct identity *self = ctx;
+    struct identity *self = ctx;
     struct errmsg e = { "" };
     enum status st = key_file_read(self->options->key_file, out, &e);
 
-    if (st != ST_OK && st != ST_NOTFOUND)
+    if (st != self->last && st != ST_OK && st != ST_NOTFOUND)
         log_warn_limited(LOG_IPC, "no key: %s", e.text);
+    self->last = st;
     return st;
 }
 
@@ -34,7 +35,8 @@ enum status identity_init(struct identity *out, const struct identity_options *o
     crypto_wipe(&key, sizeof key);
     *out = (struct identity){
         .options = options,
-        .proof = { .find_key = find_key, .ctx = out, .is_required = options->require_proof }
+        .proof = { .find_key = find_key, .ctx = out, .is_required = options->require_proof },
+        .last = st
     };
     /* Docker is not to be out of reach for want of a key that nobody asks for. */
     if (st == ST_DENIED && !options->require_proof)

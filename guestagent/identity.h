@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * identity.h - who this guest is to its host: an instance's name, and the key that goes with it.
  *
- * The file is read at each greeting, so a key that is put there or taken away counts from the next
- * one on. Owns: nothing. Runs on: the agent's loop.
+ * The file is read at each greeting, and once a second (control_server.h), so a key that is put
+ * there or taken away counts at once. Owns: nothing. Runs on: the agent's loop.
  */
 #ifndef GUESTAGENT_IDENTITY_H
 #define GUESTAGENT_IDENTITY_H
@@ -51,6 +51,7 @@ enum status identity_check_instance(const char *value, struct errmsg *e);
 struct identity {
     const struct identity_options *options; /* borrowed */
     struct channel_proof proof;             /* for channels of ours */
+    enum status last;                       /* what the last look at the file came to */
 };
 
 /* Looks at the key once. ST_OK also when there is none, and with an error in the log when we may

@@ -119,6 +119,21 @@ class KeysTest(Case):
         (self.keys / f"{INSTANCE}.key").unlink()
         self.expect_reason("Authenticated", "NoKey")
 
+    def test_the_agent_s_too(self):
+        self.host_key(self.key)
+        self.start_host()
+        agent = self.start_agent()
+        self.expect_reason("Authenticated", "PeerNoKey")
+        self.put_key(self.agent_key, self.key)
+        self.expect_proved()
+        os.chmod(self.agent_key, 0o604)
+        self.expect_reason("Authenticated", "PeerNoKey")
+        self.assertEqual(agent.process.log().count("chmod 600"), 1)
+        self.put_key(self.agent_key, secrets.token_bytes(32))
+        self.expect_reason("Authenticated", "ProofFailed")
+        self.put_key(self.agent_key, self.key)
+        self.expect_proved()
+
     def test_a_key_that_others_may_read_is_none(self):
         self.host_key(self.key)
         (self.keys / f"{INSTANCE}.key").chmod(0o644)

@@ -14,7 +14,8 @@
 #include <string.h>
 
 struct fixture {
-    enum status key_status; /* what looking for our key comes to; the key is all zeroes */
+    enum status key_status; /* what looking for our key comes to */
+    struct proof_key key;   /* all zeroes at first */
     struct identity identity;
     struct identity_options options;
     bool offered_proved; /* the last offer's host is */
@@ -92,7 +93,8 @@ static enum status find_key(void *ctx, const char *instance, struct proof_key *o
     const struct fixture *f = ctx;
 
     assert_string_equal(instance, "guest1");
-    *out = (struct proof_key){ { 0 } };
+    if (f->key_status == ST_OK)
+        *out = f->key;
     return f->key_status;
 }
 
@@ -430,6 +432,57 @@ static void a_host_that_cannot_prove_itself_gets_nothing_where_it_has_to(void **
     assert_true(sim_peer_is_closed(p));
 }
 
+static void hosts_greet_anew_when_our_key_is_another_one(void **state)
+{
+    static const struct {
+        const char *name;
+        enum status status;
+        uint8_t key;
+        bool ends;
+    } rows[] = {
+        { "still none", ST_NOTFOUND, 0, false },
+        { "comes", ST_OK, 1, true },
+        { "stays", ST_OK, 1, false },
+        { "is another", ST_OK, 2, true },
+        { "cannot be looked at", ST_IO, 2, false },
+        { "is the same after that", ST_OK, 2, false },
+        { "may not be read", ST_DENIED, 2, true },
+        { "still not", ST_INVAL, 2, false },
+        { "is back", ST_OK, 2, true },
+        { "goes", ST_NOTFOUND, 0, true },
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct sim_peer *p = host(f), *silent = sim_connect(f->sim, &f->at, &sim_host_peer);
+
+        sim_run(f->sim);
+        f->key_status = rows[i].status;
+        f->key.bytes[0] = rows[i].key;
+        sim_advance_ms(f->sim, 1000);
+        if (strcmp(heard(p), rows[i].ends ? "AhX" : "Ahh") != 0 ||
+            sim_peer_is_closed(p) != rows[i].ends || sim_peer_is_closed(silent) != rows[i].ends)
+            fail_msg("%s", rows[i].name);
+        sim_peer_end(p);
+        sim_peer_end(silent);
+        sim_run(f->sim);
+    }
+}
+
+static void a_network_s_offer_goes_with_its_channel_when_the_key_changes(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p;
+
+    serve(f, &net_source);
+    p = host(f);
+    offer(f, p);
+    assert_int_not_equal(f->offered_by, 0);
+    f->key_status = ST_OK;
+    sim_advance_ms(f->sim, 1000);
+    assert_int_equal(f->gone, f->offered_by);
+}
+
 static void set_levels(struct fixture *f, struct sim_peer *p, char *text)
 {
     Rdlink__V1__LogLevels levels = RDLINK__V1__LOG_LEVELS__INIT;
@@ -503,6 +556,8 @@ int main(void)
         WITH_FIXTURE(strangers_that_say_nothing_do_not_displace_anybody),
         WITH_FIXTURE(a_proved_host_is_not_displaced_by_others),
         WITH_FIXTURE(a_host_that_cannot_prove_itself_gets_nothing_where_it_has_to),
+        WITH_FIXTURE(hosts_greet_anew_when_our_key_is_another_one),
+        WITH_FIXTURE(a_network_s_offer_goes_with_its_channel_when_the_key_changes),
         WITH_FIXTURE(levels_end_with_the_host_that_set_them_and_with_no_other),
         WITH_FIXTURE(a_host_that_leaves_makes_room),
         WITH_FIXTURE(the_host_hears_goodbye),
