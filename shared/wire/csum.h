@@ -11,6 +11,10 @@
 
 /* A sum that is not folded yet; add pieces in any order, each but the last of even length. */
 uint64_t csum_add(uint64_t sum, const void *data, size_t len_bytes);
+/* The same, and copies them. */
+uint64_t csum_copy(uint64_t sum, void *to, const void *data, size_t len_bytes);
+/* Of two pieces one behind the other, the first of which has @first_bytes, odd or even. */
+uint64_t csum_join(uint64_t first, size_t first_bytes, uint64_t second);
 /* The pseudo-header of either family for @l4_bytes of @proto. */
 uint64_t csum_pseudo(const struct ip_addr *src, const struct ip_addr *dst, uint8_t proto,
                      uint32_t l4_bytes);

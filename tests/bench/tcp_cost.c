@@ -104,6 +104,11 @@ bool out_begin(struct switch_ *s, struct out *o, struct ip_header *ip, size_t l4
     return true;
 }
 
+void out_copy(struct out *o, uint8_t *to, const uint8_t *data, size_t len_bytes)
+{
+    memcpy(to, data, len_bytes);
+}
+
 void out_end(struct switch_ *s, struct out *o, size_t csum_offset, unsigned gso_size)
 {
     struct bytes r = bytes_of(o->l4, o->l4_bytes);

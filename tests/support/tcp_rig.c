@@ -113,6 +113,11 @@ static void check_window(struct tcp_guest *g, const struct tcp_header *h)
     g->told_edge = edge;
 }
 
+void out_copy(struct out *o, uint8_t *to, const uint8_t *data, size_t len_bytes)
+{
+    memcpy(to, data, len_bytes);
+}
+
 void out_end(struct switch_ *s, struct out *o, size_t csum_offset, unsigned gso_size)
 {
     struct tcp_rig *r = current;

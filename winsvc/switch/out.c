@@ -143,9 +143,15 @@ static void describe_gso(const struct out *o, unsigned gso_size, struct frame_of
     off->header_bytes = (uint16_t)(o->l4_offset + header_bytes);
 }
 
+void out_copy(struct out *o, uint8_t *to, const uint8_t *data, size_t len_bytes)
+{
+    o->sum = csum_join(o->sum, o->summed_bytes, csum_copy(0, to, data, len_bytes));
+    o->summed_bytes += len_bytes;
+}
+
 void out_end(struct switch_ *s, struct out *o, size_t csum_offset, unsigned gso_size)
 {
-    size_t len_bytes = o->l4_offset + o->l4_bytes;
+    size_t len_bytes = o->l4_offset + o->l4_bytes, head_bytes = o->l4_bytes - o->summed_bytes;
     bool can_be_partial = o->ip.proto == IP_PROTO_TCP || o->ip.proto == IP_PROTO_UDP;
     struct frame_offload off = { 0 };
     uint64_t sum;
@@ -163,7 +169,8 @@ void out_end(struct switch_ *s, struct out *o, size_t csum_offset, unsigned gso_
         describe_gso(o, gso_size, &off);
     } else {
         set_be16(o->l4 + csum_offset, 0);
-        set_be16(o->l4 + csum_offset, checksum(&o->ip, csum_add(sum, o->l4, o->l4_bytes)));
+        sum = csum_join(csum_add(sum, o->l4, head_bytes), head_bytes, o->sum);
+        set_be16(o->l4 + csum_offset, checksum(&o->ip, sum));
     }
     commit(s, o->frame, len_bytes, &off);
 }

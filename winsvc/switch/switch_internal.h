@@ -123,12 +123,16 @@ struct out {
     uint8_t *l4;    /* where the caller writes @l4_bytes */
     size_t l4_offset, l4_bytes;
     struct ip_header ip;
+    size_t summed_bytes; /* at the end of l4, see out_copy() */
+    uint64_t sum;        /* of those */
 };
 
 /* Reserves a frame with Ethernet and IP headers written, for @l4_bytes of @ip->proto behind them
  * (ip->payload_bytes is set here). False: the link is gone or has no room; counted by the caller
  * where it loses something by it. The guest's MAC is looked up by address. */
 bool out_begin(struct switch_ *s, struct out *o, struct ip_header *ip, size_t l4_bytes);
+/* Copies what ends l4, piece by piece, and sums it on the way: out_end() need not read it again. */
+void out_copy(struct out *o, uint8_t *to, const uint8_t *data, size_t len_bytes);
 /* @csum_offset: of the layer-4 checksum field within l4, filled in here, or left partial with
  * @gso_size > 0 or on a link with offload; OUT_NO_CSUM: there is none to fill in. Asks for a flush.
  */

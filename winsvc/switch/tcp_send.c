@@ -72,6 +72,24 @@ unsigned tcp_own_mss(const struct tcp_table *t, bool v4)
     return t->sw->config.mtu - TCP_HEADER_BYTES - (v4 ? IP4_HEADER_BYTES : IP6_HEADER_BYTES);
 }
 
+/* The link's checksum is the guest's work, or it is made while the bytes pass. */
+static void put_payload(const struct tcp_flow *f, struct out *o, uint8_t *to, size_t offset,
+                        size_t len_bytes)
+{
+    struct ring_span part[2];
+    unsigned count;
+
+    if (frame_link_has_offload(f->table->sw->link)) {
+        ring_copy_out(&f->down, offset, to, len_bytes);
+        return;
+    }
+    count = ring_peek(&f->down, offset, len_bytes, part);
+    for (unsigned i = 0; i < count; i++) {
+        out_copy(o, to, part[i].data, part[i].len_bytes);
+        to += part[i].len_bytes;
+    }
+}
+
 /* Writes one segment: @len_bytes of the down ring from @offset. False: the link has no room. */
 static bool emit(struct tcp_flow *f, struct tcp_header *h, size_t offset, size_t len_bytes,
                  unsigned gso_size)
@@ -96,7 +114,7 @@ static bool emit(struct tcp_flow *f, struct tcp_header *h, size_t offset, size_t
     if (!out_begin(f->table->sw, &o, &ip, w.len_bytes + len_bytes))
         return false;
     memcpy(o.l4, header, w.len_bytes);
-    ring_copy_out(&f->down, offset, o.l4 + w.len_bytes, len_bytes);
+    put_payload(f, &o, o.l4 + w.len_bytes, offset, len_bytes);
     out_end(f->table->sw, &o, CSUM_OFFSET, gso_size);
     if (h->flags & TCP_ACK) {
         f->rcv_edge = seq_max(f->rcv_edge, edge);

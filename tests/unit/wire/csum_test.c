@@ -44,7 +44,7 @@ static void nothing_sums_to_nothing(void **state)
 
 static void every_length_and_alignment_agrees_with_the_plain_sum(void **state)
 {
-    uint8_t buf[320];
+    uint8_t buf[1100]; /* several blocks of the widest vectors, and what is left of one */
     uint32_t seed = 1;
 
     for (size_t i = 0; i < sizeof buf; i++)
@@ -53,6 +53,38 @@ static void every_length_and_alignment_agrees_with_the_plain_sum(void **state)
         for (size_t len = 0; len + at <= sizeof buf; len++)
             if (folded(csum_fold(csum_add(0, buf + at, len))) != folded(reference(buf + at, len)))
                 fail_msg("offset %zu, %zu bytes", at, len);
+}
+
+static void a_copy_is_whole_and_has_the_sum_of_what_it_copied(void **state)
+{
+    uint8_t from[1100], to[1100];
+    uint32_t seed = 3;
+
+    for (size_t i = 0; i < sizeof from; i++)
+        from[i] = (uint8_t)(next_random(&seed) >> 24);
+    for (size_t len = 0; len + 3 < sizeof from; len++) {
+        memset(to, 0, sizeof to);
+        if (folded(csum_fold(csum_copy(0, to + 1, from + 2, len))) !=
+                folded(reference(from + 2, len)) ||
+            memcmp(to + 1, from + 2, len) != 0 || to[0] != 0 || to[len + 1] != 0)
+            fail_msg("%zu bytes", len);
+    }
+}
+
+static void two_pieces_join_at_any_byte(void **state)
+{
+    uint8_t buf[400];
+    uint32_t seed = 5;
+
+    for (size_t i = 0; i < sizeof buf; i++)
+        buf[i] = (uint8_t)(next_random(&seed) >> 24);
+    for (size_t cut = 0; cut <= sizeof buf; cut++) {
+        uint64_t sum =
+            csum_join(csum_add(0, buf, cut), cut, csum_add(0, buf + cut, sizeof buf - cut));
+
+        if (folded(csum_fold(sum)) != folded(reference(buf, sizeof buf)))
+            fail_msg("cut at %zu", cut);
+    }
 }
 
 static void carries_are_never_lost(void **state)
@@ -111,6 +143,8 @@ int main(void)
         cmocka_unit_test(example_of_rfc_1071_comes_out_right),
         cmocka_unit_test(nothing_sums_to_nothing),
         cmocka_unit_test(every_length_and_alignment_agrees_with_the_plain_sum),
+        cmocka_unit_test(a_copy_is_whole_and_has_the_sum_of_what_it_copied),
+        cmocka_unit_test(two_pieces_join_at_any_byte),
         cmocka_unit_test(carries_are_never_lost),
         cmocka_unit_test(pieces_of_even_length_may_come_in_any_order),
         cmocka_unit_test(pseudo_header_of_both_families_counts),
