@@ -39,7 +39,7 @@ struct stream;
 enum frame_protocol { FRAME_STDIO, FRAME_QEMU, FRAME_V2, FRAME_BESS, FRAME_PROTOCOL_COUNT };
 const char *frame_protocol_name(enum frame_protocol p);
 
-enum { FRAME_MIN_BYTES = 14, FRAME_MAX_BYTES = 65535 + 14, FRAME_BATCH_BYTES = 512 * 1024 };
+enum { FRAME_MIN_BYTES = 14, FRAME_MAX_BYTES = 65535 + 14, FRAME_BATCH_BYTES = 640 * 1024 };
 
 /* What a virtio-net header says (virtio 1.2, 5.1.6); all zero: a plain frame with its checksums. */
 enum frame_gso { FRAME_GSO_NONE, FRAME_GSO_TCP4, FRAME_GSO_TCP6, FRAME_GSO_UDP };

@@ -20,8 +20,8 @@
  * storage where they belong, and up to TCP_EARLY_MAX stretches of them are remembered. Beyond that
  * they are lost; the duplicate ACKs make the guest send them again.
  *
- * Down. At most half of what a ring holds is read at a time (READ_MAX_BYTES, less in small frames),
- * and as much goes to the link before the next read, so that the guest is not idle meanwhile.
+ * Down. At most half of what a ring holds is read at a time (tcp_turn_bytes()), and as much goes to
+ * the link before the next read, so that the guest is not idle meanwhile.
  * Reading stops when the ring is full (or holds the flow's share, tcp_share.c) and goes on when the
  * guest has acknowledged a quarter of it. When there is no memory for even the first block, the
  * flow asks again by its timer.
@@ -30,12 +30,7 @@
 
 #include "base/util.h"
 
-enum {
-    SHORT_WINDOW_BYTES = 16 * 1024,
-    READ_MAX_BYTES = 128 * 1024,
-    READ_MAX_BYTES_LARGE = 256 * 1024,
-    READ_MUCH_BYTES = 64 * 1024
-};
+enum { SHORT_WINDOW_BYTES = 16 * 1024, READ_MUCH_BYTES = 64 * 1024 };
 
 size_t tcp_up_max(const struct tcp_flow *f)
 {
@@ -295,7 +290,7 @@ static size_t read_size(const struct tcp_flow *f, size_t room)
 {
     const struct switch_ *s = f->table->sw;
     bool offload = s->link && frame_link_has_offload(s->link);
-    size_t most = tcp_has_large_frames(f->table) ? READ_MAX_BYTES_LARGE : READ_MAX_BYTES;
+    size_t most = tcp_turn_bytes(f->table);
     size_t segment = tcp_segment_max(f, offload);
     size_t max = tcp_down_max(f), sent = f->snd_nxt - f->snd_una;
     size_t unsent = f->down.len_bytes > sent ? f->down.len_bytes - sent : 0;

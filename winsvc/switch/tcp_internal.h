@@ -289,6 +289,8 @@ bool tcp_send_control(struct tcp_flow *f, uint32_t seq, uint8_t flags);
 size_t tcp_segment_max(const struct tcp_flow *f, bool offload);
 /* A frame carries tens of KiB: super-segments, or a large MTU. */
 bool tcp_has_large_frames(const struct tcp_table *t);
+/* How much goes into the link at a time, and so how much is read from a socket. */
+size_t tcp_turn_bytes(const struct tcp_table *t);
 /* There may be something to send. */
 void tcp_activate(struct tcp_flow *f);
 void tcp_deactivate(struct tcp_flow *f);
