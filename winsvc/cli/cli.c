@@ -43,12 +43,10 @@ static int run_command(struct cli **out, const struct cli_command *command,
     struct cli *c = calloc(1, sizeof *c);
     int code;
 
-    if (!c) {
-        cli_complain(env, "out of memory", "try again");
-        return CLI_NOT_RUNNING;
-    }
+    if (!c)
+        return cli_out_of_memory(env, CLI_NOT_RUNNING);
     c->command = command;
-    code = command->start(&c->run, env, argc, argv);
+    code = cli_run_start(&c->run, command, env, argc, argv);
     if (code == CLI_PENDING)
         *out = c;
     else
@@ -85,7 +83,6 @@ void cli_free(struct cli *c)
 {
     if (!c)
         return;
-    if (c->command->free)
-        c->command->free(c->run);
+    cli_run_free(c->command, c->run);
     free(c);
 }

@@ -193,8 +193,7 @@ static int write_report(struct bugreport_run *r)
 
     if (!contents) {
         free(list);
-        cli_complain(&r->env, "out of memory", "try again");
-        return CLI_DEGRADED;
+        return cli_out_of_memory(&r->env, CLI_DEGRADED);
     }
     tell(r, contents);
     st = r->env.create_output(r->env.ctx, r->output);
@@ -341,7 +340,7 @@ static void run_check(struct bugreport_run *r)
     r->check_env.print = on_check_print;
     r->check_env.finish = on_check_finish;
     r->check_env.ctx = r;
-    code = cli_check_command.start(&r->check, &r->check_env, ARRAY_SIZE(argv), argv);
+    code = cli_run_start(&r->check, &cli_check_command, &r->check_env, ARRAY_SIZE(argv), argv);
     if (code != CLI_PENDING)
         on_check_finish(r, code);
 }
@@ -373,19 +372,16 @@ static void on_next(void *ctx)
 
 /* ---- start ------------------------------------------------------------------------------- */
 
-static void bugreport_free(void *run)
+static void bugreport_fini(void *run)
 {
     struct bugreport_run *r = run;
 
-    if (!r)
-        return;
     timer_stop(&r->next);
     http_client_free(r->client);
-    cli_check_command.free(r->check);
+    cli_run_free(&cli_check_command, r->check);
     text_fini(&r->said[CLI_STDOUT]);
     text_fini(&r->said[CLI_STDERR]);
     bundle_free(r->bundle);
-    free(r);
 }
 
 static int begin(struct bugreport_run *r)
@@ -409,25 +405,15 @@ static int begin(struct bugreport_run *r)
     return CLI_PENDING;
 }
 
-static int bugreport_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int bugreport_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
-    struct bugreport_run *r = calloc(1, sizeof *r);
+    struct bugreport_run *r = run;
     int code;
 
-    if (!r) {
-        cli_complain(env, "out of memory", "try again");
-        return CLI_NOT_RUNNING;
-    }
     r->env = *env;
     timer_init(&r->next, env->loop, on_next, r);
     code = cli_parse(&cli_bugreport_command, env, r, &r->service, argc, argv);
-    if (code == CLI_PENDING)
-        code = begin(r);
-    if (code == CLI_PENDING)
-        *run = r;
-    else
-        bugreport_free(r);
-    return code;
+    return code == CLI_PENDING ? begin(r) : code;
 }
 
 const struct cli_command cli_bugreport_command = {
@@ -436,6 +422,7 @@ const struct cli_command cli_bugreport_command = {
     .summary = "what is needed to find a fault, in a tar of your own",
     .options = options,
     .option_count = ARRAY_SIZE(options),
+    .run_bytes = sizeof(struct bugreport_run),
     .start = bugreport_start,
-    .free = bugreport_free,
+    .fini = bugreport_fini,
 };

@@ -15,7 +15,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { TARGET_MAX = 1024 };
@@ -164,37 +163,26 @@ static void on_places(void *ctx, const struct control_place *places, unsigned co
 
 /* ---- start ------------------------------------------------------------------------------- */
 
-static void capture_free(void *run)
+static void capture_fini(void *run)
 {
     struct capture_run *r = run;
 
-    if (!r)
-        return;
     timer_stop(&r->next);
     control_list_free(r->list);
     http_client_free(r->client);
-    free(r);
 }
 
-static int capture_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int capture_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
-    struct capture_run *r = calloc(1, sizeof *r);
-    int code = CLI_NOT_RUNNING;
+    struct capture_run *r = run;
+    int code;
 
-    if (!r) {
-        cli_complain(env, "out of memory", "try again");
-        return code;
-    }
     r->env = *env;
     timer_init(&r->next, env->loop, on_next, r);
     code = cli_parse(&cli_capture_command, env, r, &r->service, argc, argv);
-    if (code == CLI_PENDING)
-        code = control_list_start(&r->list, &r->env, &r->service, r->wanted, on_places, r);
-    if (code == CLI_PENDING)
-        *run = r;
-    else
-        capture_free(r);
-    return code;
+    return code == CLI_PENDING
+               ? control_list_start(&r->list, &r->env, &r->service, r->wanted, on_places, r)
+               : code;
 }
 
 const struct cli_command cli_capture_command = {
@@ -203,6 +191,7 @@ const struct cli_command cli_capture_command = {
     .summary = "frames of a guest's link, as pcapng",
     .options = options,
     .option_count = ARRAY_SIZE(options),
+    .run_bytes = sizeof(struct capture_run),
     .start = capture_start,
-    .free = capture_free,
+    .fini = capture_fini,
 };

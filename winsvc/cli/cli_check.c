@@ -26,7 +26,6 @@
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { ENDPOINTS_MAX = 8, NAME_MAX_BYTES = 96, TEXT_MAX_BYTES = 400, NAME_COLUMNS = 34 };
@@ -333,44 +332,29 @@ static void on_status(void *ctx, enum status st, const struct http_client_answer
 
 /* ---- start ------------------------------------------------------------------------------- */
 
-static void check_free(void *run)
+static void check_fini(void *run)
 {
     struct check_run *r = run;
 
-    if (!r)
-        return;
     timer_stop(&r->next);
     http_client_free(r->client);
     cJSON_Delete(r->rows);
-    free(r);
 }
 
-static int check_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int check_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
-    struct check_run *r = calloc(1, sizeof *r);
-    struct errmsg e = { "" };
-    enum status st;
-    int code = CLI_NOT_RUNNING;
+    struct check_run *r = run;
+    int code;
 
-    if (!r || !(r->rows = cJSON_CreateArray())) {
-        free(r);
-        cli_complain(env, "out of memory", "try again");
-        return code;
-    }
     r->env = *env;
     timer_init(&r->next, env->loop, on_next, r);
+    r->rows = cJSON_CreateArray();
+    if (!r->rows)
+        return cli_out_of_memory(env, CLI_NOT_RUNNING);
     code = cli_parse(&cli_check_command, env, r, &r->service, argc, argv);
-    if (code == CLI_PENDING) {
-        st = http_client_get(&r->client, env->loop, &r->service.at, "/v1/status",
-                             r->service.timeout_ms, on_status, r, &e);
-        if (st != ST_OK)
-            code = cli_service_failure(env, &r->service, st, &e);
-    }
-    if (code == CLI_PENDING)
-        *run = r;
-    else
-        check_free(r);
-    return code;
+    if (code != CLI_PENDING)
+        return code;
+    return cli_ask(&r->client, env, &r->service, "/v1/status", on_status, r);
 }
 
 const struct cli_command cli_check_command = {
@@ -379,6 +363,7 @@ const struct cli_command cli_check_command = {
     .summary = "each step to the engine: PASS, WARN or FAIL, and the fix",
     .options = options,
     .option_count = ARRAY_SIZE(options),
+    .run_bytes = sizeof(struct check_run),
     .start = check_start,
-    .free = check_free,
+    .fini = check_fini,
 };

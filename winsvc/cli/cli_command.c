@@ -5,9 +5,38 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ARGS_MAX = 32 };
+
+/* ---- a run ------------------------------------------------------------------------------- */
+
+int cli_run_start(void **run, const struct cli_command *command, const struct cli_env *env,
+                  int argc, const char *const *argv)
+{
+    void *state = NULL;
+    int code;
+
+    if (command->run_bytes && !(state = calloc(1, command->run_bytes)))
+        return cli_out_of_memory(env, CLI_NOT_RUNNING);
+    code = command->start(state, env, argc, argv);
+    if (code != CLI_PENDING) {
+        cli_run_free(command, state);
+        state = NULL;
+    }
+    *run = state;
+    return code;
+}
+
+void cli_run_free(const struct cli_command *command, void *run)
+{
+    if (run && command->fini)
+        command->fini(run);
+    free(run);
+}
+
+/* ---- options ----------------------------------------------------------------------------- */
 
 enum status cli_check_address(const char *value, struct errmsg *e)
 {
@@ -15,6 +44,8 @@ enum status cli_check_address(const char *value, struct errmsg *e)
 
     return addr_parse(&a, value, e);
 }
+
+/* ---- words for a person ------------------------------------------------------------------ */
 
 void cli_say(const struct cli_env *env, const char *format, ...)
 {
@@ -33,6 +64,12 @@ void cli_complain(const struct cli_env *env, const char *what, const char *next)
 
     snprintf(text, sizeof text, "rdlink: %s\n  next  %s\n", what, next);
     env->print(env->ctx, CLI_STDERR, text);
+}
+
+int cli_out_of_memory(const struct cli_env *env, int code)
+{
+    cli_complain(env, "out of memory", "try again");
+    return code;
 }
 
 static enum status choose_address(const struct cli_env *env, struct cli_service *s,
@@ -188,4 +225,14 @@ int cli_service_failure(const struct cli_env *env, const struct cli_service *ser
                      ? "the service hangs or is very busy: read its log, restart it"
                      : "check that --address is rdlink's status and not another socket");
     return CLI_NOT_RUNNING;
+}
+
+int cli_ask(struct http_client **out, const struct cli_env *env, const struct cli_service *service,
+            const char *target, http_client_done_fn *fn, void *ctx)
+{
+    struct errmsg e = { "" };
+    enum status st =
+        http_client_get(out, env->loop, &service->at, target, service->timeout_ms, fn, ctx, &e);
+
+    return st ? cli_service_failure(env, service, st, &e) : CLI_PENDING;
 }

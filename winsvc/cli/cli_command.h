@@ -9,6 +9,7 @@
 
 #include "base/options.h"
 #include "cli/cli.h"
+#include "cli/http_client.h"
 #include "port/addr.h"
 
 /* Of the status that this program understands (docs/status.md). */
@@ -22,11 +23,21 @@ struct cli_command {
     size_t option_count;
     /* The words that may follow the name, as "bash|zsh|fish"; NULL: none, or any one. */
     const char *words;
-    /* @argv: what follows the name. An exit code, or CLI_PENDING with *run set. */
-    int (*start)(void **run, const struct cli_env *env, int argc, const char *const *argv);
-    /* NULL is fine. No function: the command never returns CLI_PENDING. */
-    void (*free)(void *run);
+    /* Of the state of a run, which is all zero before start(). 0: the command has none, and never
+     * returns CLI_PENDING. */
+    size_t run_bytes;
+    /* @argv: what follows the name. An exit code, or CLI_PENDING. */
+    int (*start)(void *run, const struct cli_env *env, int argc, const char *const *argv);
+    /* Ends what @run has under way and frees what it owns, whatever start() returned. No function:
+     * nothing. */
+    void (*fini)(void *run);
 };
+
+/* A run of @command: an exit code, or CLI_PENDING with *run set; that is NULL otherwise. */
+int cli_run_start(void **run, const struct cli_command *command, const struct cli_env *env,
+                  int argc, const char *const *argv);
+/* NULL is fine. */
+void cli_run_free(const struct cli_command *command, void *run);
 
 extern const struct cli_command cli_status_command, cli_wait_command, cli_check_command,
     cli_metrics_command, cli_ports_command, cli_capture_command, cli_page_command,
@@ -75,6 +86,8 @@ enum status cli_check_address(const char *value, struct errmsg *e);
 void cli_say(const struct cli_env *env, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Two lines on standard error: what, and what to do next. */
 void cli_complain(const struct cli_env *env, const char *what, const char *next);
+/* Says so; returns @code. */
+int cli_out_of_memory(const struct cli_env *env, int code);
 /* Options of @command from @argv into @options, and the word after them into *@word (NULL: none;
  * one that is none of the command's words, if it has some, is wrong usage). A command without words
  * takes @word NULL. CLI_PENDING, or CLI_USAGE, which was explained. */
@@ -97,5 +110,8 @@ const char *cli_status_file(const struct cli_env *env, const struct cli_service 
 /* No answer: is it not there, not allowed, or not well? Explains, and returns the exit code. */
 int cli_service_failure(const struct cli_env *env, const struct cli_service *service,
                         enum status st, const struct errmsg *why);
+/* GET @target of the service. CLI_PENDING, or an exit code that was explained. */
+int cli_ask(struct http_client **out, const struct cli_env *env, const struct cli_service *service,
+            const char *target, http_client_done_fn *fn, void *ctx);
 
 #endif

@@ -66,8 +66,7 @@ const char *completion_quoted(char *buf, size_t cap, const char *text, const cha
 
 /* ---- the command ------------------------------------------------------------------------- */
 
-static int completion_start(void **run, const struct cli_env *env, int argc,
-                            const char *const *argv)
+static int completion_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
     const char *shell = NULL;
     char none;

@@ -283,19 +283,12 @@ static int run_verb(struct config_run *r, int argc, const char *const *argv)
     return wrong_usage(r, e.text);
 }
 
-static int config_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int config_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
-    struct config_run *r = calloc(1, sizeof *r);
-    int code;
+    struct config_run *r = run;
 
-    if (!r) {
-        cli_complain(env, "out of memory", "try again");
-        return CLI_DEGRADED;
-    }
     r->env = *env;
-    code = run_verb(r, argc, argv);
-    free(r);
-    return code;
+    return run_verb(r, argc, argv);
 }
 
 const struct cli_command cli_config_command = {
@@ -305,5 +298,6 @@ const struct cli_command cli_config_command = {
     .words = "check|show|set|unset",
     .options = options,
     .option_count = ARRAY_SIZE(options),
+    .run_bytes = sizeof(struct config_run),
     .start = config_start,
 };

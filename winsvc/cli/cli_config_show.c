@@ -116,8 +116,7 @@ static int show_json(const struct cli_env *env, const struct config *c)
         env->print(env->ctx, CLI_STDOUT, text);
         env->print(env->ctx, CLI_STDOUT, "\n");
     } else {
-        cli_complain(env, "out of memory", "try again");
-        code = CLI_DEGRADED;
+        code = cli_out_of_memory(env, CLI_DEGRADED);
     }
     cJSON_free(text);
     cJSON_Delete(root);

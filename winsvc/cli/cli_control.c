@@ -87,24 +87,21 @@ int control_list_start(struct control_list **out, const struct cli_env *env,
                        void *ctx)
 {
     struct control_list *l = calloc(1, sizeof *l);
-    struct errmsg e = { "" };
-    enum status st = ST_NOMEM;
+    int code;
 
-    if (l) {
-        l->env = env;
-        l->service = service;
-        l->fn = fn;
-        l->ctx = ctx;
-        snprintf(l->wanted, sizeof l->wanted, "%s", wanted);
-        st = http_client_get(&l->client, env->loop, &service->at, "/v1/status", service->timeout_ms,
-                             on_status, l, &e);
-    }
-    if (st != ST_OK) {
+    if (!l)
+        return cli_out_of_memory(env, CLI_NOT_RUNNING);
+    l->env = env;
+    l->service = service;
+    l->fn = fn;
+    l->ctx = ctx;
+    snprintf(l->wanted, sizeof l->wanted, "%s", wanted);
+    code = cli_ask(&l->client, env, service, "/v1/status", on_status, l);
+    if (code == CLI_PENDING)
+        *out = l;
+    else
         free(l);
-        return cli_service_failure(env, service, st, &e);
-    }
-    *out = l;
-    return CLI_PENDING;
+    return code;
 }
 
 void control_list_free(struct control_list *l)

@@ -127,7 +127,7 @@ static int no_help_on(const struct cli_env *env, const char *word)
     return CLI_USAGE;
 }
 
-static int help_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int help_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
     const struct cli_command *command = argc ? cli_find_command(argv[0]) : NULL;
 

@@ -101,7 +101,7 @@ static int make_key(const struct cli_env *env, struct key_options *o, const char
     return CLI_READY;
 }
 
-static int key_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int key_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
     struct key_options o = { .output = "" };
     int code;

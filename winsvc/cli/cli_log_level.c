@@ -11,7 +11,6 @@
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct level_run {
@@ -45,14 +44,11 @@ static void on_ordered(void *ctx, const char *body, int exit_code)
     r->env.finish(r->env.ctx, exit_code);
 }
 
-static void level_free(void *run)
+static void level_fini(void *run)
 {
     struct level_run *r = run;
 
-    if (!r)
-        return;
     cli_order_free(r->order);
-    free(r);
 }
 
 /* "default" ends what was asked for. */
@@ -80,25 +76,15 @@ static int order(struct level_run *r, const char *levels)
     return cli_order_start(&r->order, &r->env, &r->service, &request, on_ordered, r);
 }
 
-static int level_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int level_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
-    struct level_run *r = calloc(1, sizeof *r);
+    struct level_run *r = run;
     const char *levels = NULL;
     int code;
 
-    if (!r) {
-        cli_complain(env, "out of memory", "try again");
-        return CLI_NOT_RUNNING;
-    }
     r->env = *env;
     code = cli_parse_word(&cli_log_level_command, env, r, &r->service, &levels, argc, argv);
-    if (code == CLI_PENDING)
-        code = order(r, levels);
-    if (code == CLI_PENDING)
-        *run = r;
-    else
-        level_free(r);
-    return code;
+    return code == CLI_PENDING ? order(r, levels) : code;
 }
 
 const struct cli_command cli_log_level_command = {
@@ -107,6 +93,7 @@ const struct cli_command cli_log_level_command = {
     .summary = "what is logged from now on",
     .options = options,
     .option_count = ARRAY_SIZE(options),
+    .run_bytes = sizeof(struct level_run),
     .start = level_start,
-    .free = level_free,
+    .fini = level_fini,
 };

@@ -16,7 +16,6 @@
 #include "port/loop.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { FILES_MAX = 99, FOLLOW_MS = 200, CHUNK = 64 * 1024 };
@@ -155,17 +154,14 @@ static void on_next(void *ctx)
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-static void logs_free(void *run)
+static void logs_fini(void *run)
 {
     struct logs_run *r = run;
 
-    if (!r)
-        return;
-    cli_log_level_command.free(r->level_run);
+    cli_run_free(&cli_log_level_command, r->level_run);
     timer_stop(&r->next);
     file_tail_close(r->tail);
     log_view_free(r->view);
-    free(r);
 }
 
 static int explain(const struct logs_run *r, enum status st)
@@ -196,10 +192,8 @@ static int begin(struct logs_run *r)
     if (r->since_ms)
         config.since_ms = r->env.wall_ms() - r->since_ms;
     st = log_view_new(&r->view, &config, print, r);
-    if (st) {
-        cli_complain(&r->env, "out of memory", "try again");
-        return CLI_NOT_RUNNING;
-    }
+    if (st)
+        return cli_out_of_memory(&r->env, CLI_NOT_RUNNING);
     count = read_renamed(r);
     st = file_tail_open(&r->tail, r->path);
     if (st && !count)
@@ -213,36 +207,20 @@ static int begin(struct logs_run *r)
     return CLI_PENDING;
 }
 
-static int logs_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int logs_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
-    struct logs_run *r = calloc(1, sizeof *r);
+    struct logs_run *r = run;
     int code;
 
-    if (!r) {
-        cli_complain(env, "out of memory", "try again");
-        return CLI_NOT_RUNNING;
-    }
     r->env = *env;
     timer_init(&r->next, env->loop, on_next, r);
-    if (argc > 0 && !strcmp(argv[0], "level")) {
-        code = cli_log_level_command.start(&r->level_run, env, argc - 1, argv + 1);
-        if (code != CLI_PENDING) {
-            logs_free(r);
-            return code;
-        }
-        *run = r;
-        return code;
-    }
+    if (argc > 0 && !strcmp(argv[0], "level"))
+        return cli_run_start(&r->level_run, &cli_log_level_command, env, argc - 1, argv + 1);
     code = cli_parse_options(&cli_logs_command, env, r, NULL, argc, argv);
-    if (code == CLI_PENDING) {
-        cli_log_path(env, r->folder, r->path, sizeof r->path);
-        code = begin(r);
-    }
-    if (code == CLI_PENDING)
-        *run = r;
-    else
-        logs_free(r);
-    return code;
+    if (code != CLI_PENDING)
+        return code;
+    cli_log_path(env, r->folder, r->path, sizeof r->path);
+    return begin(r);
 }
 
 const struct cli_command cli_logs_command = {
@@ -252,6 +230,7 @@ const struct cli_command cli_logs_command = {
     .summary = "what the service wrote down, also when it is not running",
     .options = options,
     .option_count = ARRAY_SIZE(options),
+    .run_bytes = sizeof(struct logs_run),
     .start = logs_start,
-    .free = logs_free,
+    .fini = logs_fini,
 };

@@ -6,8 +6,6 @@
 #include "base/util.h"
 #include "cli/http_client.h"
 
-#include <stdlib.h>
-
 struct metrics_run {
     struct cli_env env;
     struct cli_service service;
@@ -36,40 +34,22 @@ static void on_answer(void *ctx, enum status st, const struct http_client_answer
     r->env.finish(r->env.ctx, code);
 }
 
-static void metrics_free(void *run)
+static void metrics_fini(void *run)
 {
     struct metrics_run *r = run;
 
-    if (!r)
-        return;
     http_client_free(r->client);
-    free(r);
 }
 
-static int metrics_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int metrics_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
-    struct metrics_run *r = calloc(1, sizeof *r);
-    struct errmsg e = { "" };
-    enum status st;
-    int code = CLI_NOT_RUNNING;
+    struct metrics_run *r = run;
+    int code;
 
-    if (!r) {
-        cli_complain(env, "out of memory", "try again");
-        return code;
-    }
     r->env = *env;
     code = cli_parse(&cli_metrics_command, env, r, &r->service, argc, argv);
-    if (code == CLI_PENDING) {
-        st = http_client_get(&r->client, env->loop, &r->service.at, "/metrics",
-                             r->service.timeout_ms, on_answer, r, &e);
-        if (st != ST_OK)
-            code = cli_service_failure(env, &r->service, st, &e);
-    }
-    if (code == CLI_PENDING)
-        *run = r;
-    else
-        metrics_free(r);
-    return code;
+    return code == CLI_PENDING ? cli_ask(&r->client, env, &r->service, "/metrics", on_answer, r)
+                               : code;
 }
 
 const struct cli_command cli_metrics_command = {
@@ -78,6 +58,7 @@ const struct cli_command cli_metrics_command = {
     .summary = "what the service counts, as OpenMetrics",
     .options = options,
     .option_count = ARRAY_SIZE(options),
+    .run_bytes = sizeof(struct metrics_run),
     .start = metrics_start,
-    .free = metrics_free,
+    .fini = metrics_fini,
 };

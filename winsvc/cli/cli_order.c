@@ -110,26 +110,24 @@ int cli_order_start(struct cli_order **out, const struct cli_env *env,
                     cli_order_fn *fn, void *ctx)
 {
     struct cli_order *o = calloc(1, sizeof *o);
-    struct errmsg e = { "" };
-    enum status st = ST_NOMEM;
+    int code;
 
-    if (o) {
-        o->env = env;
-        o->service = service;
-        o->fn = fn;
-        o->ctx = ctx;
-        timer_init(&o->next, env->loop, on_next, o);
-        st = copy_request(o, request);
-    }
-    if (st == ST_OK)
-        st = http_client_get(&o->client, env->loop, &service->at, "/v1/status", service->timeout_ms,
-                             on_status, o, &e);
-    if (st != ST_OK) {
+    if (!o)
+        return cli_out_of_memory(env, CLI_NOT_RUNNING);
+    o->env = env;
+    o->service = service;
+    o->fn = fn;
+    o->ctx = ctx;
+    timer_init(&o->next, env->loop, on_next, o);
+    if (copy_request(o, request) == ST_OK)
+        code = cli_ask(&o->client, env, service, "/v1/status", on_status, o);
+    else
+        code = cli_out_of_memory(env, CLI_NOT_RUNNING);
+    if (code == CLI_PENDING)
+        *out = o;
+    else
         cli_order_free(o);
-        return cli_service_failure(env, service, st, &e);
-    }
-    *out = o;
-    return CLI_PENDING;
+    return code;
 }
 
 void cli_order_free(struct cli_order *o)

@@ -89,40 +89,22 @@ static void on_answer(void *ctx, enum status st, const struct http_client_answer
     r->env.finish(r->env.ctx, code);
 }
 
-static void page_free(void *run)
+static void page_fini(void *run)
 {
     struct page_run *r = run;
 
-    if (!r)
-        return;
     http_client_free(r->client);
-    free(r);
 }
 
-static int page_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int page_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
-    struct page_run *r = calloc(1, sizeof *r);
-    struct errmsg e = { "" };
-    enum status st;
-    int code = CLI_NOT_RUNNING;
+    struct page_run *r = run;
+    int code;
 
-    if (!r) {
-        cli_complain(env, "out of memory", "try again");
-        return code;
-    }
     r->env = *env;
     code = cli_parse(&cli_page_command, env, r, &r->service, argc, argv);
-    if (code == CLI_PENDING) {
-        st = http_client_get(&r->client, env->loop, &r->service.at, "/v1/status",
-                             r->service.timeout_ms, on_answer, r, &e);
-        if (st != ST_OK)
-            code = cli_service_failure(env, &r->service, st, &e);
-    }
-    if (code == CLI_PENDING)
-        *run = r;
-    else
-        page_free(r);
-    return code;
+    return code == CLI_PENDING ? cli_ask(&r->client, env, &r->service, "/v1/status", on_answer, r)
+                               : code;
 }
 
 const struct cli_command cli_page_command = {
@@ -131,6 +113,7 @@ const struct cli_command cli_page_command = {
     .summary = "the address of the status page, for a browser",
     .options = options,
     .option_count = ARRAY_SIZE(options),
+    .run_bytes = sizeof(struct page_run),
     .start = page_start,
-    .free = page_free,
+    .fini = page_fini,
 };

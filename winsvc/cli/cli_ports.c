@@ -10,7 +10,6 @@
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 struct ports_run {
     struct cli_env env;
@@ -143,39 +142,30 @@ static void on_places(void *ctx, const struct control_place *places, unsigned co
 
 /* ---- start ------------------------------------------------------------------------------- */
 
-static void ports_free(void *run)
+static void ports_fini(void *run)
 {
     struct ports_run *r = run;
 
-    if (!r)
-        return;
     timer_stop(&r->next);
     control_list_free(r->list);
     http_client_free(r->client);
     cJSON_Delete(r->ports);
-    free(r);
 }
 
-static int ports_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int ports_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
-    struct ports_run *r = calloc(1, sizeof *r);
-    int code = CLI_NOT_RUNNING;
+    struct ports_run *r = run;
+    int code;
 
-    if (!r || !(r->ports = cJSON_CreateArray())) {
-        free(r);
-        cli_complain(env, "out of memory", "try again");
-        return code;
-    }
     r->env = *env;
     timer_init(&r->next, env->loop, on_next, r);
+    r->ports = cJSON_CreateArray();
+    if (!r->ports)
+        return cli_out_of_memory(env, CLI_NOT_RUNNING);
     code = cli_parse(&cli_ports_command, env, r, &r->service, argc, argv);
-    if (code == CLI_PENDING)
-        code = control_list_start(&r->list, &r->env, &r->service, "", on_places, r);
-    if (code == CLI_PENDING)
-        *run = r;
-    else
-        ports_free(r);
-    return code;
+    if (code != CLI_PENDING)
+        return code;
+    return control_list_start(&r->list, &r->env, &r->service, "", on_places, r);
 }
 
 const struct cli_command cli_ports_command = {
@@ -184,6 +174,7 @@ const struct cli_command cli_ports_command = {
     .summary = "which ports of this computer lead into a guest",
     .options = options,
     .option_count = ARRAY_SIZE(options),
+    .run_bytes = sizeof(struct ports_run),
     .start = ports_start,
-    .free = ports_free,
+    .fini = ports_fini,
 };

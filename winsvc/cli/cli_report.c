@@ -188,16 +188,13 @@ static void on_deadline(void *ctx)
 
 /* ---- start ------------------------------------------------------------------------------- */
 
-static void report_free(void *run)
+static void report_fini(void *run)
 {
     struct report_run *r = run;
 
-    if (!r)
-        return;
     timer_stop(&r->deadline);
     status_poll_free(r->poll);
     status_history_free(r->history);
-    free(r);
 }
 
 static int check_usage(struct report_run *r)
@@ -231,25 +228,15 @@ static int begin(struct report_run *r)
     return CLI_PENDING;
 }
 
-static int report_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int report_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
-    struct report_run *r = calloc(1, sizeof *r);
+    struct report_run *r = run;
     int code;
 
-    if (!r) {
-        cli_complain(env, "out of memory", "try again");
-        return CLI_NOT_RUNNING;
-    }
     r->env = *env;
     timer_init(&r->deadline, env->loop, on_deadline, r);
     code = cli_parse(&cli_report_command, env, r, &r->service, argc, argv);
-    if (code == CLI_PENDING)
-        code = begin(r);
-    if (code == CLI_PENDING)
-        *run = r;
-    else
-        report_free(r);
-    return code;
+    return code == CLI_PENDING ? begin(r) : code;
 }
 
 const struct cli_command cli_report_command = {
@@ -258,6 +245,7 @@ const struct cli_command cli_report_command = {
     .summary = "the status page as a file, with all that it shows in it",
     .options = options,
     .option_count = ARRAY_SIZE(options),
+    .run_bytes = sizeof(struct report_run),
     .start = report_start,
-    .free = report_free,
+    .fini = report_fini,
 };

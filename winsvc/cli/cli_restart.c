@@ -16,7 +16,6 @@
 #include <cjson/cJSON.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { ASK_MS = 5000, NAME_MAX_BYTES = 64 };
@@ -121,17 +120,14 @@ static int order(struct restart_run *r)
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-static void restart_free(void *run)
+static void restart_fini(void *run)
 {
     struct restart_run *r = run;
 
-    if (!r)
-        return;
     timer_stop(&r->deadline);
     timer_stop(&r->watch);
     cli_order_free(r->order);
     status_poll_free(r->poll);
-    free(r);
 }
 
 static int take_name(struct restart_run *r, const char *word)
@@ -145,16 +141,12 @@ static int take_name(struct restart_run *r, const char *word)
     return CLI_USAGE;
 }
 
-static int restart_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int restart_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
-    struct restart_run *r = calloc(1, sizeof *r);
+    struct restart_run *r = run;
     const char *word = NULL;
-    int code = CLI_NOT_RUNNING;
+    int code;
 
-    if (!r) {
-        cli_complain(env, "out of memory", "try again");
-        return code;
-    }
     r->env = *env;
     timer_init(&r->deadline, env->loop, on_deadline, r);
     timer_init(&r->watch, env->loop, on_watch, r);
@@ -163,12 +155,8 @@ static int restart_start(void **run, const struct cli_env *env, int argc, const 
         code = take_name(r, word);
     if (code == CLI_PENDING)
         code = order(r);
-    if (code == CLI_PENDING) {
+    if (code == CLI_PENDING)
         timer_start(&r->deadline, r->service.timeout_ms);
-        *run = r;
-    } else {
-        restart_free(r);
-    }
     return code;
 }
 
@@ -178,6 +166,7 @@ const struct cli_command cli_restart_command = {
     .summary = "one part of the service drains and starts again",
     .options = options,
     .option_count = ARRAY_SIZE(options),
+    .run_bytes = sizeof(struct restart_run),
     .start = restart_start,
-    .free = restart_free,
+    .fini = restart_fini,
 };

@@ -203,17 +203,14 @@ static void on_status(void *ctx, enum status st, const cJSON *status, const stru
 
 /* ---- start ------------------------------------------------------------------------------- */
 
-static void status_free(void *run)
+static void status_fini(void *run)
 {
     struct status_run *r = run;
 
-    if (!r)
-        return;
     timer_stop(&r->redraw);
     http_client_free(r->client);
     status_poll_free(r->poll);
     cJSON_Delete(r->shown);
-    free(r);
 }
 
 static int begin(struct status_run *r)
@@ -229,25 +226,15 @@ static int begin(struct status_run *r)
     return st ? show_failure(r, st, &e) : CLI_PENDING;
 }
 
-static int status_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int status_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
-    struct status_run *r = calloc(1, sizeof *r);
+    struct status_run *r = run;
     int code;
 
-    if (!r) {
-        cli_complain(env, "out of memory", "try again");
-        return CLI_NOT_RUNNING;
-    }
     r->env = *env;
     timer_init(&r->redraw, env->loop, on_redraw, r);
     code = cli_parse(&cli_status_command, env, r, &r->service, argc, argv);
-    if (code == CLI_PENDING)
-        code = begin(r);
-    if (code == CLI_PENDING)
-        *run = r;
-    else
-        status_free(r);
-    return code;
+    return code == CLI_PENDING ? begin(r) : code;
 }
 
 const struct cli_command cli_status_command = {
@@ -256,6 +243,7 @@ const struct cli_command cli_status_command = {
     .summary = "a line for each part, how long it is so, and what to do",
     .options = options,
     .option_count = ARRAY_SIZE(options),
+    .run_bytes = sizeof(struct status_run),
     .start = status_start,
-    .free = status_free,
+    .fini = status_fini,
 };

@@ -37,16 +37,14 @@ static int print_json(const struct cli_env *env)
     cJSON_AddStringToObject(version, "build", env->build);
     text = cJSON_PrintUnformatted(version);
     cJSON_Delete(version);
-    if (!text) {
-        cli_complain(env, "out of memory", "try again");
-        return CLI_DEGRADED;
-    }
+    if (!text)
+        return cli_out_of_memory(env, CLI_DEGRADED);
     cli_say(env, "%s\n", text);
     cJSON_free(text);
     return CLI_READY;
 }
 
-static int version_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int version_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
     struct version_options o = { false };
     int code = cli_parse_options(&cli_version_command, env, &o, NULL, argc, argv);

@@ -18,7 +18,6 @@
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct wait_run {
@@ -144,40 +143,29 @@ static void on_deadline(void *ctx)
 
 /* ---- start ------------------------------------------------------------------------------- */
 
-static void wait_free(void *run)
+static void wait_fini(void *run)
 {
     struct wait_run *r = run;
 
-    if (!r)
-        return;
     timer_stop(&r->deadline);
     status_poll_free(r->poll);
-    free(r);
 }
 
-static int wait_start(void **run, const struct cli_env *env, int argc, const char *const *argv)
+static int wait_start(void *run, const struct cli_env *env, int argc, const char *const *argv)
 {
-    struct wait_run *r = calloc(1, sizeof *r);
-    int code = CLI_NOT_RUNNING;
+    struct wait_run *r = run;
+    int code;
 
-    if (!r) {
-        cli_complain(env, "out of memory", "try again");
-        return code;
-    }
     r->env = *env;
     timer_init(&r->deadline, env->loop, on_deadline, r);
     code = cli_parse(&cli_wait_command, env, r, &r->service, argc, argv);
-    if (code == CLI_PENDING) {
-        split(r);
-        timer_start(&r->deadline, r->service.timeout_ms);
-        if (status_poll_start(&r->poll, env->loop, &r->service.at, on_status, r) != ST_OK)
-            code = cli_service_failure(env, &r->service, ST_NOMEM, NULL);
-    }
-    if (code == CLI_PENDING)
-        *run = r;
-    else
-        wait_free(r);
-    return code;
+    if (code != CLI_PENDING)
+        return code;
+    split(r);
+    timer_start(&r->deadline, r->service.timeout_ms);
+    if (status_poll_start(&r->poll, env->loop, &r->service.at, on_status, r) != ST_OK)
+        return cli_service_failure(env, &r->service, ST_NOMEM, NULL);
+    return CLI_PENDING;
 }
 
 const struct cli_command cli_wait_command = {
@@ -186,6 +174,7 @@ const struct cli_command cli_wait_command = {
     .summary = "until a condition is true; Ready by default",
     .options = options,
     .option_count = ARRAY_SIZE(options),
+    .run_bytes = sizeof(struct wait_run),
     .start = wait_start,
-    .free = wait_free,
+    .fini = wait_fini,
 };
