@@ -19,7 +19,7 @@
 #include "link/frame_link.h"
 #include "port/addr.h"
 
-enum { NET_CONTROL_PORT = 6681, NET_DATA_PORT_V2 = 6658 };
+enum { NET_CONTROL_PORT = 6681 };
 
 struct net_config {
     /* as given */

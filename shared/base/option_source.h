@@ -54,9 +54,11 @@ enum status option_source_set(struct option_source *s, const struct option *o, c
                               unsigned line, struct errmsg *e);
 /* The list @o has no value in this source. */
 void option_source_set_empty(struct option_source *s, const struct option *o);
-/* As the functions of the same name in options.h. With on_error @e is the first mistake. */
+/* With on_error @e is the first mistake. @name is for messages only. ST_INVAL with
+ * "name:line:col: ...". */
 enum status option_source_text(struct option_source *s, const char *name, const char *text,
                                size_t len_bytes, struct errmsg *e);
+/* As options_load_file() and options_parse_argv(). */
 enum status option_source_file(struct option_source *s, const char *path, struct errmsg *e);
 enum status option_source_argv(struct option_source *s, int argc, const char *const *argv,
                                int *rest, struct errmsg *e);

@@ -32,15 +32,6 @@ enum status options_parse_argv(const struct option *table, size_t count, void *c
     return option_source_argv(&s, argc, argv, rest, e);
 }
 
-enum status options_parse_text(const struct option *table, size_t count, void *config,
-                               const char *name, const char *text, size_t len_bytes,
-                               struct errmsg *e)
-{
-    struct option_source s = source_of(table, count, config);
-
-    return option_source_text(&s, name, text, len_bytes, e);
-}
-
 enum status options_load_file(const struct option *table, size_t count, void *config,
                               const char *path, struct errmsg *e)
 {

@@ -66,11 +66,7 @@ void options_defaults(const struct option *table, size_t count, void *config);
  * arguments consumed: parsing ends at "--" or at the first word that is no option. ST_INVAL. */
 enum status options_parse_argv(const struct option *table, size_t count, void *config, int argc,
                                const char *const *argv, int *rest, struct errmsg *e);
-/* @name is for messages only. ST_INVAL with "name:line:col: ...". */
-enum status options_parse_text(const struct option *table, size_t count, void *config,
-                               const char *name, const char *text, size_t len_bytes,
-                               struct errmsg *e);
-/* ST_NOTFOUND, ST_DENIED, ST_IO, ST_FULL (over 64 KiB), ST_INVAL. */
+/* ST_NOTFOUND, ST_DENIED, ST_IO, ST_FULL (over 64 KiB), ST_INVAL with "path:line:col: ...". */
 enum status options_load_file(const struct option *table, size_t count, void *config,
                               const char *path, struct errmsg *e);
 /* All sources in their order: defaults, then the file that the OPTION_STRING @file_key names on the

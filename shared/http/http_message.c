@@ -40,7 +40,7 @@ struct http_reader {
     unsigned span_count;
     enum header_state header_state;
 
-    bool in_message, head_done, complete, expect_no_body;
+    bool in_message, head_done, complete;
     struct http_head head;
     struct http_header headers[HTTP_HEADERS_MAX];
 };
@@ -175,7 +175,7 @@ static int on_headers_complete(llhttp_t *p)
     build_head(r);
     if (r->handler->on_head)
         r->handler->on_head(r->ctx, &r->head);
-    return r->expect_no_body ? 1 : 0;
+    return 0;
 }
 
 static int on_body(llhttp_t *p, const char *at, size_t len)
@@ -195,7 +195,7 @@ static int on_message_complete(llhttp_t *p)
     struct http_reader *r = p->data;
 
     r->complete = true;
-    r->in_message = r->expect_no_body = false;
+    r->in_message = false;
     r->raw_head_bytes = 0;
     return HPE_PAUSED;
 }
@@ -227,11 +227,6 @@ enum status http_reader_new(struct http_reader **out, enum http_kind kind, uint6
     r->max_body = max_body_bytes;
     *out = r;
     return ST_OK;
-}
-
-void http_reader_expect_no_body(struct http_reader *r)
-{
-    r->expect_no_body = true;
 }
 
 enum status http_reader_feed(struct http_reader *r, const uint8_t **data, size_t *len_bytes)

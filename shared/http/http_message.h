@@ -61,8 +61,6 @@ enum status http_reader_feed(struct http_reader *r, const uint8_t **data, size_t
 /* The stream ended. ST_OK: that completes a message (a response without a length). ST_EOF: between
  * two messages. ST_PROTO: within one. */
 enum status http_reader_end(struct http_reader *r);
-/* The next response answers a HEAD: it has no body whatever its headers say. */
-void http_reader_expect_no_body(struct http_reader *r);
 /* NULL is fine. */
 void http_reader_free(struct http_reader *r);
 

@@ -46,9 +46,6 @@ struct routes {
  * network, and neither do the pieces of one that VPNs write to go before it (0.0.0.0/1,
  * 128.0.0.0/1): what is shorter than 8 bits. Loopback and link-local are no overlap. */
 bool route_overlaps(const struct route *r, const struct ip_addr *net, unsigned prefix_bits);
-/* The first route that overlaps, in *out. ST_NOTFOUND: there is none; otherwise as each(). */
-enum status routes_find_overlap(struct routes *routes, const struct ip_addr *net,
-                                unsigned prefix_bits, struct route *out);
 /* "192.168.0.0/16 (eth0)" */
 enum { ROUTE_TEXT_MAX = IP_ADDR_TEXT_MAX + ROUTE_DEVICE_MAX + 8 };
 const char *route_format(const struct route *r, char buf[static ROUTE_TEXT_MAX]);

@@ -32,13 +32,6 @@ bool mac_is_multicast(const struct mac *m)
     return m->b[0] & 1;
 }
 
-bool mac_is_broadcast(const struct mac *m)
-{
-    static const struct mac all = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
-
-    return mac_equal(m, &all);
-}
-
 bool mac_equal(const struct mac *a, const struct mac *b)
 {
     return memcmp(a->b, b->b, sizeof a->b) == 0;

@@ -34,7 +34,6 @@ struct eth_header {
 enum status eth_decode(struct eth_header *out, struct bytes *r);
 void eth_put(struct bytes_out *w, const struct eth_header *h);
 bool mac_is_multicast(const struct mac *m); /* broadcast included */
-bool mac_is_broadcast(const struct mac *m);
 bool mac_equal(const struct mac *a, const struct mac *b);
 enum status mac_parse(struct mac *out, const char *text);
 const char *mac_format(const struct mac *m, char buf[static 18]);

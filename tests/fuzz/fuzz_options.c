@@ -4,7 +4,7 @@
  * Checked: every string in the result is terminated, numbers keep to their bounds, a refusal says
  * why and where.
  */
-#include "base/options.h"
+#include "base/option_source.h"
 #include "base/util.h"
 
 #include <string.h>
@@ -51,11 +51,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len_bytes)
 {
     static struct config c;
     struct errmsg e = { .text = "" };
+    struct option_source source = { .table = table, .count = ARRAY_SIZE(table), .config = &c };
     enum status st;
 
     options_defaults(table, ARRAY_SIZE(table), &c);
-    st = options_parse_text(table, ARRAY_SIZE(table), &c, "fuzz.conf", (const char *)data,
-                            len_bytes, &e);
+    st = option_source_text(&source, "fuzz.conf", (const char *)data, len_bytes, &e);
     ASSERT(st == ST_OK || !strncmp(e.text, "fuzz.conf:", 10));
     ASSERT(c.number >= 1 && c.number <= 1000);
     ASSERT(c.duration <= 60000);

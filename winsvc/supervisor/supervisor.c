@@ -577,11 +577,6 @@ bool supervisor_is_stopped(const struct supervisor *s)
     return true;
 }
 
-unsigned supervisor_count(const struct supervisor *s)
-{
-    return s->count;
-}
-
 void supervisor_view(const struct supervisor *s, unsigned index, struct worker_view *out)
 {
     const struct worker *w;

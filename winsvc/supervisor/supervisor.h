@@ -112,7 +112,6 @@ void supervisor_add_words(struct supervisor *s, unsigned index, const char *word
  * change: call it after each of them. */
 uint64_t supervisor_tick(struct supervisor *s, uint64_t now_ms);
 
-unsigned supervisor_count(const struct supervisor *s);
 void supervisor_view(const struct supervisor *s, unsigned index, struct worker_view *out);
 void supervisor_free(struct supervisor *s);
 

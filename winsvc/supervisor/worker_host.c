@@ -528,11 +528,6 @@ enum status worker_host_send(struct worker_host *h, unsigned index, Rdlink__V1__
     return w->channel ? channel_send(w->channel, msg) : ST_CLOSED;
 }
 
-unsigned worker_host_count(const struct worker_host *h)
-{
-    return h->count;
-}
-
 void worker_host_view(const struct worker_host *h, unsigned index, struct worker_view *out)
 {
     supervisor_view(h->supervisor, index, out);

@@ -160,7 +160,7 @@ static void on_tunnel_done(void *ctx, enum status why, enum relay_side where)
     tunnel_end(ctx);
 }
 
-/* Dials @to; the other half comes with tunnel_splice(). */
+/* Dials @to, an address of the guest; the other half comes with the answer (tunnel()). */
 static enum status tunnel_dial(struct switch_ *s, const struct ip_endpoint *to, struct tunnel **out,
                                struct stream **guest)
 {
@@ -169,8 +169,6 @@ static enum status tunnel_dial(struct switch_ *s, const struct ip_endpoint *to, 
     struct tunnel *t;
     enum status st;
 
-    if (!to->port || !nat_is_guest(s, &to->addr))
-        return ST_INVAL;
     if (control->tunnel_count >= s->config.limits.tunnels) {
         s->count.tunnel_limit_hits++;
         return ST_FULL;
@@ -188,19 +186,6 @@ static enum status tunnel_dial(struct switch_ *s, const struct ip_endpoint *to, 
     control->tunnel_count++;
     *out = t;
     return ST_OK;
-}
-
-enum status switch_tunnel(struct switch_ *s, struct stream *stream, const struct ip_endpoint *to)
-{
-    struct stream *guest;
-    struct tunnel *t;
-    enum status st = tunnel_dial(s, to, &t, &guest);
-
-    if (st)
-        stream_close(stream);
-    else
-        relay_start(&t->relay, stream, guest, on_tunnel_done, t);
-    return st;
 }
 
 /* The original's texts. */

@@ -287,8 +287,6 @@ void switch_network_changed(struct switch_ *s);
 /* Serves one connection of it, HTTP: the forwarder API of the gateway's port 80, and dns, dhcp
  * leases, cam, stats, tunnel and capture, which a container may not have. Owns @stream. ST_FULL. */
 enum status switch_control_serve(struct switch_ *s, struct stream *stream);
-/* A TCP connection to @to inside the virtual network, spliced with @stream, which is owned. */
-enum status switch_tunnel(struct switch_ *s, struct stream *stream, const struct ip_endpoint *to);
 
 /* ---- DHCP leases (dhcp_server.c) --------------------------------------------------------- */
 

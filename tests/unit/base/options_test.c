@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/options.h"
+#include "base/option_source.h"
 #include "support/cmocka_all.h"
 
 #include <stdio.h>
@@ -105,9 +105,17 @@ static void command_line_errors_are_clear(void **state)
     }
 }
 
+static enum status parse_bytes(struct config *c, const char *text, size_t len_bytes,
+                               struct errmsg *e)
+{
+    struct option_source s = { .table = table, .count = ARRAY_SIZE(table), .config = c };
+
+    return option_source_text(&s, "f", text, len_bytes, e);
+}
+
 static enum status parse(struct config *c, const char *text, struct errmsg *e)
 {
-    return options_parse_text(table, ARRAY_SIZE(table), c, "f", text, strlen(text), e);
+    return parse_bytes(c, text, strlen(text), e);
 }
 
 static void file_takes_comments_quotes_and_lists(void **state)
@@ -159,8 +167,7 @@ static void values_are_bounded(void **state)
     text[sizeof text - 1] = '\0';
     assert_int_equal(parse(&c, text, &e), ST_INVAL);
     assert_non_null(strstr(e.text, "value longer than 255 bytes"));
-    assert_int_equal(options_parse_text(table, ARRAY_SIZE(table), &c, "f", "listen = a\0b", 12, &e),
-                     ST_INVAL);
+    assert_int_equal(parse_bytes(&c, "listen = a\0b", 12, &e), ST_INVAL);
     for (unsigned i = 0; i < OPTION_LIST_MAX; i++)
         snprintf(text + (size_t)i * 9, 10, "listen=a\n");
     assert_int_equal(parse(&c, text, &e), ST_OK);

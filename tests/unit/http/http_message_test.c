@@ -188,23 +188,6 @@ static void the_end_of_the_stream_completes_or_breaks_a_message(void **state)
     }
 }
 
-static void a_response_to_head_has_no_body(void **state)
-{
-    static const char two[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
-                              "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx";
-    const uint8_t *at = (const uint8_t *)two;
-    size_t len = sizeof two - 1;
-    struct seen seen = { .text = "" };
-    struct http_reader *r;
-
-    assert_int_equal(http_reader_new(&r, HTTP_KIND_RESPONSE, 0, &handler, &seen), ST_OK);
-    http_reader_expect_no_body(r);
-    assert_int_equal(http_reader_feed(r, &at, &len), ST_OK);
-    assert_int_equal(http_reader_feed(r, &at, &len), ST_OK);
-    assert_string_equal(seen.text, "200 [Content-Length=5] ka |200 [Content-Length=1] ka |x");
-    http_reader_free(r);
-}
-
 /* A head built of @prefix, @count times @unit, and never its end. */
 static enum status feed_endless(const char *prefix, const char *unit, size_t count)
 {
@@ -273,7 +256,6 @@ int main(void)
         cmocka_unit_test(messages_are_read_the_same_in_one_piece_and_in_any_other),
         cmocka_unit_test(a_connection_carries_several_messages),
         cmocka_unit_test(the_end_of_the_stream_completes_or_breaks_a_message),
-        cmocka_unit_test(a_response_to_head_has_no_body),
         cmocka_unit_test(a_head_without_end_is_cut_off_at_its_bound),
         cmocka_unit_test(headers_are_found_in_any_case),
         cmocka_unit_test(a_target_splits_at_its_query),
