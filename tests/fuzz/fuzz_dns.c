@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Fuzzes the gateway's DNS from both sides: pieces of the input are questions by UDP, bytes on a
- * TCP connection, answers of upstream (with the right id and question in front, or raw), or time.
+ * TCP connection, answers of upstream (with the right id and question in front, or raw, the bytes
+ * repeated as often as the piece says), or time.
  *
  * Checked: at most one answer by UDP to a question at once, no answer larger than DNS_UDP_MAX, each
  * with the QR bit; every question that waits ends.
@@ -15,6 +16,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len_bytes);
 
 enum { PIECE_QUESTION, PIECE_NAME, PIECE_TCP, PIECE_ANSWER, PIECE_RAW_ANSWER, PIECE_TIME, PIECES };
+enum { ANSWER_BYTES = 8192 };
 
 static unsigned checked; /* of rig->sent */
 
@@ -51,9 +53,9 @@ static void ask_name(struct rig *rig, const uint8_t *piece, size_t n)
     ask(rig, msg, w.len_bytes);
 }
 
-static void answer(struct rig *rig, const uint8_t *piece, size_t n, bool is_raw)
+static void answer(struct rig *rig, const uint8_t *piece, size_t n, bool is_raw, unsigned times)
 {
-    uint8_t msg[1024];
+    uint8_t msg[ANSWER_BYTES];
     struct bytes_out w = bytes_into(msg, sizeof msg);
     size_t len;
     const uint8_t *q;
@@ -66,12 +68,13 @@ static void answer(struct rig *rig, const uint8_t *piece, size_t n, bool is_raw)
         msg[2] |= 0x80;
         msg[3] = piece[0];
         for (unsigned i = 0; i < 3; i++)
-            msg[7 + 2 * i] = piece[1 + i] & 7;
+            msg[7 + 2 * i] = (uint8_t)((piece[1 + i] & 7) * times);
         msg[2] |= piece[4] & 2;
         piece += 6;
         n -= 6;
     }
-    bytes_put(&w, piece, n);
+    while (times-- && w.len_bytes + n <= sizeof msg)
+        bytes_put(&w, piece, n);
     resolver_sim_answer(rig->resolver, 0, ST_OK, msg, w.len_bytes);
     sim_run(rig->sim);
 }
@@ -86,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len_bytes)
     ASSERT(dns_new(&rig->s) == ST_OK);
     tcp = rig_connect(rig, 53);
     while (r.left >= 2) {
-        unsigned kind = bytes_u8(&r) % PIECES, wanted = bytes_u8(&r);
+        unsigned what = bytes_u8(&r), kind = what % PIECES, wanted = bytes_u8(&r);
         size_t n = MIN(wanted, r.left);
         const uint8_t *piece = bytes_take(&r, n);
 
@@ -100,7 +103,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len_bytes)
             sim_run(rig->sim);
             break;
         case PIECE_ANSWER:
-        case PIECE_RAW_ANSWER: answer(rig, piece, n, kind == PIECE_RAW_ANSWER); break;
+        case PIECE_RAW_ANSWER:
+            answer(rig, piece, n, kind == PIECE_RAW_ANSWER, 1 + what / PIECES);
+            break;
         default: sim_advance_ms(rig->sim, 10 * n * n); break;
         }
         check_answers(rig);
