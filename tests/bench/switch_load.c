@@ -16,6 +16,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -329,16 +330,39 @@ static void end_probe(struct probe *p, bool is_open)
     p->poll.fd = -1;
 }
 
-static void begin_probe(struct probe *p, struct sockaddr_in to, unsigned port)
+/* Of either family, written as people do: "fe80::1%eth0" too. */
+union target {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static socklen_t parse_target(union target *to, const char *text)
 {
-    to.sin_port = htons((uint16_t)port);
+    struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM };
+    struct addrinfo *found;
+    socklen_t len;
+
+    if (getaddrinfo(text, NULL, &hints, &found) != 0 || found->ai_addrlen > sizeof *to) {
+        fprintf(stderr, "%s is no address\n", text);
+        exit(2);
+    }
+    len = found->ai_addrlen;
+    memcpy(to, found->ai_addr, len);
+    freeaddrinfo(found);
+    return len;
+}
+
+static void begin_probe(struct probe *p, union target to, socklen_t len, unsigned port)
+{
+    to.v4.sin_port = htons((uint16_t)port); /* at the same place in both */
     p->port = port;
     p->began_s = now_s();
     p->poll.events = POLLOUT;
-    p->poll.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    p->poll.fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (p->poll.fd < 0)
         fail("socket");
-    if (connect(p->poll.fd, (const void *)&to, sizeof to) == 0)
+    if (connect(p->poll.fd, &to.any, len) == 0)
         end_probe(p, true);
     else if (errno != EINPROGRESS)
         end_probe(p, false);
@@ -358,8 +382,10 @@ static void look_at(struct probe *p)
     }
 }
 
-static void scan(const struct sockaddr_in *to)
+static void scan(const char *address)
 {
+    union target to;
+    socklen_t len = parse_target(&to, address);
     struct probe probes[SCAN_AT_A_TIME];
     struct pollfd fds[SCAN_AT_A_TIME];
     unsigned next = 1, busy = 1;
@@ -372,7 +398,7 @@ static void scan(const struct sockaddr_in *to)
             if (probes[i].poll.fd >= 0)
                 look_at(&probes[i]);
             if (probes[i].poll.fd < 0 && next <= LAST_PORT)
-                begin_probe(&probes[i], *to, next++);
+                begin_probe(&probes[i], to, len, next++);
             busy += probes[i].poll.fd >= 0 || next <= LAST_PORT;
             fds[i] = probes[i].poll;
         }
@@ -476,8 +502,7 @@ int main(int argc, char **argv)
     if (strcmp(verb, "serve") == 0 && argc == 3)
         serve((unsigned)atoi(argv[2]));
     if (strcmp(verb, "scan") == 0 && argc == 3) {
-        to = address(argv[2], 0);
-        scan(&to);
+        scan(argv[2]);
         return 0;
     }
     if (argc < 5) {

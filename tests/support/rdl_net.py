@@ -127,7 +127,8 @@ class Space:
         return socket_in(self.pid, *args, timeout=timeout)
 
     def connect(self, address, timeout=20):
-        s = self.open_socket(socket.AF_INET, socket.SOCK_STREAM, timeout=timeout)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        s = self.open_socket(family, socket.SOCK_STREAM, timeout=timeout)
         try:
             s.connect(address)
         except OSError:
@@ -176,7 +177,8 @@ class Host(Space):
 
     def listen(self, address, port=0):
         """A listening socket and its port."""
-        s = self.open_socket(socket.AF_INET, socket.SOCK_STREAM, timeout=None)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        s = self.open_socket(family, socket.SOCK_STREAM, timeout=None)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.bind((address, port))
         s.listen(128)
