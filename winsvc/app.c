@@ -825,6 +825,10 @@ void app_probe_now(struct app *a)
     if (a->source)
         vm_source_rescan(a->source);
     vm_manager_probe_now(a->manager);
+    for (unsigned i = 0; i < a->endpoint_count; i++)
+        docker_service_look_now(a->endpoints[i].service);
+    if (a->network)
+        network_service_look_now(a->network);
 }
 
 enum status app_restart(struct app *a, const char *name, uint64_t *restarts)

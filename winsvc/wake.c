@@ -2,6 +2,7 @@
 #include "wake.h"
 
 #include "base/log.h"
+#include "port/name_look.h"
 #include "port/routes.h"
 #include "port/sys.h"
 
@@ -12,9 +13,12 @@ enum { NETWORK_SETTLE_MS = 250 };
 static void on_look(void *ctx)
 {
     struct wake *w = ctx;
-    uint64_t away_ms;
+    uint64_t away_ms, names = name_look();
 
     timer_start(&w->look, WAKE_LOOK_MS);
+    if (names != w->names && !timer_is_running(&w->rerouted))
+        timer_start(&w->rerouted, NETWORK_SETTLE_MS);
+    w->names = names;
     if (!wake_watch_look(&w->watch, loop_now_ms(w->loop), sys_wall_ms(), &away_ms))
         return;
     log_warn(LOG_MAIN,
@@ -43,7 +47,7 @@ static void on_routes_change(void *ctx)
 
 void wake_start(struct wake *w, struct loop *loop, wake_fn *fn, void *ctx)
 {
-    *w = (struct wake){ .loop = loop, .fn = fn, .ctx = ctx };
+    *w = (struct wake){ .loop = loop, .names = name_look(), .fn = fn, .ctx = ctx };
     timer_init(&w->look, loop, on_look, w);
     timer_init(&w->rerouted, loop, on_network_settled, w);
     timer_start(&w->look, 0);

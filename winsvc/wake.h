@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * wake.h - when everything has to be looked at again at once: this computer slept (or we did not
- * run), or its network changed.
+ * run), or its network changed: routes, addresses, name servers.
  *
  * Owns: two timers. Runs on: the main loop.
  */
@@ -19,6 +19,7 @@ struct wake {
     struct loop *loop;     /* borrowed */
     struct routes *routes; /* borrowed; NULL = changes of the network are not told */
     struct wake_watch watch;
+    uint64_t names;        /* name_look() */
     struct timer look;     /* at the clocks */
     struct timer rerouted; /* runs out when changes of the routes have settled */
     wake_fn *fn;

@@ -68,7 +68,8 @@ struct channel {
     struct channel_peer peer;
     uint64_t sent_sequence, seen_sequence; /* of HealthReports */
     struct timer silence;
-    struct timer later; /* tells @pending, and bounds lingering */
+    uint32_t patience_ms; /* what @silence was started with */
+    struct timer later;   /* tells @pending, and bounds lingering */
     bool has_pending;
     enum channel_end pending;
     char detail[DETAIL_MAX];
@@ -113,9 +114,10 @@ static const uint32_t taken_by_role[] = {
     [RDLINK__V1__ROLE__ROLE_CONTROLLER] = BODY(HEALTH) | BODY(READY) | BODY(EXIT_NOTICE) |
                                           BODY(FORWARD_CHANGE) | BODY(PUBLISHED_PORTS),
     [RDLINK__V1__ROLE__ROLE_WORKER_DOCKER] =
-        BODY(DRAIN) | BODY(SHUTDOWN) | BODY(DOCKER_TARGET) | BODY(LOG_LEVELS),
+        BODY(DRAIN) | BODY(SHUTDOWN) | BODY(DOCKER_TARGET) | BODY(LOG_LEVELS) | BODY(LOOK_NOW),
     [RDLINK__V1__ROLE__ROLE_WORKER_SWITCH] = BODY(DRAIN) | BODY(SHUTDOWN) | BODY(FORWARD_CHANGE) |
-                                             BODY(NETWORK_OFFER) | BODY(LOG_LEVELS),
+                                             BODY(NETWORK_OFFER) | BODY(LOG_LEVELS) |
+                                             BODY(LOOK_NOW),
     [RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE] = BODY(HEALTH) | BODY(READY) | BODY(DRAIN) |
                                             BODY(SHUTDOWN) | BODY(EXIT_NOTICE) | BODY(LOG_LEVELS),
     [RDLINK__V1__ROLE__ROLE_AGENT_NET] = BODY(HEALTH) | BODY(READY) | BODY(DRAIN) | BODY(SHUTDOWN) |
@@ -209,6 +211,7 @@ static void start_silence(struct channel *c)
     bool is_greeting = c->state < CHANNEL_OPEN && c->config.greeting_ms > 0;
     uint32_t ms = is_greeting ? c->config.greeting_ms : c->config.silence_ms;
 
+    c->patience_ms = ms;
     if (ms > 0)
         timer_start(&c->silence, ms);
 }
@@ -232,7 +235,7 @@ static void on_silence(void *ctx)
     if (c->state < CHANNEL_OPEN && c->config.greeting_ms > 0)
         end(c, CHANNEL_END_SILENT, "no greeting within %u ms", (unsigned)c->config.greeting_ms);
     else
-        end(c, CHANNEL_END_SILENT, "nothing heard for %u ms", (unsigned)c->config.silence_ms);
+        end(c, CHANNEL_END_SILENT, "nothing heard for %u ms", (unsigned)c->patience_ms);
     leave(c);
 }
 
@@ -241,10 +244,8 @@ static void restart_silence(struct channel *c)
 {
     if (c->state < CHANNEL_OPEN && c->config.greeting_ms > 0)
         return;
-    if (c->config.silence_ms > 0)
-        timer_start(&c->silence, c->config.silence_ms);
-    else
-        timer_stop(&c->silence);
+    timer_stop(&c->silence);
+    start_silence(c);
 }
 
 /* ---- sending ------------------------------------------------------------------------------ */
@@ -399,6 +400,26 @@ enum status channel_send(struct channel *c, Rdlink__V1__Envelope *msg)
     case RDLINK__V1__ENVELOPE__BODY_HEALTH: return send_health(c, msg);
     default: return send_message(c, msg);
     }
+}
+
+/* One that is late (on_silence()) has not been looked at: it is no deadline any more. */
+static bool is_silence_due_by(const struct channel *c, uint64_t at_ms)
+{
+    return timer_is_running(&c->silence) && c->silence.due_ms >= loop_now_ms(c->loop) &&
+           c->silence.due_ms <= at_ms;
+}
+
+void channel_ask(struct channel *c, uint32_t answer_ms)
+{
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    Rdlink__V1__Ping ping = RDLINK__V1__PING__INIT;
+
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_PING;
+    msg.ping = &ping;
+    if (channel_send(c, &msg) != ST_OK || is_silence_due_by(c, loop_now_ms(c->loop) + answer_ms))
+        return;
+    c->patience_ms = answer_ms;
+    timer_start(&c->silence, answer_ms);
 }
 
 /* ---- greeting ----------------------------------------------------------------------------- */

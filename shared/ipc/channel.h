@@ -129,6 +129,10 @@ bool channel_is_open(const struct channel *c);
  * (ST_FULL: the peer does not read; ST_NOMEM; ST_RESET, ST_IO) is also the end of the channel:
  * on_end() follows, later. HealthReport: the sequence number is filled in here. */
 enum status channel_send(struct channel *c, Rdlink__V1__Envelope *msg);
+/* Asks the peer, which must say something within @answer_ms, whatever it is; else the channel ends
+ * as silent. For when there is a reason to doubt it: silence_ms counts again afterwards. Asking
+ * again buys it no time. Nothing before the greeting is over. */
+void channel_ask(struct channel *c, uint32_t answer_ms);
 /* No callback comes afterwards. What is queued gets up to one second to leave, then the stream is
  * closed; loop_uv_free() waits for that. NULL is fine. */
 void channel_free(struct channel *c);

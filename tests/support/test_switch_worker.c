@@ -159,7 +159,7 @@ static void read_command(struct worker *w, int argc, char **argv)
 
     if (argc > 4)
         sscanf(argv[4], "switch-%31[a-z]", w->script);
-    for (int i = 5; i < argc; i++)
+    for (int i = 5; i < argc && len_bytes < sizeof w->command; i++)
         len_bytes += (size_t)snprintf(w->command + len_bytes, sizeof w->command - len_bytes, "%s%s",
                                       i > 5 ? " " : "", argv[i]);
 }

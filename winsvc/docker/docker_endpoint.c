@@ -255,6 +255,11 @@ void docker_endpoint_set_limits(struct docker_endpoint *d, uint32_t max_connecti
     forwarder_set_limits(d->forwarder, &config);
 }
 
+void docker_endpoint_look_now(struct docker_endpoint *d)
+{
+    docker_probe_now(d->probe);
+}
+
 void docker_endpoint_fill_health(const struct docker_endpoint *d, struct health_report *out)
 {
     const struct condition *reachable = condition_find(&d->conditions, "DockerReachable");

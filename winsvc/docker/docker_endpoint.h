@@ -47,6 +47,8 @@ void docker_endpoint_set_target(struct docker_endpoint *d, const struct addr *to
 /* As forwarder_set_limits(). */
 void docker_endpoint_set_limits(struct docker_endpoint *d, uint32_t max_connections,
                                 uint32_t dial_timeout_ms);
+/* Asks the engine at once. */
+void docker_endpoint_look_now(struct docker_endpoint *d);
 /* Appends the component "docker": state, conditions, counters. */
 void docker_endpoint_fill_health(const struct docker_endpoint *d, struct health_report *out);
 /* Accepts nothing new; on_drained() when the last connection has ended. */

@@ -400,6 +400,13 @@ void docker_service_set_limits(struct docker_service *s, const struct docker_ser
     }
 }
 
+void docker_service_look_now(struct docker_service *s)
+{
+    for (unsigned i = 0; i < NAMES; i++)
+        if (s->names[i].host)
+            worker_host_look_now(s->names[i].host);
+}
+
 static void regrant(struct served *n, bool revokes)
 {
     struct errmsg e = { "" };

@@ -52,6 +52,8 @@ struct docker_service_limits {
     const char *log_level; /* of the next process; copied */
 };
 void docker_service_set_limits(struct docker_service *s, const struct docker_service_limits *l);
+/* Its workers ask the engine now. */
+void docker_service_look_now(struct docker_service *s);
 /* npipe: who may connect from now on; @sddl is borrowed as config.sddl. The names stay ours. With
  * @revokes the workers are drained and replaced, so that nobody stays who may not any more. */
 void docker_service_regrant(struct docker_service *s, const char *sddl, bool revokes);

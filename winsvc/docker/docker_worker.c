@@ -133,6 +133,8 @@ static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
 {
     struct docker_worker *w = ctx;
 
+    if (msg->body_case == RDLINK__V1__ENVELOPE__BODY_LOOK_NOW)
+        docker_endpoint_look_now(w->endpoint);
     if (msg->body_case != RDLINK__V1__ENVELOPE__BODY_DOCKER_TARGET)
         return;
     docker_endpoint_set_limits(w->endpoint, msg->docker_target->max_connections,

@@ -15,8 +15,10 @@
  *         `------------------- any frame at all -------------------------'
  *
  *   A new link is asked at once, because until frames went both ways nobody knows that it carries
- *   any. While it is silent the questions go on, or a guest that was only stopped for a while
- *   (a laptop's lid) would stay silent for as long as it has nothing to say.
+ *   any. After a sleep, or when the host's network changed, it is asked at once too, and every half
+ * a second, because a stream can die then without anybody being told. While it is silent the
+ * questions go on, or a guest that was only stopped for a while (a laptop's lid) would stay silent
+ * for as long as it has nothing to say.
  */
 #include "network/link_watch.h"
 
@@ -49,12 +51,23 @@ void link_watch_up(struct link_watch *w, uint64_t now_ms, uint64_t rx_frames, ui
     w->tx_frames = tx_frames;
     w->asked_ms = 0;
     w->unanswered = 0;
-    w->went_in = w->went_out = false;
+    w->went_in = w->went_out = w->is_doubted = false;
     w->links++;
+}
+
+void link_watch_doubt(struct link_watch *w)
+{
+    if (!w->is_up || w->unanswered >= LINK_WATCH_UNANSWERED)
+        return;
+    w->is_doubted = true;
+    w->unanswered = 0;
+    w->asked_ms = 0;
 }
 
 static bool is_time_to_ask(const struct link_watch *w, uint64_t now_ms)
 {
+    if (w->is_doubted)
+        return !w->asked_ms || now_ms - w->asked_ms >= LINK_WATCH_DOUBT_MS;
     if (w->asked_ms)
         return now_ms - w->asked_ms >= LINK_WATCH_ASK_EVERY_MS;
     return !w->went_in || now_ms - w->heard_ms >= LINK_WATCH_ASK_AFTER_MS;
@@ -73,12 +86,15 @@ bool link_watch_look(struct link_watch *w, uint64_t now_ms, uint64_t rx_frames, 
         w->heard_ms = now_ms;
         w->asked_ms = 0;
         w->unanswered = 0;
+        w->is_doubted = false;
     }
     if (!is_time_to_ask(w, now_ms))
         return false;
     /* Counted only once there was time for an answer. */
     if (w->asked_ms && w->unanswered < LINK_WATCH_UNANSWERED)
         w->unanswered++;
+    if (w->unanswered >= LINK_WATCH_UNANSWERED)
+        w->is_doubted = false;
     w->asked_ms = now_ms;
     return true;
 }

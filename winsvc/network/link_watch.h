@@ -15,7 +15,8 @@ enum {
     LINK_WATCH_SHORT_IN_A_ROW = 3, /* so many are a trouble of its own */
     LINK_WATCH_ASK_AFTER_MS = 10000,
     LINK_WATCH_ASK_EVERY_MS = 5000,
-    LINK_WATCH_UNANSWERED = 3 /* questions; then the guest is silent */
+    LINK_WATCH_DOUBT_MS = 500, /* the same while there is a doubt */
+    LINK_WATCH_UNANSWERED = 3  /* questions; then the guest is silent */
 };
 
 enum link_state {
@@ -38,6 +39,7 @@ struct link_watch {
     uint64_t asked_ms;           /* 0 = not since */
     unsigned unanswered;         /* questions asked since the guest was heard */
     bool went_in, went_out;      /* frames, on this link */
+    bool is_doubted;             /* until it is heard, or is silent */
     unsigned short_lived;        /* in a row */
     uint64_t links, short_total; /* ever */
     enum status end_why;         /* of the last one */
@@ -47,7 +49,11 @@ struct link_watch {
  * counters, which go on over all links. */
 void link_watch_up(struct link_watch *w, uint64_t now_ms, uint64_t rx_frames, uint64_t tx_frames);
 void link_watch_down(struct link_watch *w, uint64_t now_ms, enum status why);
-/* Looks at the counters; to be called once a second or more often. True: the guest is to be asked
+/* Something happened that a link may not have lived through: the guest is asked at the next look,
+ * and has less time to answer. */
+void link_watch_doubt(struct link_watch *w);
+/* Looks at the counters; to be called once a second or more often, in
+ * doubt every LINK_WATCH_DOUBT_MS. True: the guest is to be asked
  * whether it is there. */
 bool link_watch_look(struct link_watch *w, uint64_t now_ms, uint64_t rx_frames, uint64_t tx_frames);
 enum link_state link_watch_state(const struct link_watch *w, uint64_t now_ms);

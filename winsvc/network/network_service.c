@@ -748,6 +748,13 @@ void network_service_stop(struct network_service *n)
     kick(n);
 }
 
+void network_service_look_now(struct network_service *n)
+{
+    for (unsigned i = 0; i < n->count; i++)
+        if (n->workers[i]->host)
+            worker_host_look_now(n->workers[i]->host);
+}
+
 void network_service_kill(struct network_service *n)
 {
     for (unsigned i = 0; i < n->count; i++)

@@ -99,6 +99,8 @@ enum status network_service_restart(struct network_service *n, const char *name,
                                     uint64_t *restarts);
 /* Who may ask a control socket, of workers that are made from now on. ST_NOMEM. */
 enum status network_service_regrant(struct network_service *n, const char *sddl);
+/* Its workers ask their guests now. */
+void network_service_look_now(struct network_service *n);
 /* Ends all workers; on_stopped() follows, never before this returns. */
 void network_service_stop(struct network_service *n);
 /* Cuts a running stop short. */

@@ -21,9 +21,10 @@
  *
  * Health is looked at when it is reported, every second; in the first ten seconds of a link, while
  * the network is not ready yet, ten times a second, and what changed is told at once: containers
- * wait for it. A thousand forwards that come back are one look, a tenth of a second after the
- * first; and a guest that connects a thousand times a second is told of twenty times (tell()), or
- * it would keep the controller busy, which has other guests.
+ * wait for it; likewise while the controller has a doubt (LookNow). A thousand forwards that come
+ * back are one look, a tenth of a second after the first; and a guest that connects a thousand
+ * times a second is told of twenty times (tell()), or it would keep the controller busy, which has
+ * other guests.
  */
 #include "network/network_worker.h"
 
@@ -146,8 +147,10 @@ static void on_settle(void *ctx)
 
     if (look(w))
         tell(w);
-    if (w->watch.is_up && !network_health_is_ready(&w->conditions) &&
-        loop_now_ms(w->env.loop) - w->watch.since_ms < SETTLE_FOR_MS)
+    if (w->watch.is_doubted)
+        timer_start(&w->settle, SETTLE_MS);
+    else if (w->watch.is_up && !network_health_is_ready(&w->conditions) &&
+             loop_now_ms(w->env.loop) - w->watch.since_ms < SETTLE_FOR_MS)
         timer_start(&w->settle, SETTLE_MS);
 }
 
@@ -296,6 +299,10 @@ static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
     switch (msg->body_case) {
     case RDLINK__V1__ENVELOPE__BODY_FORWARD_CHANGE: on_forward(w, msg->forward_change); break;
     case RDLINK__V1__ENVELOPE__BODY_NETWORK_OFFER: on_offer(w, msg->network_offer); break;
+    case RDLINK__V1__ENVELOPE__BODY_LOOK_NOW:
+        link_watch_doubt(&w->watch);
+        timer_start(&w->settle, 0);
+        break;
     default: break;
     }
 }

@@ -528,6 +528,17 @@ enum status worker_host_send(struct worker_host *h, unsigned index, Rdlink__V1__
     return w->channel ? channel_send(w->channel, msg) : ST_CLOSED;
 }
 
+void worker_host_look_now(struct worker_host *h)
+{
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    Rdlink__V1__LookNow look = RDLINK__V1__LOOK_NOW__INIT;
+
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_LOOK_NOW;
+    msg.look_now = &look;
+    for (unsigned i = 0; i < h->count; i++)
+        (void)worker_host_send(h, i, &msg);
+}
+
 void worker_host_view(const struct worker_host *h, unsigned index, struct worker_view *out)
 {
     supervisor_view(h->supervisor, index, out);

@@ -79,6 +79,8 @@ void worker_host_set_drain(struct worker_host *h, uint32_t drain_ms);
  * channel_send(). */
 enum status worker_host_send(struct worker_host *h, unsigned index, Rdlink__V1__Envelope *msg);
 
+/* LookNow to all of them; who has no open channel is new and looks anyway. */
+void worker_host_look_now(struct worker_host *h);
 void worker_host_view(const struct worker_host *h, unsigned index, struct worker_view *out);
 /* The newest report of the process that is there now; NULL before the first and after its end.
  * Borrowed until control returns to the loop. */

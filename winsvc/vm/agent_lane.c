@@ -14,7 +14,7 @@
 /* The agent reports every second from its data loop; five missed reports are a dead agent. Whose
  * key is wrong is asked less and less often, up to MAX_PACE times: the keyring tells when it
  * changes, but the agent's own key may be put right without a word. */
-enum { AGENT_SILENCE_MS = 5000, MAX_PACE_BITS = 2 };
+enum { AGENT_SILENCE_MS = 5000, AGENT_ANSWER_MS = 1500, MAX_PACE_BITS = 2 };
 
 /* A machine that has just been found, and an agent that was there and is gone, are soon to be heard
  * of: they are asked QUICK_TIMES as often for as long as it takes to ask QUICK_PROBES times. An
@@ -214,11 +214,13 @@ void agent_lane_init(struct agent_lane *l, struct loop *loop,
     timer_start(&l->probe_timer, 0);
 }
 
-/* An open channel is left alone: its silence limit finds out by itself. */
+/* A stream may have died in a sleep without a word. */
 void agent_lane_probe_now(struct agent_lane *l)
 {
-    if (l->channel)
+    if (l->channel) {
+        channel_ask(l->channel, AGENT_ANSWER_MS);
         return;
+    }
     dial_cancel(l->loop, l->dial);
     l->dial = NULL;
     timer_start(&l->probe_timer, 0);

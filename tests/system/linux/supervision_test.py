@@ -19,7 +19,8 @@ import rdl_link  # noqa: E402
 import rdl_script  # noqa: E402
 
 RECOVERY_S = 3  # from the controller's new start to docker's answer
-NOTICED_S = 2   # from the end of a sleep, or a change of the network, to the new look
+NOTICED_S = 1   # from the end of a sleep, or a change of the network, to the new look
+DOUBT_S = 3     # ... to knowing that a guest did not live through it; unasked it takes four at least
 
 
 def start_engine(test):
@@ -31,17 +32,22 @@ def start_engine(test):
 
 
 def start_host(session, engine, **options):
-    rdl_link.Agent(session, engine)
+    """(agent, host)"""
+    agent = rdl_link.Agent(session, engine)
     host = rdl_link.Host(session, **options)
     host.wait_serving()
-    return host
+    return agent, host
 
 
 def setUpModule():
-    """Ten restarts with their pauses take twenty seconds, which the other tests need not wait for."""
-    global crash_loop
-    crash_loop = CrashLoop()
-    unittest.addModuleCleanup(crash_loop.close)
+    """Ten restarts with their pauses, which are drawn, take ten to thirty seconds. The other tests need
+    not wait for that, and of two the first one is enough."""
+    for _ in range(2):
+        crash_loops.append(CrashLoop())
+        unittest.addModuleCleanup(crash_loops[-1].close)
+
+
+crash_loops = []
 
 
 class CrashLoop:
@@ -50,8 +56,9 @@ class CrashLoop:
     def __init__(self):
         self.context = contextlib.ExitStack()
         self.enterContext = self.context.enter_context
-        self.host = start_host(*start_engine(self))
-        self.over, self.seen = threading.Event(), threading.Event()
+        _, self.host = start_host(*start_engine(self))
+        self.over = threading.Event()
+        self.is_seen = False
         self.thread = threading.Thread(target=self._kill, daemon=True)
         self.thread.start()
 
@@ -59,7 +66,7 @@ class CrashLoop:
         while not self.over.wait(0.05):
             component = next(c for c in self.host.status()["components"] if c["name"] == "docker")
             if component["crashLoop"]:
-                self.seen.set()
+                self.is_seen = True
                 return
             if component["process"] == "running":
                 os.kill(component["pid"], signal.SIGKILL)
@@ -75,13 +82,24 @@ class Supervision(unittest.TestCase):
         self.session, self.engine = start_engine(self)
 
     def start(self, **options):
-        return start_host(self.session, self.engine, **options)
+        self.agent, host = start_host(self.session, self.engine, **options)
+        return host
 
     def ping(self, host):
         return rdl_http.request(host.endpoint, "GET", "/_ping").status
 
     def log_of(self, host):
         return host.process.log()
+
+    @contextlib.contextmanager
+    def within(self, bound_s, what):
+        """Measures; what the machine itself stood still for is not held against us."""
+        with rdl.Stalls() as stalls:
+            began = time.monotonic()
+            yield
+            took = time.monotonic() - began
+        rdl.measured(what, took)
+        self.assertLess(took, bound_s + stalls.worst_s, what)
 
     # ---- F3: the controller is killed
 
@@ -136,11 +154,10 @@ class Supervision(unittest.TestCase):
         time.sleep(7)  # this is what is tested
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
-        began = time.monotonic()
-        rdl.wait_until(lambda: "slept, we were stopped" in self.log_of(host), NOTICED_S,
-                       "the sleep is noticed")
-        rdl.wait_until(lambda: host.serves() and self.ping(host) == 200, NOTICED_S, "all is well")
-        rdl.measured("from waking up to docker's answer", time.monotonic() - began)
+        with self.within(NOTICED_S, "from waking up to docker's answer"):
+            rdl.wait_until(lambda: "slept, we were stopped" in self.log_of(host), 10,
+                           "the sleep is noticed")
+            rdl.wait_until(lambda: host.serves() and self.ping(host) == 200, 10, "all is well")
         self.assertEqual(host.worker()["pid"], pids[1], "the worker is not blamed")
 
     # ---- F12: the network changed
@@ -148,19 +165,37 @@ class Supervision(unittest.TestCase):
     def test_after_a_change_of_the_network_every_guest_is_looked_at(self):
         if os.geteuid() != 0:
             raise rdl.Skip("needs root for a network namespace")
-        host = self.start(wrapper=("unshare", "--net", "--"))
-        began = time.monotonic()
-        subprocess.run(["nsenter", f"--net=/proc/{host.process.pid}/ns/net",
-                        "ip", "link", "set", "lo", "up"], check=True, timeout=10)
-        rdl.wait_until(lambda: "network changed: every guest is looked at" in self.log_of(host),
-                       NOTICED_S, "the change is noticed")
-        rdl.measured("from the change to the look", time.monotonic() - began)
+        names = pathlib.Path(self.session.path("resolv.conf"))
+        names.write_text("nameserver 127.0.0.1\n")
+        host = self.start(wrapper=(
+            "unshare", "--net", "--mount", "--", "sh", "-c",
+            f"mount --bind {names} /etc/resolv.conf && exec \"$@\"", "sh"))
+        self.assertEqual(self.looks(host), 0)
+        self.expect_look(host, "routes", lambda: subprocess.run(
+            ["nsenter", f"--net=/proc/{host.process.pid}/ns/net", "ip", "link", "set", "lo", "up"],
+            check=True, timeout=10))
+        self.expect_look(host, "name servers", lambda: names.write_text("nameserver 127.0.0.53\n"))
+        self.agent.process.send(signal.SIGSTOP)  # its stream is dead, and nobody is told
+        with self.within(DOUBT_S, "from the change to knowing that the agent is lost"):
+            names.write_text("nameserver 127.0.0.1\n")
+            rdl.wait_until(lambda: host.status()["instances"][0]["agent"] is None, 10,
+                           "the agent is lost")
+        self.agent.process.send(signal.SIGCONT)
+
+    def looks(self, host):
+        return self.log_of(host).count("network changed: every guest is looked at")
+
+    def expect_look(self, host, what, change):
+        before = self.looks(host)
+        with self.within(NOTICED_S, f"from a change of the {what} to the look"):
+            change()
+            rdl.wait_until(lambda: self.looks(host) > before, 10, f"the {what} are noticed")
 
 
 class WorkerThatKeepsEnding(unittest.TestCase):
     def test_is_a_crash_loop_with_a_guest_found_anew(self):
-        self.assertTrue(crash_loop.seen.wait(60), "it is a crash loop")
-        host = crash_loop.host
+        host = rdl.wait_until(lambda: next((c.host for c in crash_loops if c.is_seen), None), 60,
+                              "it is a crash loop")
         log = host.process.log()
         self.assertIn("worker=docker keeps ending: all behind it begins anew", log)
         self.assertIn("vm=vm1 is found anew", log)

@@ -64,6 +64,92 @@ static void any_message_counts_as_life_but_part_of_one_does_not(void **state)
     channel_case_fini(&c);
 }
 
+static void start_and_ask(struct channel_case *c, uint32_t answer_ms)
+{
+    channel_case_init(c, CHANNEL_ACCEPTOR, 3000);
+    channel_case_peer_greets(c, CHANNEL_ACCEPTOR);
+    channel_ask(c->channel, answer_ms);
+    sim_run(c->sim);
+}
+
+static void who_is_asked_has_less_time(void **state)
+{
+    Rdlink__V1__Envelope *ping;
+    struct channel_case c;
+
+    start_and_ask(&c, 1000);
+    ping = channel_case_sent(&c, 1);
+    assert_int_equal(ping->body_case, BODY(PING));
+    rdlink__v1__envelope__free_unpacked(ping, NULL);
+    sim_advance_ms(c.sim, 999);
+    assert_int_equal(c.ended, 0);
+    sim_advance_ms(c.sim, 1);
+    assert_int_equal(c.ended, 1);
+    assert_string_equal(channel_end_name(c.why), "Silent");
+    channel_case_fini(&c);
+}
+
+static void who_says_anything_has_its_time_again(void **state)
+{
+    struct frames pong = { .len_bytes = 0 };
+    struct channel_case c;
+
+    frames_any(&pong, BODY(PONG));
+    start_and_ask(&c, 1000);
+    sim_advance_ms(c.sim, 900);
+    channel_case_peer_sends(&c, &pong);
+    sim_advance_ms(c.sim, 2999);
+    assert_int_equal(c.ended, 0);
+    sim_advance_ms(c.sim, 1);
+    assert_int_equal(c.ended, 1);
+    channel_case_fini(&c);
+}
+
+static void asking_again_buys_no_time(void **state)
+{
+    struct channel_case c;
+
+    start_and_ask(&c, 1000);
+    sim_advance_ms(c.sim, 900);
+    channel_ask(c.channel, 1000);
+    sim_advance_ms(c.sim, 99);
+    assert_int_equal(c.ended, 0);
+    sim_advance_ms(c.sim, 1);
+    assert_int_equal(c.ended, 1);
+    channel_case_fini(&c);
+}
+
+static void a_deadline_from_before_a_sleep_is_none(void **state)
+{
+    struct channel_case c;
+
+    channel_case_init(&c, CHANNEL_ACCEPTOR, 3000);
+    channel_case_peer_greets(&c, CHANNEL_ACCEPTOR);
+    sim_stall_ms(c.sim, 60000);
+    channel_ask(c.channel, 1000);
+    sim_run(c.sim);
+    assert_int_equal(c.ended, 0);
+    sim_advance_ms(c.sim, 1000);
+    assert_int_equal(c.ended, 1);
+    channel_case_fini(&c);
+}
+
+static void nobody_is_asked_before_the_greeting_or_after_the_end(void **state)
+{
+    struct channel_case c;
+
+    channel_case_init(&c, CHANNEL_ACCEPTOR, 3000);
+    channel_ask(c.channel, 100);
+    sim_advance_ms(c.sim, 2999);
+    assert_int_equal(c.ended, 0);
+    sim_advance_ms(c.sim, 1);
+    assert_int_equal(c.ended, 1);
+    channel_ask(c.channel, 100);
+    sim_advance_ms(c.sim, 1000);
+    assert_int_equal(c.ended, 1);
+    channel_case_fini(&c);
+}
+
 static void ping_is_answered_with_its_token(void **state)
 {
     static const uint8_t ping[] = { 4, 0, 0, 0, 0x42, 2, 0x08, 42 };
@@ -355,6 +441,11 @@ int main(void)
         cmocka_unit_test(a_silent_peer_ends_the_channel_greeting_included),
         cmocka_unit_test(nobody_is_silent_while_we_stand_still),
         cmocka_unit_test(any_message_counts_as_life_but_part_of_one_does_not),
+        cmocka_unit_test(who_is_asked_has_less_time),
+        cmocka_unit_test(who_says_anything_has_its_time_again),
+        cmocka_unit_test(asking_again_buys_no_time),
+        cmocka_unit_test(a_deadline_from_before_a_sleep_is_none),
+        cmocka_unit_test(nobody_is_asked_before_the_greeting_or_after_the_end),
         cmocka_unit_test(ping_is_answered_with_its_token),
         cmocka_unit_test(health_reports_are_numbered_by_the_channel),
         cmocka_unit_test(what_may_not_be_sent_is_refused),

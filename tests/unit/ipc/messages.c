@@ -72,7 +72,12 @@ void frames_health(struct frames *f, uint64_t sequence)
 void frames_any(struct frames *f, Rdlink__V1__Envelope__BodyCase body)
 {
     /* Length, then the tag of the body and an empty message. */
-    const uint8_t frame[] = { 2, 0, 0, 0, (uint8_t)((unsigned)body << 3 | 2), 0 };
+    unsigned tag = (unsigned)body << 3 | 2;
+    const uint8_t small[] = { 2, 0, 0, 0, (uint8_t)tag, 0 };
+    const uint8_t large[] = { 3, 0, 0, 0, (uint8_t)(tag | 0x80), (uint8_t)(tag >> 7), 0 };
 
-    frames_raw(f, frame, sizeof frame);
+    if (tag < 0x80)
+        frames_raw(f, small, sizeof small);
+    else
+        frames_raw(f, large, sizeof large);
 }

@@ -224,6 +224,63 @@ static void a_second_end_is_none(void **state)
     assert_int_equal(f.watch.short_total, 1);
 }
 
+/* Half a second at a time. */
+static void pass_in_doubt(struct fixture *f, unsigned halves)
+{
+    for (unsigned i = 0; i < halves; i++) {
+        f->now_ms += LINK_WATCH_DOUBT_MS;
+        look(f);
+    }
+}
+
+static void in_doubt_it_is_asked_at_once_and_has_less_time(void **state)
+{
+    struct fixture f = start();
+
+    connect_link(&f);
+    pass_idle_s(&f, 30);
+    f.asked = 0;
+    link_watch_doubt(&f.watch);
+    look(&f);
+    assert_int_equal(f.asked, 1);
+    pass_in_doubt(&f, 2);
+    assert_state(&f, LINK_ALIVE);
+    pass_in_doubt(&f, 1);
+    assert_state(&f, LINK_SILENT);
+    assert_false(f.watch.is_doubted); /* from here on as ever */
+}
+
+static void an_answer_ends_the_doubt(void **state)
+{
+    struct fixture f = start();
+
+    connect_link(&f);
+    pass_idle_s(&f, 30);
+    link_watch_doubt(&f.watch);
+    look(&f);
+    f.rx++;
+    pass_in_doubt(&f, 1);
+    assert_false(f.watch.is_doubted);
+    f.asked = 0;
+    pass_s(&f, 9);
+    assert_int_equal(f.asked, 0);
+    assert_state(&f, LINK_ALIVE);
+}
+
+static void who_is_silent_or_not_there_is_not_doubted(void **state)
+{
+    struct fixture f = start();
+
+    link_watch_doubt(&f.watch);
+    assert_false(f.watch.is_doubted);
+    connect_link(&f);
+    pass_s(&f, 30);
+    assert_state(&f, LINK_SILENT);
+    link_watch_doubt(&f.watch);
+    assert_state(&f, LINK_SILENT);
+    assert_false(f.watch.is_doubted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +297,9 @@ int main(void)
         cmocka_unit_test(a_link_that_lasted_ends_the_row),
         cmocka_unit_test(a_replaced_link_has_ended_too),
         cmocka_unit_test(a_second_end_is_none),
+        cmocka_unit_test(in_doubt_it_is_asked_at_once_and_has_less_time),
+        cmocka_unit_test(an_answer_ends_the_doubt),
+        cmocka_unit_test(who_is_silent_or_not_there_is_not_doubted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

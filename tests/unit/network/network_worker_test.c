@@ -512,6 +512,30 @@ static void a_guest_that_does_not_answer_is_silent(void **state)
     stop(&f);
 }
 
+static void a_guest_in_doubt_has_less_time(void **state)
+{
+    struct frames look_now = { .len_bytes = 0 };
+    struct fixture f;
+
+    frames_any(&look_now, RDLINK__V1__ENVELOPE__BODY_LOOK_NOW);
+    start(&f, NULL);
+    guest_comes_online(&f);
+    sim_advance_ms(f.sim, 9000);
+    controller_sends(&f, &look_now);
+    guest_answers_arp(&f);
+    sim_advance_ms(f.sim, 2500);
+    assert_condition(&f, "NetworkReady", COND_TRUE, "GuestOnline");
+    controller_sends(&f, &look_now);
+    sim_advance_ms(f.sim, 1400);
+    assert_condition(&f, "NetworkReady", COND_TRUE, "GuestOnline");
+    sim_advance_ms(f.sim, 500);
+    assert_condition(&f, "NetworkReady", COND_FALSE, "LinkSilent");
+    guest_answers_arp(&f);
+    sim_advance_ms(f.sim, 1000);
+    assert_condition(&f, "NetworkReady", COND_TRUE, "GuestOnline");
+    stop(&f);
+}
+
 /* It asks who it is and gets no answer from itself: duplicate address detection. */
 static void guest_speaks_without_an_address(struct fixture *f)
 {
@@ -823,6 +847,7 @@ int main(void)
         cmocka_unit_test(a_guest_that_answers_is_online_within_a_tenth_of_a_second),
         cmocka_unit_test(another_guest_is_not_taken),
         cmocka_unit_test(a_guest_that_does_not_answer_is_silent),
+        cmocka_unit_test(a_guest_in_doubt_has_less_time),
         cmocka_unit_test(a_guest_without_an_address_is_not_silent),
         cmocka_unit_test(a_guest_that_fell_silent_long_ago_still_has_its_address),
         cmocka_unit_test(links_that_end_at_once_have_a_name),

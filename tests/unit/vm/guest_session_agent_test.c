@@ -131,6 +131,25 @@ static void agent_that_goes_silent_is_lost_and_dialled_again(void **state)
     expect_state(w, SESSION_CONTROL, GUEST_V2);
 }
 
+static void agent_that_is_asked_after_a_sleep_has_less_time(void **state)
+{
+    struct world *w = *state;
+    struct sim_peer *p = agent_comes(w, &BRIDGE);
+
+    agent_reports(w, p, 1, HEALTH_SERVING);
+    guest_session_probe_now(w->s);
+    sim_advance_ms(w->sim, 1400);
+    agent_reports(w, p, 2, HEALTH_SERVING);
+    sim_advance_ms(w->sim, 1000);
+    assert_false(sim_peer_is_closed(p)); /* it lives */
+    guest_session_probe_now(w->s);
+    sim_advance_ms(w->sim, 1500);
+    assert_true(sim_peer_is_closed(p));
+    expect_reason(w, "AgentHealthy", COND_FALSE, "AgentLost");
+    sim_advance_ms(w->sim, 250);
+    assert_non_null(world_accepted(w, 6680));
+}
+
 static void agent_of_another_version_is_named(void **state)
 {
     struct world *w = *state;
@@ -254,6 +273,7 @@ int main(void)
         T(same_report_again_is_no_change),
         T(a_guest_cannot_flood_the_log),
         T(agent_that_goes_silent_is_lost_and_dialled_again),
+        T(agent_that_is_asked_after_a_sleep_has_less_time),
         T(agent_that_ends_is_soon_asked_again),
         T(agent_that_hangs_up_each_time_is_not_hurried_for),
         T(agent_of_another_version_is_named),
