@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * THEORY: parts report that something changed; nobody here passes details around. Each change ends
- * in refresh(), once per turn of the loop: choose the guest behind each endpoint, tell the docker
- * services (who pass on only what is new), take a snapshot, log when readiness changed, wake the
- * status server. So the order of events between parts does not matter, only the state they are in.
+ * in on_refresh(), once per turn of the loop: choose the guest behind each endpoint, tell the
+ * docker services (who pass on only what is new), take a snapshot, log when readiness changed, wake
+ * the status server. So the order of events between parts does not matter, only the state they are
+ * in.
  *
  * The network is between two parts that know nothing of each other: a session wants its data link,
  * the network service has it listened for, and what becomes of the link goes the other way.
@@ -11,303 +12,42 @@
  * A configuration that changes is replaced in place by config_live; on_config_applied() then tells
  * every part what it has to know, whether or not that is new, and starts anew only what cannot be
  * told.
- *
- * Choice of a guest: the one an endpoint names; otherwise the one it has, as long as that one
- * answers (a second guest must not steal clients), otherwise the first that answers.
  */
-#include "app.h"
+#include "app_internal.h"
 
 #include "access.h"
-#include "app_config.h"
 #include "app_control.h"
-#include "base/log.h"
 #include "base/version.h"
-#include "config/config.h"
 #include "config/config_live.h"
 #include "control/control_server.h"
 #include "docker/docker_service.h"
 #include "log_service.h"
 #include "network/network_service.h"
 #include "platform.h"
-#include "port/listener.h"
-#include "port/loop.h"
 #include "port/sys.h"
-#include "status/snapshot.h"
 #include "status/status_file.h"
 #include "status/status_page.h"
 #include "status/status_server.h"
 #include "vm/keyring.h"
 #include "vm/vm_manager.h"
-#include "wake.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The vsock port of rdd-guest and of our bridge, in every generation. */
-enum { DOCKER_PORT = 6660 };
+/* ---- the state as a whole -------------------------------------------------------------------- */
 
-struct app_endpoint {
-    struct app *app;
-    const struct config_endpoint *config; /* borrowed */
-    struct docker_service *service;       /* owned */
-    char chosen[VM_ID_MAX];               /* guest behind it now; empty = none */
-    bool stopped;
-};
-
-struct app {
-    struct loop *loop;           /* borrowed */
-    const struct config *config; /* borrowed; replaced in place by live */
-    struct config_live *live;    /* owned */
-    struct log_service *logs;    /* borrowed */
-    app_done_fn *done;
-    void *ctx;
-    char program[1024];
-    struct access *access;           /* owned */
-    struct vm_source *source;        /* owned */
-    struct keyring *keys;            /* owned */
-    struct vm_manager *manager;      /* owned */
-    struct network_service *network; /* owned; NULL = guests get no switch */
-    bool network_stopped;
-    struct app_endpoint endpoints[CONFIG_MAX_ENDPOINTS];
-    unsigned endpoint_count;
-    struct status_server *status;    /* owned */
-    struct status_file *status_file; /* owned; NULL: none is kept */
-    struct status_page *page;        /* owned; NULL: none is wanted */
-    struct control_server *control;  /* owned; NULL: there is none */
-    struct snapshot *snapshot;       /* owned; scratch of refresh() */
-    struct condition_set conditions;
-    struct process_identity identity; /* ours */
-    struct snapshot_clock clock;
-    struct timer refresh;
-    struct log_limit changes_log; /* a guest decides how often it is ready */
-    struct wake wake;
-    int64_t started_ms;
-    bool stopping;
-};
-
-static void changed(struct app *a)
+void app_changed(struct app *a)
 {
     if (!timer_is_running(&a->refresh))
         timer_start(&a->refresh, 0);
 }
 
-/* ---- which guest is behind an endpoint ------------------------------------------------------- */
-
-/* A guest without a link is one too: docker goes another way. Where proof is required that way is
- * only trusted while the bridge itself is proved: it holds both ports, its own and docker's
- * (docs/proof.md). */
-static bool answers(const struct app *a, const struct session_view *v)
+/* Of whichever part. */
+static void on_change(void *ctx)
 {
-    const struct condition *found = condition_find(&v->conditions, "GuestFound");
-
-    return found && found->status == COND_TRUE &&
-           (!a->config->require_proof || v->bridge.proved == CHANNEL_PROVED);
-}
-
-/* The guest for @ep among @count views; NULL = none. */
-static const struct session_view *choose(const struct app_endpoint *ep,
-                                         const struct session_view *views, unsigned count)
-{
-    const char *wanted = ep->config->vm[0] ? ep->config->vm : ep->chosen;
-
-    for (unsigned i = 0; i < count; i++)
-        if (answers(ep->app, &views[i]) && wanted[0] && !strcmp(views[i].vm_id, wanted))
-            return &views[i];
-    if (ep->config->vm[0])
-        return NULL;
-    for (unsigned i = 0; i < count; i++)
-        if (answers(ep->app, &views[i]))
-            return &views[i];
-    return NULL;
-}
-
-/* What a client hears while there is no guest. */
-static void explain(const struct app *a, const struct app_endpoint *ep,
-                    const struct session_view *views, unsigned count, char *buf, size_t cap)
-{
-    const struct session_view *v = count ? &views[0] : NULL;
-
-    for (unsigned i = 0; i < count; i++)
-        if (!strcmp(views[i].vm_id, ep->config->vm))
-            v = &views[i];
-    if (ep->config->vm[0] && (!v || strcmp(v->vm_id, ep->config->vm) != 0))
-        snprintf(buf, cap, "virtual machine %s is not running", ep->config->vm);
-    else if (!v && vm_manager_source_exists(a->manager))
-        snprintf(buf, cap, "no virtual machine is running");
-    else if (!v && a->config->text.vm_folder[0])
-        snprintf(buf, cap, "no virtual machine is running: %.150s does not exist",
-                 a->config->text.vm_folder);
-    else if (!v)
-        snprintf(buf, cap, "WSL is not running");
-    else
-        snprintf(buf, cap, "virtual machine %s does not answer: %s", v->vm_id,
-                 v->last_error[0] ? v->last_error : "still waiting for it");
-}
-
-static void update_target(struct app *a, struct app_endpoint *ep, const struct session_view *views,
-                          unsigned count)
-{
-    const struct session_view *v = choose(ep, views, count);
-    char reason[256] = "";
-    struct addr to;
-
-    if (!v) {
-        ep->chosen[0] = '\0';
-        explain(a, ep, views, count, reason, sizeof reason);
-        docker_service_set_target(ep->service, NULL, "", reason);
-        return;
-    }
-    memcpy(ep->chosen, v->vm_id, sizeof ep->chosen);
-    to = addr_at_port(&v->addr, DOCKER_PORT);
-    docker_service_set_target(ep->service, &to, v->vm_id, reason);
-}
-
-static void update_targets(struct app *a)
-{
-    unsigned count = vm_manager_count(a->manager);
-    struct session_view *views = calloc(count ? count : 1, sizeof *views);
-
-    if (!views) {
-        log_error(LOG_MAIN, "%s while choosing guests; keeping the present ones",
-                  status_text(ST_NOMEM));
-        return;
-    }
-    for (unsigned i = 0; i < count; i++)
-        vm_manager_view(a->manager, i, &views[i]);
-    for (unsigned i = 0; i < a->endpoint_count; i++)
-        update_target(a, &a->endpoints[i], views, count);
-    free(views);
-}
-
-/* ---- what a reader sees ---------------------------------------------------------------------- */
-
-static const char *source_text(const struct app *a)
-{
-    const struct config_text *t = &a->config->text;
-
-    if (a->config->vm_count)
-        return "configuration";
-    return t->vm_folder[0] ? t->vm_folder : "registry";
-}
-
-static void fill_sessions(struct app *a, struct snapshot *out)
-{
-    struct session_view *view = calloc(1, sizeof *view);
-
-    if (!view)
-        return;
-    for (unsigned i = 0; i < vm_manager_count(a->manager); i++) {
-        vm_manager_view(a->manager, i, view);
-        snapshot_add_session(out, view, &a->clock);
-    }
-    free(view);
-}
-
-static bool is_worse(const struct condition *a, const struct condition *b)
-{
-    return a->status != COND_TRUE && b->status == COND_TRUE;
-}
-
-/* The networks of the guests behind the endpoints, the worst of them. False: none of them has one
- * or wants one. */
-static bool find_network(const struct app *a, struct condition *out)
-{
-    bool any = false;
-
-    for (unsigned i = 0; a->network && i < a->endpoint_count; i++) {
-        struct condition c;
-
-        if (!a->endpoints[i].chosen[0] ||
-            !network_service_condition(a->network, a->endpoints[i].chosen, &c))
-            continue;
-        if (!any || is_worse(&c, out))
-            *out = c;
-        any = true;
-    }
-    return any;
-}
-
-static bool has_guest(const struct app *a)
-{
-    for (unsigned i = 0; i < a->endpoint_count; i++)
-        if (a->endpoints[i].chosen[0])
-            return true;
-    return false;
-}
-
-static void set_network(struct app *a, enum condition_status status, const char *reason,
-                        const char *text)
-{
-    if (condition_update(&a->conditions, "NetworkReady", status, reason, sys_wall_ms(), "%s", text))
-        log_write_event_limited(&a->changes_log, LOG_EVENT_NETWORK, LOG_INFO, LOG_MAIN,
-                                "NetworkReady=%s reason=%s: %s", condition_status_name(status),
-                                reason, text);
-}
-
-static void fill_network(struct app *a, struct snapshot *out)
-{
-    struct condition found, *c = &found;
-
-    out->needs_network = find_network(a, c);
-    if (out->needs_network)
-        set_network(a, c->status, c->reason, c->message);
-    else if (!a->network)
-        set_network(a, COND_UNKNOWN, "NetworkDisabled", "no-network is set: guests get no switch");
-    else if (has_guest(a))
-        set_network(a, COND_UNKNOWN, "ControlOnly",
-                    "the guest has only rdlink-agent's bridge, which needs no network from us");
-    else
-        set_network(a, COND_UNKNOWN, "NoGuest", "no guest has answered");
-}
-
-static void fill_page(const struct app *a, struct snapshot *out)
-{
-    struct snapshot_page *to = &out->page;
-    struct status_page_view view;
-
-    if (!a->page)
-        return;
-    view = status_page_view(a->page);
-    to->is_wanted = true;
-    to->is_served = view.is_served;
-    snprintf(to->url, sizeof to->url, "%s", view.url);
-    snprintf(to->token_file, sizeof to->token_file, "%s", view.token_file);
-    snprintf(to->message, sizeof to->message, "%s", view.why);
-}
-
-static void fill(void *ctx, struct snapshot *out)
-{
-    struct app *a = ctx;
-
-    snapshot_clock_update(&a->clock, sys_wall_ms(), loop_now_ms(a->loop));
-    snapshot_init(out, "rdlinkd", rdlink_version(), sys_pid(), a->started_ms);
-    out->identity = a->identity;
-    out->stopping = a->stopping;
-    snprintf(out->source, sizeof out->source, "%s", source_text(a));
-    if (a->control)
-        snprintf(out->control, sizeof out->control, "%s", a->config->text.control);
-    out->source_exists = vm_manager_source_exists(a->manager);
-    fill_sessions(a, out);
-    for (unsigned i = 0; i < a->endpoint_count; i++)
-        docker_service_fill(a->endpoints[i].service, out, &a->clock);
-    if (a->network)
-        network_service_fill(a->network, out, &a->clock);
-    fill_network(a, out);
-    fill_page(a, out);
-    app_config_fill(a->live, &a->conditions, out);
-    log_service_fill(a->logs, &a->conditions, out);
-    access_fill(a->access, &a->conditions, out);
-    if (snapshot_conclude(out, &a->conditions, sys_wall_ms())) {
-        const struct condition *c = condition_find(&a->conditions, "Ready");
-
-        log_write_event_limited(&a->changes_log,
-                                c->status == COND_TRUE ? LOG_EVENT_READY : LOG_EVENT_NOT_READY,
-                                LOG_INFO, LOG_MAIN, "phase=%s Ready=%s reason=%s: %s",
-                                snapshot_phase_name(out->phase), condition_status_name(c->status),
-                                c->reason, c->message);
-    }
+    app_changed(ctx);
 }
 
 static void on_refresh(void *ctx)
@@ -315,8 +55,8 @@ static void on_refresh(void *ctx)
     struct app *a = ctx;
 
     if (!a->stopping)
-        update_targets(a);
-    fill(a, a->snapshot);
+        app_update_targets(a);
+    app_fill(a, a->snapshot);
     if (a->status)
         status_server_changed(a->status);
     if (a->status_file)
@@ -325,7 +65,7 @@ static void on_refresh(void *ctx)
         status_page_changed(a->page);
 }
 
-static const struct status_server_ops status_ops = { .fill = fill };
+static const struct status_server_ops status_ops = { .fill = app_fill };
 
 static void check_stopped(struct app *a)
 {
@@ -347,11 +87,6 @@ static void rediscover(struct app *a, const char *vm_id)
         vm_source_rescan(a->source);
     if (vm_id[0])
         vm_manager_rediscover(a->manager, vm_id);
-}
-
-static void on_vm_change(void *ctx)
-{
-    changed(ctx);
 }
 
 static void on_want_link(void *ctx, const char *vm_id, const struct addr *vm,
@@ -391,18 +126,13 @@ static void on_vm_gone(void *ctx, const char *vm_id)
         network_service_forget(a->network, vm_id);
 }
 
-static const struct vm_manager_ops manager_ops = { .on_change = on_vm_change,
+static const struct vm_manager_ops manager_ops = { .on_change = on_change,
                                                    .want_link = on_want_link,
                                                    .release_link = on_release_link,
                                                    .on_published = on_published,
                                                    .on_gone = on_vm_gone };
 
 /* ---- their networks -------------------------------------------------------------------------- */
-
-static void on_network_change(void *ctx)
-{
-    changed(ctx);
-}
 
 static void on_link_ready(void *ctx, const char *vm_id, enum guest_generation generation,
                           enum status st, const char *why)
@@ -447,7 +177,7 @@ static void on_network_stopped(void *ctx)
     check_stopped(a);
 }
 
-static const struct network_service_ops network_ops = { .on_change = on_network_change,
+static const struct network_service_ops network_ops = { .on_change = on_change,
                                                         .on_ready = on_link_ready,
                                                         .on_link_start = on_link_start,
                                                         .on_link_activity = on_link_activity,
@@ -492,7 +222,7 @@ static void on_service_change(void *ctx)
 {
     struct app_endpoint *ep = ctx;
 
-    changed(ep->app);
+    app_changed(ep->app);
 }
 
 static void on_service_escalate(void *ctx)
@@ -555,7 +285,7 @@ static void on_access_change(void *ctx, bool revokes)
         log_warn(LOG_STATUS, "the status is readable by whom it was: %s", e.text);
     if (a->network && network_service_regrant(a->network, sddl) != ST_OK)
         log_warn(LOG_NET, "control sockets are for whom they were: %s", status_text(ST_NOMEM));
-    changed(a);
+    app_changed(a);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -593,17 +323,12 @@ static enum status start_status(struct app *a, struct errmsg *e)
     return st;
 }
 
-static void on_page_change(void *ctx)
-{
-    changed(ctx);
-}
-
 static enum status start_page(struct app *a, struct errmsg *e)
 {
     const struct status_page_config config = { .at = a->config->page,
                                                .token_file = a->config->text.page_token_file,
                                                .ops = &status_ops,
-                                               .on_change = on_page_change,
+                                               .on_change = on_change,
                                                .ctx = a };
     enum status st;
 
@@ -655,13 +380,8 @@ static void on_config_applied(void *ctx, unsigned effects)
         change_source(a);
 }
 
-static void on_config_change(void *ctx)
-{
-    changed(ctx);
-}
-
 static const struct config_live_ops live_ops = { .on_applied = on_config_applied,
-                                                 .on_change = on_config_change };
+                                                 .on_change = on_change };
 
 static enum status start_live(struct app *a, struct config *config,
                               const struct config_input *input, struct errmsg *e)
@@ -743,11 +463,6 @@ static enum status start_parts(struct app *a, struct errmsg *e)
     return st ? st : open_source(a, &a->source, e);
 }
 
-static void on_log_change(void *ctx)
-{
-    changed(ctx);
-}
-
 static void on_wake(void *ctx)
 {
     app_probe_now(ctx);
@@ -774,7 +489,7 @@ enum status app_start(struct app **out, struct loop *loop, struct config *config
     process_identity_of(sys_pid(), &a->identity);
     timer_init(&a->refresh, loop, on_refresh, a);
     a->changes_log.burst = LOG_BURST;
-    log_service_on_change(logs, on_log_change, a);
+    log_service_on_change(logs, on_change, a);
     wake_start(&a->wake, loop, on_wake, a);
     st = start_live(a, config, input, e); /* first: the status tells of it */
     if (st == ST_OK)
@@ -785,8 +500,9 @@ enum status app_start(struct app **out, struct loop *loop, struct config *config
     }
     log_write_event(LOG_EVENT_STARTED, LOG_INFO, LOG_MAIN,
                     "rdlinkd %s started, pid %lld, machines from %s, status at %s",
-                    rdlink_version(), (long long)sys_pid(), source_text(a), config->text.status);
-    changed(a);
+                    rdlink_version(), (long long)sys_pid(), app_source_text(a),
+                    config->text.status);
+    app_changed(a);
     *out = a;
     return ST_OK;
 }
@@ -811,7 +527,7 @@ void app_stop(struct app *a)
         docker_service_stop(a->endpoints[i].service);
     if (a->network)
         network_service_stop(a->network);
-    changed(a);
+    app_changed(a);
 }
 
 void app_watch_routes(struct app *a, struct routes *routes)
@@ -849,7 +565,7 @@ void app_component_names(struct app *a, char *buf, size_t cap)
     const struct snapshot *s = a->snapshot;
     size_t n = 0;
 
-    fill(a, a->snapshot);
+    app_fill(a, a->snapshot);
     buf[0] = '\0';
     for (unsigned i = 0; i < s->component_count && n < cap; i++)
         n += (size_t)snprintf(buf + n, cap - n, "%s%s", i ? ", " : "", s->components[i].name);
