@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
- * `rdlink ports`: the host's ports that lead into guests, by each switch's own word.
+ * `rdlink ports`: the host's ports that lead into guests, by each switch's own word, and those that
+ * should and wait for their port, with the reason.
  */
 #include "cli/cli_control.h"
 
 #include "base/util.h"
 #include "cli/http_client.h"
+#include "cli/status_fields.h"
 #include "ipc/peer_text.h"
 #include "port/loop.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
+#include <string.h>
 
 struct ports_run {
     struct cli_env env;
@@ -20,18 +23,30 @@ struct ports_run {
     unsigned count, asked;
     struct http_client *client; /* owned */
     struct timer next;
-    cJSON *ports; /* owned: an array of {switch, protocol, local, remote} */
+    cJSON *ports; /* owned: an array of {switch, protocol, local, remote, state, message} */
 };
 
 static const struct option options[] = {
     { .key = "json",
       .kind = OPTION_FLAG,
       .offset = offsetof(struct ports_run, json),
-      .help = "print an array of {switch, protocol, local, remote}" },
+      .help = "print an array of {switch, protocol, local, remote, state, message}" },
     CLI_SERVICE_OPTIONS(struct ports_run, service, "5s", "how long to wait for each answer"),
 };
 
 /* ---- showing ----------------------------------------------------------------------------- */
+
+/* A port that waits for its turn leads nowhere yet: why is what one wants to know of it. */
+static void print_why(const struct ports_run *r, const cJSON *port)
+{
+    char line[512], why[300];
+
+    if (strcmp(status_text_in(port, "state"), "waiting") != 0)
+        return;
+    peer_text_copy(why, sizeof why, status_text_in(port, "message"));
+    snprintf(line, sizeof line, "      waits: %s\n", why);
+    r->env.print(r->env.ctx, CLI_STDOUT, line);
+}
 
 static void print_port(const struct ports_run *r, const cJSON *port)
 {
@@ -50,6 +65,7 @@ static void print_port(const struct ports_run *r, const cJSON *port)
         len--;
     snprintf(line + len, sizeof line - len, "\n");
     r->env.print(r->env.ctx, CLI_STDOUT, line);
+    print_why(r, port);
 }
 
 static int show(const struct ports_run *r)

@@ -11,7 +11,9 @@
  * 200 (there it is 500, and the agent drops the binding); with a token configured the two writes
  * need it (401), because any container can reach this port.
  *
- * The same three are routes of the control socket (control_api.c). The HTTP is http/api.c's.
+ * The same three are routes of the control socket (control_api.c), where each forward has also its
+ * "state", and why it waits for its port: that is nothing for a container to know. The HTTP is
+ * http/api.c's.
  */
 #include "switch/forward_internal.h"
 
@@ -19,23 +21,33 @@
 
 #include <string.h>
 
+struct listing {
+    cJSON *array;
+    bool has_states;
+};
+
 static void add_to_json(void *ctx, const struct switch_forward *f)
 {
+    const struct listing *l = ctx;
     cJSON *object = cJSON_CreateObject();
     char remote[IP_ENDPOINT_TEXT_MAX];
 
     cJSON_AddStringToObject(object, "local", f->local);
     cJSON_AddStringToObject(object, "remote", ip_endpoint_format(&f->guest, remote));
     cJSON_AddStringToObject(object, "protocol", forward_proto_names[f->proto]);
-    cJSON_AddItemToArray(ctx, object);
+    if (l->has_states) {
+        cJSON_AddStringToObject(object, "state", f->is_listening ? "listening" : "waiting");
+        cJSON_AddStringToObject(object, "message", f->why);
+    }
+    cJSON_AddItemToArray(l->array, object);
 }
 
 void forward_api_all(struct api_conn *c, const struct api_request *r)
 {
-    cJSON *array = cJSON_CreateArray();
+    struct listing l = { cJSON_CreateArray(), r->is_control };
 
-    switch_forward_each(r->owner, add_to_json, array);
-    api_respond_json(c, array);
+    switch_forward_each(r->owner, add_to_json, &l);
+    api_respond_json(c, l.array);
 }
 
 /* ---- writes ------------------------------------------------------------------------------ */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`rdlink ports` and `rdlink capture`: from the status to the control socket of a guest's switch."""
 
+import json
 import os
 import pathlib
 import socket
@@ -44,13 +45,20 @@ class CliSwitchTest(unittest.TestCase):
     def test_ports_and_capture(self):
         with socket.create_server(("127.0.0.1", 0)) as s:
             port = s.getsockname()[1]
+        taken = self.enterContext(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
         control = f"unix:{self.session.path('control')}"
         guest = self.start("--switch-control", control, "--forward",
-                           f"127.0.0.1:{port}=192.168.127.2:80")
+                           f"127.0.0.1:{port}=192.168.127.2:80", "--forward",
+                           f"127.0.0.1:{taken}=192.168.127.2:81")
         shown = self.rdlink("ports")
         self.assertEqual(shown.returncode, 0, shown.stderr)
         self.assertRegex(shown.stdout.decode(),
-                         r"tcp +127\.0\.0\.1:\d+ +192\.168\.127\.2:80 +switch-vm1-A\n")
+                         rf"tcp +127\.0\.0\.1:{port} +192\.168\.127\.2:80 +switch-vm1-A\n")
+        self.assertRegex(shown.stdout.decode(),
+                         rf"tcp +127\.0\.0\.1:{taken} +192\.168\.127\.2:81 +switch-vm1-A\n"
+                         r"      waits: .*: taken by .*\n")
+        states = {p["remote"]: p["state"] for p in json.loads(self.rdlink("ports", "--json").stdout)}
+        self.assertEqual(states, {"192.168.127.2:80": "listening", "192.168.127.2:81": "waiting"})
 
         file = self.session.path("ping.pcapng")
         capture = self.capture("-o", file, "--filter", "icmp and host 192.168.127.1", "--for", "3s")

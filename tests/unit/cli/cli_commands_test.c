@@ -252,13 +252,19 @@ static void ports_are_asked_of_every_switch(void **state)
     answer(f, "/v1/status", "200 OK",
            SWITCHES(SWITCH("switch-a-A", "unix:/a") "," SWITCH("switch-b-v2", "unix:/b")));
     answer(f, "/services/forwarder/all", "200 OK",
-           "[{\"local\":\"127.0.0.1:80\",\"remote\":\"192.168.127.2:80\",\"protocol\":\"tcp\"}]");
+           "[{\"local\":\"127.0.0.1:80\",\"remote\":\"192.168.127.2:80\",\"protocol\":\"tcp\","
+           "\"state\":\"listening\",\"message\":\"\"},{\"local\":\"127.0.0.1:81\",\"remote\":"
+           "\"192.168.127.2:81\",\"protocol\":\"tcp\",\"state\":\"waiting\",\"message\":"
+           "\"pid 7 has\\u001bit\"}]");
     answer(f, "/services/forwarder/all", "200 OK",
            "[{\"local\":\":53\",\"remote\":\"192.168.127.2:53\",\"protocol\":\"udp\\u0007\"}]");
     sim_run(f->sim);
     assert_int_equal(f->code, CLI_READY);
     assert_string_equal(f->out, "tcp   127.0.0.1:80                 192.168.127.2:80             "
                                 "switch-a-A\n"
+                                "tcp   127.0.0.1:81                 192.168.127.2:81             "
+                                "switch-a-A\n"
+                                "      waits: pid 7 has?it\n"
                                 "udp?  :53                          192.168.127.2:53             "
                                 "switch-b-v2\n");
 }

@@ -71,8 +71,10 @@ static const struct row {
     { "expose to the guest", "POST", "/services/forwarder/expose",
       "{\"local\":\"127.0.0.1:81\",\"remote\":\":81\"}", "200 " },
     { "all", "GET", "/services/forwarder/all", "",
-      "200 [{\"local\":\"127.0.0.1:80\",\"remote\":\"192.168.127.2:80\",\"protocol\":\"tcp\"},"
-      "{\"local\":\"127.0.0.1:81\",\"remote\":\"192.168.127.2:81\",\"protocol\":\"tcp\"}]\n" },
+      "200 [{\"local\":\"127.0.0.1:80\",\"remote\":\"192.168.127.2:80\",\"protocol\":\"tcp\","
+      "\"state\":\"listening\",\"message\":\"\"},"
+      "{\"local\":\"127.0.0.1:81\",\"remote\":\"192.168.127.2:81\",\"protocol\":\"tcp\","
+      "\"state\":\"listening\",\"message\":\"\"}]\n" },
     { "unexpose", "POST", "/services/forwarder/unexpose", "{\"local\":\"127.0.0.1:80\"}", "200 " },
     { "add a zone", "POST", "/services/dns/add",
       "{\"Name\":\"test.internal.\",\"Records\":[{\"Name\":\"a\",\"IP\":\"192.168.127.2\"}]}",
