@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * completion_queue.h - hands finished work from other threads to a loop, in order.
  *
- * Beside log_writer the only place of the program where two threads touch the same data. A
- * completion is embedded in its owner, so posting never allocates and never fails; the queue is as
- * long as there is work under way. Runs on: everything on the loop's thread, but
- * completion_queue_post(), which any thread may call. Owns: nothing that is posted.
+ * A completion is embedded in its owner, so posting never allocates and never fails; the queue is
+ * as long as there is work under way. The lock is held for a few instructions; beside it only
+ * log_writer and Windows' own (dns_calls, event_log, service_main) share data between threads. Runs
+ * on: everything on the loop's thread, but completion_queue_post(), which any thread may call.
+ * Owns: nothing that is posted.
  */
 #ifndef SHARED_PORT_UV_COMPLETION_QUEUE_H
 #define SHARED_PORT_UV_COMPLETION_QUEUE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * loop_uv.h - the production loop over libuv. Only main*.c, port/ and what
- * polls a descriptor of its own in a linux/ directory include this.
+ * loop_uv.h - the production loop over libuv. Only main*.c, port/ and what polls a descriptor of
+ * its own in a linux/ directory include this.
  */
 #ifndef SHARED_PORT_UV_LOOP_UV_H
 #define SHARED_PORT_UV_LOOP_UV_H

@@ -2,8 +2,8 @@
  * loop_uv_internal.h - what the files of port/ that stand on libuv share; nobody else includes it.
  *
  * loop_ops leads here: loop_uv.c dispatches by the kind of address to dial_uv.c, hybrid*.c and, for
- * what only one system has, to os_dial() and os_listen(), which linux/os_linux.c and os_win.c
- * define. Runs on: the loop's thread.
+ * what only one system has, to os_dial() and os_listen(), which linux/os_linux.c and
+ * win/os_win.c define. Runs on: the loop's thread.
  */
 #ifndef SHARED_PORT_UV_LOOP_UV_INTERNAL_H
 #define SHARED_PORT_UV_LOOP_UV_INTERNAL_H

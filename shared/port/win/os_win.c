@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * win_port.c - which file of this directory serves which kind of address.
+ * Which file of this directory serves which kind of address: npipe and hvsock, and listeners at
+ * tcp.
  */
-#include "port/win/win_port.h"
+#include "port/uv/loop_uv_internal.h"
 
 #include "port/addr.h"
 #include "port/win/hvsock.h"
@@ -50,8 +51,8 @@ static enum status tcp_listen(struct loop *loop, struct listener **out, const st
     return socket_listener_open(loop, out, &spec, opts, handler, ctx, e);
 }
 
-enum status win_dial(struct loop *loop, struct dial **out, const struct addr *to,
-                     uint64_t timeout_ms, dial_done_fn *done, void *ctx, struct errmsg *e)
+enum status os_dial(struct loop *loop, struct dial **out, const struct addr *to,
+                    uint64_t timeout_ms, dial_done_fn *done, void *ctx, struct errmsg *e)
 {
     switch (to->kind) {
     case ADDR_NPIPE: return pipe_dial_start(loop, out, to->path, timeout_ms, done, ctx, e);
@@ -60,9 +61,14 @@ enum status win_dial(struct loop *loop, struct dial **out, const struct addr *to
     }
 }
 
-enum status win_listen(struct loop *loop, struct listener **out, const struct addr *at,
-                       const struct listener_opts *opts, const struct listener_handler *handler,
-                       void *ctx, struct errmsg *e)
+bool os_shutdown_now(uv_stream_t *handle)
+{
+    return false; /* overlapped: libuv knows when everything before it has gone */
+}
+
+enum status os_listen(struct loop *loop, struct listener **out, const struct addr *at,
+                      const struct listener_opts *opts, const struct listener_handler *handler,
+                      void *ctx, struct errmsg *e)
 {
     switch (at->kind) {
     case ADDR_NPIPE: return pipe_listener_open(loop, out, at->path, opts, handler, ctx, e);

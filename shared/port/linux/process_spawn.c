@@ -4,7 +4,7 @@
  * libuv reaps only children whose handle is open, so the handle of a child that its owner forgot
  * (process_free) stays until the exit was seen: no zombie is left, and no callback comes. The
  * loop's end waits for these (loop_uv_free), which is short because they were killed.
- * Linux only: on Windows a child gets a token that libuv cannot give it (win/process_win.c).
+ * On Windows a child gets a token that libuv cannot give it (win/process_win.c).
  */
 #include "port/process.h"
 
