@@ -8,7 +8,9 @@ this module needs neither root nor an engine.
 import json
 import os
 import pathlib
+import pty
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -327,6 +329,35 @@ class CommandLine(unittest.TestCase):
                           user=65534, group=65534, extra_groups=[])
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertIn("no permission", done.stderr)
+
+    def on_terminal(self, *words, enough, **env):
+        """What it prints on a terminal, until `enough` of it is there."""
+        outer, inner = pty.openpty()
+        shown = subprocess.Popen([rdl.binary("rdlink"), *words, address(host.status_socket)],
+                                 stdout=inner, stderr=inner, env=session.env(**env))
+        os.close(inner)
+        seen = b""
+
+        def read():
+            nonlocal seen
+            if select.select([outer], [], [], 0)[0]:
+                seen += os.read(outer, 65536)
+            return enough(seen)
+        try:
+            rdl.wait_until(read, 10, f"enough of {words} is shown", every=0.02)
+        finally:
+            shown.kill()
+            shown.wait()
+            os.close(outer)
+        return seen
+
+    def test_colour_and_a_live_table_are_for_a_terminal(self):
+        def has_table(seen):
+            return b"endpoint/docker" in seen
+        self.assertIn(b"\033[32mReady\033[0m", self.on_terminal("status", enough=has_table))
+        self.assertNotIn(b"\033", self.on_terminal("status", enough=has_table, NO_COLOR="1"))
+        self.assertNotIn("\033", rdlink("status", address(host.status_socket)).stdout)
+        self.on_terminal("status", "--watch", enough=lambda seen: seen.count(b"\033[H\033[2J") >= 2)
 
     def test_wrong_usage_is_4(self):
         for words in ((), ("stats",), ("status", "--jason"), ("status", "--address", "nonsense")):
