@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/guid.h"
 
+#include "base/hex.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -8,17 +10,6 @@
  * little-endian. */
 static const uint8_t digit_at[16] = { 6, 4, 2, 0, 11, 9, 16, 14, 19, 21, 24, 26, 28, 30, 32, 34 };
 enum { TEXT_LEN = 36 };
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 enum status guid_parse(struct guid *out, const char *text)
 {
@@ -32,12 +23,11 @@ enum status guid_parse(struct guid *out, const char *text)
     if (len != TEXT_LEN || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-')
         return ST_INVAL;
     for (unsigned i = 0; i < 16; i++) {
-        int hi = hex_digit(text[digit_at[i]]);
-        int lo = hex_digit(text[digit_at[i] + 1]);
+        int byte = hex_byte(text + digit_at[i]);
 
-        if (hi < 0 || lo < 0)
+        if (byte < 0)
             return ST_INVAL;
-        g.bytes[i] = (uint8_t)(hi << 4 | lo);
+        g.bytes[i] = (uint8_t)byte;
     }
     *out = g;
     return ST_OK;

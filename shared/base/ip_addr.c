@@ -9,6 +9,8 @@
  */
 #include "base/ip_addr.h"
 
+#include "base/hex.h"
+
 #include <stdio.h>
 
 enum { V4_AT = 12, GROUPS = 8 };
@@ -126,17 +128,6 @@ static bool parse_v4(uint8_t out[static 4], const char *p, const char *end)
         out[i] = (uint8_t)value;
     }
     return p == end;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }
 
 /* One group of up to four hexadecimal digits. */

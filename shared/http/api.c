@@ -18,6 +18,7 @@
  */
 #include "http/api.h"
 
+#include "base/hex.h"
 #include "base/list.h"
 #include "base/util.h"
 #include "http/http_message.h"
@@ -157,14 +158,6 @@ struct stream *api_take_stream(struct api_conn *c)
 
 /* ---- query ------------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Decodes up to the next @stop or the end. False: no room, or something that is no text. */
 static bool decode_value(const char *p, char stop, char *buf, size_t cap)
 {
@@ -174,11 +167,11 @@ static bool decode_value(const char *p, char stop, char *buf, size_t cap)
         char c = *p == '+' && stop == '&' ? ' ' : *p; /* in a path it is itself */
 
         if (c == '%') {
-            int high = hex_digit(p[1]), low = high < 0 ? -1 : hex_digit(p[2]);
+            int byte = hex_byte(p + 1);
 
-            if (low < 0 || (high == 0 && low == 0))
+            if (byte <= 0)
                 return false;
-            c = (char)(high << 4 | low);
+            c = (char)byte;
             p += 2;
         }
         if (n + 1 >= cap)

@@ -16,6 +16,7 @@
 #include "ipc/proof.h"
 
 #include "base/bytes.h"
+#include "base/hex.h"
 #include "base/util.h"
 
 #include <string.h>
@@ -31,15 +32,6 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 enum status proof_key_parse(struct proof_key *out, const char *text, size_t len_bytes)
 {
     struct proof_key key;
@@ -53,13 +45,13 @@ enum status proof_key_parse(struct proof_key *out, const char *text, size_t len_
     if (len_bytes != 2 * sizeof key.bytes)
         return ST_INVAL;
     for (size_t i = 0; i < sizeof key.bytes; i++) {
-        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+        int byte = hex_byte(text + 2 * i);
 
-        if (high < 0 || low < 0) {
+        if (byte < 0) {
             crypto_wipe(&key, sizeof key);
             return ST_INVAL;
         }
-        key.bytes[i] = (uint8_t)(high << 4 | low);
+        key.bytes[i] = (uint8_t)byte;
     }
     *out = key;
     crypto_wipe(&key, sizeof key);

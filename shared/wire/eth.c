@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/wire.h"
+
+#include "base/hex.h"
 #include "wire/wire_internal.h"
 
 #include <stdio.h>
@@ -37,14 +39,6 @@ bool mac_equal(const struct mac *a, const struct mac *b)
     return memcmp(a->b, b->b, sizeof a->b) == 0;
 }
 
-static int hex_digit(char c)
-{
-    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-    const char *at = c ? strchr(digits, c) : NULL;
-
-    return at ? (int)((at - digits) % 16) : -1;
-}
-
 /* Six pairs of digits with the same separator between them, ':' or '-'. */
 enum status mac_parse(struct mac *out, const char *text)
 {
@@ -54,11 +48,11 @@ enum status mac_parse(struct mac *out, const char *text)
         return ST_INVAL;
     for (int i = 0; i < 6; i++) {
         const char *pair = text + 3 * i;
-        int high = hex_digit(pair[0]), low = hex_digit(pair[1]);
+        int byte = hex_byte(pair);
 
-        if (high < 0 || low < 0 || (i < 5 && pair[2] != text[2]))
+        if (byte < 0 || (i < 5 && pair[2] != text[2]))
             return ST_INVAL;
-        m.b[i] = (uint8_t)(high << 4 | low);
+        m.b[i] = (uint8_t)byte;
     }
     *out = m;
     return ST_OK;

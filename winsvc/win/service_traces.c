@@ -11,6 +11,7 @@
 #include "win/service_traces.h"
 
 #include "base/util.h"
+#include "port/win/own_user.h"
 #include "port/win/utf16.h"
 #include "port/win/win_error.h"
 #include "win/service_plan.h"
@@ -82,24 +83,6 @@ static enum status folder_path(wchar_t out[static PATH_CHARS], const wchar_t *be
     return ST_OK;
 }
 
-static bool is_ours(PSID sid)
-{
-    union {
-        TOKEN_USER user;
-        BYTE bytes[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
-    } info;
-    HANDLE token;
-    DWORD len;
-    bool is;
-
-    if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
-        return false;
-    is = GetTokenInformation(token, TokenUser, &info, sizeof info, &len) &&
-         EqualSid(info.user.User.Sid, sid);
-    CloseHandle(token);
-    return is;
-}
-
 /* Who owns a thing can have every right to it. ST_NOTFOUND: nothing is there. */
 static enum status check_owner(wchar_t *path, struct errmsg *e)
 {
@@ -112,7 +95,7 @@ static enum status check_owner(wchar_t *path, struct errmsg *e)
     if (error != ERROR_SUCCESS)
         return win_error_set(e, "look at the owner", error);
     is_trusted = IsWellKnownSid(owner, WinLocalSystemSid) ||
-                 IsWellKnownSid(owner, WinBuiltinAdministratorsSid) || is_ours(owner);
+                 IsWellKnownSid(owner, WinBuiltinAdministratorsSid) || own_user_is(owner);
     LocalFree(sd);
     return is_trusted ? ST_OK : ST_DENIED;
 }

@@ -6,6 +6,7 @@
 
 #include "port/addr.h"
 #include "port/port_ranges.h"
+#include "port/win/own_user.h"
 #include "port/win/pipe_handle.h"
 #include "port/win/utf16.h"
 #include "port/win/win_error.h"
@@ -20,24 +21,6 @@ static const wchar_t machines_key[] = L"SOFTWARE\\Microsoft\\Windows NT\\Current
                                       L"HostComputeService\\VolatileStore\\ComputeSystem";
 
 /* ---- whose a pipe is ------------------------------------------------------------------------ */
-
-static bool is_own(PSID sid)
-{
-    struct {
-        TOKEN_USER user;
-        BYTE room[SECURITY_MAX_SID_SIZE];
-    } own;
-    HANDLE token;
-    DWORD len;
-    bool same;
-
-    if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
-        return false;
-    same = GetTokenInformation(token, TokenUser, &own, sizeof own, &len) &&
-           EqualSid(own.user.User.Sid, sid);
-    CloseHandle(token);
-    return same;
-}
 
 static void name_account(PSID sid, char *buf, size_t cap)
 {
@@ -62,7 +45,7 @@ static enum status read_owner(HANDLE pipe, struct host_owner *out)
     if (error != ERROR_SUCCESS)
         return win_error_status(error);
     out->is_trusted = IsWellKnownSid(sid, WinLocalSystemSid) ||
-                      IsWellKnownSid(sid, WinBuiltinAdministratorsSid) || is_own(sid);
+                      IsWellKnownSid(sid, WinBuiltinAdministratorsSid) || own_user_is(sid);
     name_account(sid, out->account, sizeof out->account);
     LocalFree(descriptor);
     return ST_OK;

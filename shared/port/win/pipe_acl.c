@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "port/win/pipe_acl.h"
 
+#include "port/win/own_user.h"
 #include "port/win/utf16.h"
 #include "port/win/win_error.h"
 
@@ -24,22 +25,13 @@ static enum status sid_text(char *out, size_t cap, PSID sid, struct errmsg *e)
 
 static enum status own_sid(char *out, size_t cap, bool *is_system, struct errmsg *e)
 {
-    union {
-        TOKEN_USER user;
-        BYTE bytes[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
-    } info;
-    HANDLE token;
-    DWORD len;
+    struct own_user own;
+    DWORD error = own_user_get(&own);
 
-    if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
-        return win_error_set(e, "open own token", GetLastError());
-    BOOL ok = GetTokenInformation(token, TokenUser, &info, sizeof(info), &len);
-    DWORD error = GetLastError();
-    CloseHandle(token);
-    if (!ok)
+    if (error)
         return win_error_set(e, "read own token", error);
-    *is_system = IsWellKnownSid(info.user.User.Sid, WinLocalSystemSid);
-    return sid_text(out, cap, info.user.User.Sid, e);
+    *is_system = IsWellKnownSid(own.info.token.User.Sid, WinLocalSystemSid);
+    return sid_text(out, cap, own.info.token.User.Sid, e);
 }
 
 /* ST_NOTFOUND: no such user or group here, or its domain cannot be asked now. */

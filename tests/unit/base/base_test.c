@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/condition.h"
 #include "base/guid.h"
+#include "base/hex.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "support/cmocka_all.h"
@@ -87,6 +88,22 @@ static void bytes_out_refuses_what_does_not_fit(void **state)
     bytes_put_u8(&w, 1); /* would fit, but the latch holds */
     assert_int_equal(w.len_bytes, 6);
     assert_memory_equal(buf, "\1\2\3\4\5\6", 6);
+}
+
+/* ---- hex ----------------------------------------------------------------------------------- */
+
+static void a_byte_is_two_digits_of_either_case(void **state)
+{
+    static const char digits[] = "0123456789abcdefABCDEF";
+
+    for (unsigned c = 0; c < 256; c++)
+        if ((hex_digit((char)c) >= 0) != (c && strchr(digits, (int)c)))
+            fail_msg("character %u", c);
+    assert_int_equal(hex_byte("00"), 0);
+    assert_int_equal(hex_byte("aF9"), 0xaf);
+    assert_int_equal(hex_byte("9"), -1);
+    assert_int_equal(hex_byte(""), -1);
+    assert_int_equal(hex_byte("g0"), -1);
 }
 
 /* ---- guid ---------------------------------------------------------------------------------- */
@@ -274,6 +291,7 @@ int main(void)
         cmocka_unit_test(bytes_reads_both_byte_orders),
         cmocka_unit_test(bytes_latches_the_first_access_beyond_the_end),
         cmocka_unit_test(bytes_out_refuses_what_does_not_fit),
+        cmocka_unit_test(a_byte_is_two_digits_of_either_case),
         cmocka_unit_test(guid_text_round_trips),
         cmocka_unit_test(guid_refuses_junk),
         cmocka_unit_test(condition_moves_transition_time_only_with_the_status),
