@@ -376,6 +376,19 @@ static void put_files(struct guest_net *n, const struct guest_lease *lease, stru
         note(o, "hosts", guest_files_put_gateway(n->hosts, &lease->gateway, &why), &why);
 }
 
+enum status guest_net_apply_router(struct guest_net *n, const struct guest_router *router,
+                                   struct errmsg *e)
+{
+    struct rtnetlink_link tap;
+    enum status st = rtnetlink_find_link(&n->there, n->tap_name, &tap, e);
+
+    if (!st)
+        st = rtnetlink_put_address(&n->there, tap.index, &router->ip, router->prefix_bits, e);
+    if (!st)
+        st = rtnetlink_put_default_route(&n->there, tap.index, &router->gateway, false, e);
+    return st;
+}
+
 enum status guest_net_apply(struct guest_net *n, const struct guest_lease *lease, struct errmsg *e)
 {
     struct outcome o = { .st = ST_OK };

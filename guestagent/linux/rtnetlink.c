@@ -454,6 +454,9 @@ enum status rtnetlink_remove_address(struct rtnetlink *nl, int index, const stru
 
 /* ---- routes ---------------------------------------------------------------------------- */
 
+/* Behind the one that the kernel makes of an advertisement, which has 1024: never in its place. */
+enum { IP6_METRIC = 1025 };
+
 static void route_request(struct request *r, uint16_t type, uint16_t flags, int index,
                           const struct ip_addr *gateway, bool is_on_link)
 {
@@ -469,6 +472,8 @@ static void route_request(struct request *r, uint16_t type, uint16_t flags, int 
     request_init(r, type, flags, &fixed, sizeof fixed);
     put_ip(r, RTA_GATEWAY, gateway);
     put_u32(r, RTA_OIF, (uint32_t)index);
+    if (!ip_addr_is_v4(gateway))
+        put_u32(r, RTA_PRIORITY, IP6_METRIC);
 }
 
 enum status rtnetlink_put_default_route(struct rtnetlink *nl, int index,

@@ -46,6 +46,13 @@ struct guest_lease {
     char search[GUEST_NET_SEARCH_MAX];
 };
 
+/* The same for IPv6, as the host's switch advertises it (router_advert.h). */
+struct guest_router {
+    struct ip_addr ip;
+    unsigned prefix_bits;
+    struct ip_addr gateway; /* link-local */
+};
+
 static inline bool guest_lease_equal(const struct guest_lease *a, const struct guest_lease *b)
 {
     return ip_addr_equal(&a->ip, &b->ip) && a->prefix_bits == b->prefix_bits &&
@@ -67,6 +74,9 @@ enum status guest_net_open_tap(struct guest_net *n, const struct mac *mac, unsig
  * earlier lease go. What did not work is said; the rest is done. ST_OK: the guest has its address
  * and route; with a message in @e (which is empty before) a file could not be written. */
 enum status guest_net_apply(struct guest_net *n, const struct guest_lease *lease, struct errmsg *e);
+/* Address and default route of @router, beside what the kernel makes of the same advertisement. */
+enum status guest_net_apply_router(struct guest_net *n, const struct guest_router *router,
+                                   struct errmsg *e);
 /* False when the namespace's owner died (unit: restarted with another one): open it anew. */
 bool guest_net_is_current(struct guest_net *n);
 /* Takes the veth pair away; the namespace stays (others are in it). NULL is fine. */

@@ -21,6 +21,9 @@
  * Conditions: NamespaceReady, InterfaceReady, LinkUp, AddressAssigned, ResolverWritten. The first
  * that is false is what systemd's status line shows.
  *
+ * IPv6 comes from the switch's advertisements, which the kernel understands by itself; what has to
+ * be done beside is in router_advert.c.
+ *
  * Not done: taking the address away when the lease ran out without a host. Nobody else is on this
  * network, and a guest without an address could not even resume its connections.
  */
@@ -32,6 +35,7 @@
 #include "guestagent/net/dhcp_client.h"
 #include "guestagent/net/guest_net.h"
 #include "guestagent/net/net_config.h"
+#include "guestagent/net/router_advert.h"
 #include "guestagent/net/tap.h"
 #include "guestagent/net/tap_bridge.h"
 #include "guestagent/net/uplink.h"
@@ -73,10 +77,12 @@ struct net_agent {
     struct tap *tap;       /* NULL: not open */
     struct mac mac;        /* of the tap */
     enum lease_origin origin;
-    struct guest_lease lease; /* unless LEASE_NONE */
-    bool applied;             /* the interface has it */
-    uint64_t tried_ms;        /* to apply it; 0 = not yet */
-    uint64_t linked_ms;       /* when the link came */
+    struct guest_lease lease;   /* unless LEASE_NONE */
+    bool applied;               /* the interface has it */
+    struct guest_router router; /* all zero: none was heard */
+    bool router_applied;
+    uint64_t tried_ms;  /* to apply it; 0 = not yet */
+    uint64_t linked_ms; /* when the link came */
     struct condition_set conditions;
     struct timer tick, stopped;
     uint64_t last_tick_ms;
@@ -159,6 +165,31 @@ static const char *address_reason(enum lease_origin origin)
     case LEASE_OFFERED: return "AddressOffered";
     default: return "AddressLeased";
     }
+}
+
+/* IPv6 is beside the lease: without it the guest has its network all the same. */
+static void apply_router(struct net_agent *a)
+{
+    struct errmsg e = { "" };
+    enum status st;
+
+    if (!a->net || !a->tap || a->router_applied || !a->router.prefix_bits)
+        return;
+    st = guest_net_apply_router(a->net, &a->router, &e);
+    a->router_applied = st == ST_OK;
+    if (st != ST_OK)
+        log_limited(LOG_WARN, LOG_NET,
+                    "no lasting IPv6 address and route: %s; tried again with the "
+                    "next advertisement",
+                    e.text);
+}
+
+/* Each time: the kernel has given the address the advertisement's life, or has not heard it. */
+static void on_router(struct net_agent *a, const struct guest_router *router)
+{
+    a->router = *router;
+    a->router_applied = false;
+    apply_router(a);
 }
 
 static void apply(struct net_agent *a)
@@ -259,7 +290,7 @@ static void close_interface(struct net_agent *a)
     tap_bridge_set_tap(a->bridge, NULL);
     tap_close(a->tap);
     a->tap = NULL;
-    a->applied = false;
+    a->applied = a->router_applied = false;
     a->tried_ms = 0;
 }
 
@@ -341,6 +372,7 @@ static void complete_interface(struct net_agent *a)
         open_net(a);
     if (a->net && !a->tap)
         open_tap(a);
+    apply_router(a);
     if (!a->applied && (!a->tried_ms || loop_now_ms(a->loop) - a->tried_ms >= APPLY_AGAIN_MS))
         apply(a);
 }
@@ -398,6 +430,12 @@ static bool on_host_frame(void *ctx, const uint8_t *frame, size_t len_bytes)
 {
     struct net_agent *a = ctx;
 
+    struct guest_router router;
+
+    if (router_advert_read(&router, &a->mac, frame, len_bytes)) {
+        on_router(a, &router);
+        return false; /* the kernel's too */
+    }
     return dhcp_client_input(a->dhcp, frame, len_bytes);
 }
 

@@ -24,6 +24,12 @@ enum status guest_net_apply(struct guest_net *n, const struct guest_lease *lease
     return ST_UNSUPPORTED;
 }
 
+enum status guest_net_apply_router(struct guest_net *n, const struct guest_router *router,
+                                   struct errmsg *e)
+{
+    return ST_UNSUPPORTED;
+}
+
 bool guest_net_is_current(struct guest_net *n)
 {
     return false;

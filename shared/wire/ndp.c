@@ -76,6 +76,51 @@ void ndp_put(struct bytes_out *w, uint8_t type, const struct ndp_neighbour *n)
         put_link_option(w, link_option_of(type), &n->link_address);
 }
 
+/* The body of a prefix option, behind its type and length. */
+static void take_prefix(struct ndp_router *n, const uint8_t *body)
+{
+    const uint8_t flags = PREFIX_ON_LINK | PREFIX_AUTONOMOUS;
+    struct ip_addr prefix = ip_addr_of_v6(body + 14);
+
+    if (!ip_addr_is_unspecified(&n->prefix) || (body[1] & flags) != flags || body[0] > 128 ||
+        ip_addr_is_v4(&prefix) || ip_addr_is_multicast(&prefix) || ip_addr_is_link_local(&prefix))
+        return;
+    n->prefix = prefix;
+    n->prefix_bits = body[0];
+    n->prefix_lifetime_s = field_be32(body + 2);
+}
+
+static bool take_router_options(struct ndp_router *n, struct bytes *r)
+{
+    while (r->left > 0) {
+        uint8_t type = bytes_u8(r);
+        size_t len_bytes = (size_t)bytes_u8(r) * 8;
+        const uint8_t *body;
+
+        if (len_bytes == 0 || !(body = bytes_take(r, len_bytes - 2)))
+            return false;
+        if (type == OPTION_SOURCE_LINK && len_bytes == 8)
+            memcpy(n->link_address.b, body, sizeof n->link_address.b);
+        else if (type == OPTION_MTU && len_bytes == 8)
+            n->mtu = field_be32(body + 2);
+        else if (type == OPTION_PREFIX && len_bytes == 32)
+            take_prefix(n, body);
+        else if (type == OPTION_DNS && len_bytes >= 24)
+            n->dns = ip_addr_of_v6(body + 6);
+    }
+    return true;
+}
+
+enum status ndp_router_decode(struct ndp_router *out, uint32_t rest, struct bytes *r)
+{
+    struct ndp_router n = { .hop_limit = (uint8_t)(rest >> 24), .lifetime_s = (uint16_t)rest };
+
+    if (!bytes_take(r, 8) || !take_router_options(&n, r))
+        return ST_PROTO;
+    *out = n;
+    return ST_OK;
+}
+
 uint32_t ndp_router_rest(const struct ndp_router *n)
 {
     return (uint32_t)n->hop_limit << 24 | n->lifetime_s;

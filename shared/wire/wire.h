@@ -175,5 +175,8 @@ struct ndp_router {
 };
 uint32_t ndp_router_rest(const struct ndp_router *n);
 void ndp_put_router(struct bytes_out *w, const struct ndp_router *n);
+/* The other way: @rest of its icmp_header, @r behind that. The first prefix that is on the link and
+ * for hosts to make addresses of; @out->prefix is unspecified where there is none. ST_PROTO. */
+enum status ndp_router_decode(struct ndp_router *out, uint32_t rest, struct bytes *r);
 
 #endif

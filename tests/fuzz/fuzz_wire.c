@@ -165,6 +165,28 @@ static void fuzz_tcp(const uint8_t *data, size_t len_bytes)
     ASSERT(h.has_sack_permitted == h2.has_sack_permitted);
 }
 
+static void fuzz_router(uint32_t rest, const struct bytes *from)
+{
+    struct bytes r = *from, again;
+    uint8_t buf[ENCODED_MAX];
+    struct bytes_out w = bytes_into(buf, sizeof buf);
+    struct ndp_router n, n2;
+
+    if (ndp_router_decode(&n, rest, &r))
+        return;
+    ASSERT(r.left == 0 && !ip_addr_is_multicast(&n.prefix) && n.prefix_bits <= 128);
+    ASSERT(ip_addr_is_unspecified(&n.prefix) || !ip_addr_is_v4(&n.prefix));
+    if (ip_addr_is_unspecified(&n.prefix))
+        return; /* what we send has one */
+    ndp_put_router(&w, &n);
+    ASSERT(bytes_out_ok(&w));
+    again = bytes_of(buf, w.len_bytes);
+    ASSERT(ndp_router_decode(&n2, ndp_router_rest(&n), &again) == ST_OK);
+    ASSERT(ip_addr_equal(&n.prefix, &n2.prefix) && n.prefix_bits == n2.prefix_bits);
+    ASSERT(n.mtu == n2.mtu && n.lifetime_s == n2.lifetime_s && n.hop_limit == n2.hop_limit);
+    ASSERT(ip_addr_equal(&n.dns, &n2.dns) && mac_equal(&n.link_address, &n2.link_address));
+}
+
 static void fuzz_ndp(uint8_t type, const struct bytes *from)
 {
     struct bytes r = *from, again;
@@ -197,6 +219,8 @@ static void fuzz_icmp(const uint8_t *data, size_t len_bytes)
     icmp_put(&w, &h);
     ASSERT(bytes_out_ok(&w) && memcmp(buf, data, w.len_bytes) == 0);
     fuzz_ndp(h.type, &r);
+    if (h.type == ICMP6_ROUTER_ADVERT)
+        fuzz_router(h.rest, &r);
 }
 
 /* ---- numbers and text --------------------------------------------------------------------- */

@@ -241,6 +241,43 @@ static void a_cut_link_costs_neither_address_nor_interface(void **state)
     assert_int_equal(guest_counters(world.host)->dhcp_acks, 2);
 }
 
+static void ip6_of_the_switch_is_lasting_whatever_the_kernel_does(void **state)
+{
+    static const struct switch_config config = { .ip6 = true };
+    struct ip_addr ip, gateway;
+    char text[IP_ADDR_TEXT_MAX];
+
+    start(NULL, 0, &config, FRAME_STDIO);
+    script_guest.apply_fails = ST_IO;
+    shake_hands(RANCHER_A);
+    pass_ms(1000);
+    assert_int_equal(script_guest.router.prefix_bits, 0);
+    script_guest.apply_fails = ST_OK;
+    pass_ms(2000); /* tried again */
+    assert_int_equal(script_guest.router.prefix_bits, 64);
+    ip = script_guest.router.ip;
+    gateway = script_guest.router.gateway;
+    assert_string_equal(ip_addr_format(&ip, text), "fd00:72:64:0:5894:efff:fee4:cee");
+    assert_string_equal(ip_addr_format(&gateway, text), "fe80::5894:efff:fee4:cdd");
+    script_guest.routers_applied = 0;
+    pass_ms(200 * 1000); /* the next advertisement */
+    assert_int_equal(script_guest.routers_applied, 1);
+    script_guest_tap_error(ST_CLOSED); /* another interface gets it too */
+    pass_ms(3000);
+    assert_int_equal(script_guest.routers_applied, 2);
+}
+
+static void a_switch_without_ip6_gives_none(void **state)
+{
+    static const struct switch_config config = { .ip6 = false };
+
+    start(NULL, 0, &config, FRAME_STDIO);
+    shake_hands(RANCHER_A);
+    pass_ms(1000);
+    assert_int_equal(script_guest.applied, 1);
+    assert_int_equal(script_guest.routers_applied, 0);
+}
+
 static void a_flow_of_the_guest_goes_on_over_the_next_link(void **state)
 {
     struct addr data;
@@ -327,6 +364,8 @@ int main(void)
         cmocka_unit_test_teardown(search_domains_arrive, teardown),
         cmocka_unit_test_teardown(every_protocol_of_a_fixed_link_carries_it, teardown),
         cmocka_unit_test_teardown(a_cut_link_costs_neither_address_nor_interface, teardown),
+        cmocka_unit_test_teardown(ip6_of_the_switch_is_lasting_whatever_the_kernel_does, teardown),
+        cmocka_unit_test_teardown(a_switch_without_ip6_gives_none, teardown),
         cmocka_unit_test_teardown(a_flow_of_the_guest_goes_on_over_the_next_link, teardown),
         cmocka_unit_test_teardown(a_v2_host_gives_the_address_and_dhcp_is_not_asked, teardown),
         cmocka_unit_test_teardown(a_host_with_another_network_moves_the_guest, teardown),

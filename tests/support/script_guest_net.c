@@ -191,6 +191,19 @@ enum status guest_net_apply(struct guest_net *n, const struct guest_lease *lease
     return ST_OK;
 }
 
+enum status guest_net_apply_router(struct guest_net *n, const struct guest_router *router,
+                                   struct errmsg *e)
+{
+    (void)n;
+    script_guest.routers_applied++;
+    if (script_guest.apply_fails) {
+        errmsg_set(e, "address: %s", status_text(script_guest.apply_fails));
+        return script_guest.apply_fails;
+    }
+    script_guest.router = *router;
+    return ST_OK;
+}
+
 bool guest_net_is_current(struct guest_net *n)
 {
     (void)n;

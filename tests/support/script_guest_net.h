@@ -30,11 +30,12 @@ struct script_guest {
     const char *file_trouble; /* NULL: files can be written */
     bool owner_restarted;     /* guest_net_is_current() is false until it is opened anew */
     /* What was done. */
-    unsigned opened, closed, taps_opened, applied;
+    unsigned opened, closed, taps_opened, applied, routers_applied;
     bool is_open, has_tap, offload, paused;
     struct mac mac; /* of the tap */
     unsigned mtu;
     struct guest_lease lease;    /* applied last */
+    struct guest_router router;  /* likewise */
     struct script_queue to_read; /* the kernel's, not read yet */
     struct script_queue written; /* to the kernel */
     unsigned reads;

@@ -26,6 +26,7 @@ import rdl_link
 import rdl_tap
 
 HOST, ADDRESS = "192.168.127.254", "192.168.127.2"
+HOST6 = "fd00:72:64::254"
 IN_TIME = 15
 
 
@@ -85,8 +86,9 @@ class Systemd:
 class Echo:
     """A TCP server on the host's loopback."""
 
-    def __init__(self):
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    def __init__(self, address="127.0.0.1"):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._listener = socket.create_server((address, 0), family=family, backlog=64)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -315,6 +317,28 @@ class FixedLinkTest(NetAgentCase):
         self.expect_ready()
         self.assertIn("search corp.example lab.example\nnameserver 192.168.127.1",
                       self.resolv_conf.read_text())
+
+    def test_a_guest_that_forwards_keeps_ip6(self):
+        """As an engine makes it for its first IPv6 network: the kernel forgets its router then."""
+        path = self.session.path("link")
+        switch = self.start_switch(f"v2:unix:{path}")
+        self.start_agent("--link", f"v2:unix:{path}")
+        self.expect_ready()
+        self.expect("two default routes", lambda: len(self.routes_by_ip6()) == 2)
+        done = self.guest.run(["sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(self.routes_by_ip6()), 1)
+        echo = Echo("::1")
+        self.addCleanup(echo.close)
+        with self.guest.connect((HOST6, echo.port), socket.AF_INET6) as s:
+            self.assertEqual(exchange(s, b"through"), b"through")
+        switch.stop()  # the next one advertises itself to a kernel that does not listen
+        self.start_switch(f"v2:unix:{path}")
+        self.expect("an address without an end", lambda: "valid_lft forever" in self.guest.run(
+            ["ip", "-6", "address", "show", "dev", "eth0", "scope", "global"]).stdout)
+
+    def routes_by_ip6(self):
+        return self.guest.run(["ip", "-6", "route", "show", "default"]).stdout.splitlines()
 
     def test_a_fixed_address_needs_no_dhcp(self):
         path = self.session.path("link")
