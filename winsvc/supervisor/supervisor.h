@@ -79,9 +79,11 @@ struct supervisor_config {
 
 enum { SUPERVISOR_MAX_WORKERS = 16 };
 
+/* ST_NOMEM. */
 enum status supervisor_new(struct supervisor **out, const struct supervisor_config *config,
                            const struct supervisor_ops *ops, void *ctx);
-/* Order of adding is order of starting. ST_FULL. @name is copied (40 bytes). */
+/* Order of adding is order of starting. ST_FULL (SUPERVISOR_MAX_WORKERS). @name is copied, 39 bytes
+ * of it at most. */
 enum status supervisor_add(struct supervisor *s, const char *name, unsigned *index);
 /* Of drains from now on; 0 = default. */
 void supervisor_set_drain(struct supervisor *s, uint32_t drain_ms);

@@ -207,11 +207,16 @@ static inline uint32_t tcp_now(const struct tcp_table *t)
 
 /* ---- tcp_table.c --------------------------------------------------------------------------- */
 
+/* NULL: none. Borrowed, as every flow that is handed out here, until tcp_flow_end(). */
 struct tcp_flow *tcp_find(struct tcp_table *t, const struct tcp_key *key);
 /* A flow in the table, with defaults; NULL: full (counted) or no memory. */
 struct tcp_flow *tcp_flow_new(struct tcp_table *t, const struct tcp_key *key);
+/* By the table's secret key: what a peer chooses cannot be made to collide. */
 uint64_t tcp_hash(const struct tcp_table *t, const void *data, size_t len_bytes);
+/* Our first sequence number for @key, by a secret and the clock (RFC 6528). */
 uint32_t tcp_isn(struct tcp_table *t, const struct tcp_key *key);
+/* Counts @f as half open, towards @dest, until tcp_half_open_end(). False: too many are, and none
+ * has waited long enough to give way. */
 bool tcp_half_open_begin(struct tcp_flow *f, const struct ip_addr *dest);
 /* It is one step further, and waits anew. */
 void tcp_half_open_moved(struct tcp_flow *f);
@@ -219,8 +224,11 @@ void tcp_half_open_end(struct tcp_flow *f);
 /* The end of a flow: everything given back, the host side closed. The pointer stays good until the
  * loop is reached again, with state TCP_DEAD. @reset: the host gets an RST. */
 void tcp_flow_end(struct tcp_flow *f, bool reset);
+/* Gives back everything but the flow itself, which answers late segments for a while. */
 void tcp_enter_time_wait(struct tcp_flow *f);
+/* Flows that are dead may be used again: nobody holds a pointer to one any more. */
 void tcp_reap(struct tcp_table *t);
+/* @f has a part in this batch: it is settled, and pays its ACK, at the end. */
 void tcp_touch(struct tcp_flow *f);
 /* Every flow that is in the table; @fn may end it. */
 void tcp_for_each(struct tcp_table *t, void (*fn)(struct tcp_flow *f));
@@ -232,6 +240,8 @@ void tcp_check_done(struct tcp_flow *f);
 
 /* ---- tcp_host.c ---------------------------------------------------------------------------- */
 
+/* Begins to connect the host's side. A failure has ended @f, as one that comes later does: ST_FULL
+ * (half open), or what net's tcp_connect() says. */
 enum status tcp_dial(struct tcp_flow *f, const struct ip_endpoint *to);
 /* Takes bytes in order: gathers, writes or keeps them; advances rcv_nxt by what it could. */
 void tcp_take(struct tcp_flow *f, const uint8_t *data, size_t len_bytes, bool lasts);
@@ -239,9 +249,13 @@ void tcp_take(struct tcp_flow *f, const uint8_t *data, size_t len_bytes, bool la
 void tcp_settle(struct tcp_flow *f);
 /* A segment that came early: kept behind the end of up. False: no room. */
 bool tcp_keep_early(struct tcp_flow *f, uint32_t seq, const uint8_t *data, size_t len_bytes);
+/* There is room in down: the socket is read (again), unless it has ended. */
 void tcp_host_read(struct tcp_flow *f);
+/* Lets the socket or service go, with an RST if @reset; fine when there is none. */
 void tcp_host_close(struct tcp_flow *f, bool reset);
+/* @conn, accepted by a forward, is @f's from now on. */
 void tcp_adopt_conn(struct tcp_flow *f, struct net_tcp *conn);
+/* How much up and down may hold now; up's gets small when memory does. */
 size_t tcp_up_max(const struct tcp_flow *f);
 size_t tcp_down_max(const struct tcp_flow *f);
 
@@ -284,6 +298,7 @@ void tcp_send_rst(struct tcp_flow *f);
 /* Answers a segment that belongs to no flow. */
 void tcp_refuse(struct switch_ *s, const struct packet *p, const struct tcp_header *h,
                 uint32_t seg_len);
+/* A segment without data, which acknowledges. False: the link had no room. */
 bool tcp_send_control(struct tcp_flow *f, uint32_t seq, uint8_t flags);
 /* Payload of the largest segment to the guest; a super-segment with @offload. */
 size_t tcp_segment_max(const struct tcp_flow *f, bool offload);
@@ -291,16 +306,25 @@ size_t tcp_segment_max(const struct tcp_flow *f, bool offload);
 bool tcp_has_large_frames(const struct tcp_table *t);
 /* How much goes into the link at a time, and so how much is read from a socket. */
 size_t tcp_turn_bytes(const struct tcp_table *t);
-/* There may be something to send. */
+/* There may be something to send: @f gets a turn. */
 void tcp_activate(struct tcp_flow *f);
+/* No turn any more; fine when it had none. */
 void tcp_deactivate(struct tcp_flow *f);
+/* The guest has everything before @ack, which is more than before. */
 void tcp_acked(struct tcp_flow *f, uint32_t ack);
+/* One more duplicate ACK: the third is a loss (RFC 5681, 6582). */
 void tcp_dup_acked(struct tcp_flow *f);
+/* The guest's window; one that opens ends the probes of a closed one (RFC 9293 3.8.6.1). */
 void tcp_new_window(struct tcp_flow *f, uint32_t bytes);
+/* The retransmission time-out is the measured one again, without its doubling (RFC 6298). */
 void tcp_rto_reset(struct tcp_flow *f);
+/* Sets the flow's one timer. */
 void tcp_wait_for(struct tcp_flow *f, enum tcp_wait what, uint32_t delay_ms);
+/* Sets it to what the flow has to wait for by its state. */
 void tcp_wait_idle(struct tcp_flow *f);
+/* Of table->timer. */
 void tcp_on_timer(void *table);
+/* The MSS that our SYNs offer: what the MTU leaves. */
 unsigned tcp_own_mss(const struct tcp_table *t, bool v4);
 
 /* ---- tcp_serve.c --------------------------------------------------------------------------- */
@@ -311,9 +335,13 @@ const struct tcp_service *tcp_find_service(const struct tcp_table *t, const stru
 struct stream *tcp_service_stream(struct tcp_flow *f);
 /* The handshake is done: hands the flow to its service, or sends what its dialler wrote so far. */
 void tcp_service_established(struct tcp_flow *f);
+/* As a socket's write: hands the guest's bytes to the stream's owner, returns how many it took. */
 size_t tcp_service_write(struct tcp_flow *f, const struct net_iov *iov, unsigned count);
+/* The guest ended its direction. */
 void tcp_service_eof(struct tcp_flow *f);
+/* The guest has taken bytes: the owner may be owed on_drained(). */
 void tcp_service_acked(struct tcp_flow *f);
+/* The flow ends: @why is told to the owner, but for ST_EOF, which is none. */
 void tcp_service_lost(struct tcp_flow *f, enum status why);
 /* At the end of the switch; those nobody closed yet wait for their owners. */
 void tcp_services_free(struct tcp_table *t);
