@@ -23,26 +23,44 @@ void worker_command_name(struct worker_command *c, const char *vm_id,
         snprintf(c->name, sizeof c->name, "switch-%.24s~%u-%s", vm_id, number, suffix);
 }
 
-static void push(struct worker_command *c, unsigned *count, char *arg)
+/* The cast is for exec's type: nobody writes to an argument. */
+static void push(struct worker_command *c, const char *arg)
 {
-    ASSERT(*count + 1 < ARRAY_SIZE(c->argv));
-    c->argv[(*count)++] = arg;
-    c->argv[*count] = NULL;
+    ASSERT(c->argc + 1 < ARRAY_SIZE(c->argv));
+    c->argv[c->argc++] = (char *)(uintptr_t)arg;
+    c->argv[c->argc] = NULL;
 }
 
-static void push_list(struct worker_command *c, unsigned *count, char *option,
-                      struct option_list *list)
+static void push_flag(struct worker_command *c, const char *option, bool is_set)
 {
-    for (unsigned i = 0; i < list->count; i++) {
-        push(c, count, option);
-        push(c, count, list->items[i]);
-    }
+    if (is_set)
+        push(c, option);
 }
 
-static void push_control(struct worker_command *c, unsigned *count,
-                         const struct worker_command_input *in)
+/* Nothing for an empty value. */
+static void push_text(struct worker_command *c, const char *option, const char *value)
 {
-    static char control[] = "--control", sddl[] = "--control-sddl";
+    if (!value[0])
+        return;
+    push(c, option);
+    push(c, value);
+}
+
+static void push_number(struct worker_command *c, const char *option, uint32_t value,
+                        char buf[static WORKER_NUMBER_MAX])
+{
+    snprintf(buf, WORKER_NUMBER_MAX, "%" PRIu32, value);
+    push_text(c, option, buf);
+}
+
+static void push_list(struct worker_command *c, const char *option, const struct option_list *list)
+{
+    for (unsigned i = 0; i < list->count; i++)
+        push_text(c, option, list->items[i]);
+}
+
+static void push_control(struct worker_command *c, const struct worker_command_input *in)
+{
     struct addr at;
 
     c->control[0] = '\0'; /* it may have had one */
@@ -54,8 +72,7 @@ static void push_control(struct worker_command *c, unsigned *count,
         c->control[0] = '\0';
         return;
     }
-    push(c, count, control);
-    push(c, count, c->control);
+    push_text(c, "--control", c->control);
     if (in->sddl && strlen(in->sddl) >= sizeof c->sddl) {
         log_warn(LOG_NET,
                  "worker=%s control socket is for administrators only: more accounts than "
@@ -63,73 +80,41 @@ static void push_control(struct worker_command *c, unsigned *count,
                  c->name);
     } else if (in->sddl) {
         snprintf(c->sddl, sizeof c->sddl, "%s", in->sddl);
-        push(c, count, sddl);
-        push(c, count, c->sddl);
+        push_text(c, "--control-sddl", c->sddl);
     }
+}
+
+static void push_network(struct worker_command *c, const struct switch_options *o)
+{
+    push_text(c, "--subnet", o->subnet);
+    push_number(c, "--mtu", o->mtu, c->mtu);
+    push_flag(c, "--no-ip6", o->no_ip6);
+    push_flag(c, "--deny-lan", o->deny_lan);
+    push_text(c, "--dns-rebind", o->dns_rebind);
+    push_text(c, "--api-token-file", o->api_token_file);
+    push_text(c, "--search-domain", o->search_domains);
+    push_text(c, "--host-loopback", o->host_loopback);
+    push_text(c, "--host-deny", o->host_deny);
 }
 
 void worker_command_build(struct worker_command *c, const struct worker_command_input *in,
                           const struct addr *vm)
 {
-    static char worker[] = "--worker", kind[] = "switch", instance[] = "--instance",
-                link[] = "--link", cid[] = "--peer-cid", subnet[] = "--subnet", mtu[] = "--mtu",
-                no_ip6[] = "--no-ip6", deny_lan[] = "--deny-lan", dns_rebind[] = "--dns-rebind",
-                token_file[] = "--api-token-file", forward[] = "--forward", limit[] = "--limit",
-                level[] = "--log-level", search[] = "--search-domain", lease[] = "--static-lease",
-                loopback[] = "--host-loopback", deny[] = "--host-deny", page[] = "--page-port";
-    struct switch_options *o = in->options;
-    unsigned count = 0;
-
-    push(c, &count, in->program);
-    push(c, &count, worker);
-    push(c, &count, kind);
-    push(c, &count, instance);
-    push(c, &count, c->name);
-    push(c, &count, link);
-    push(c, &count, c->link);
-    if (vm->kind == ADDR_VSOCK) { /* there the port is open to every machine */
-        snprintf(c->cid, sizeof c->cid, "%" PRIu32, vm->cid);
-        push(c, &count, cid);
-        push(c, &count, c->cid);
-    }
-    push(c, &count, subnet);
-    push(c, &count, o->subnet);
-    snprintf(c->mtu, sizeof c->mtu, "%" PRIu32, o->mtu);
-    push(c, &count, mtu);
-    push(c, &count, c->mtu);
-    if (o->no_ip6)
-        push(c, &count, no_ip6);
-    if (o->deny_lan)
-        push(c, &count, deny_lan);
-    push(c, &count, dns_rebind);
-    push(c, &count, o->dns_rebind);
-    if (o->api_token_file[0]) {
-        push(c, &count, token_file);
-        push(c, &count, o->api_token_file);
-    }
-    if (o->search_domains[0]) {
-        push(c, &count, search);
-        push(c, &count, o->search_domains);
-    }
-    if (o->host_loopback[0]) {
-        push(c, &count, loopback);
-        push(c, &count, o->host_loopback);
-    }
-    if (o->host_deny[0]) {
-        push(c, &count, deny);
-        push(c, &count, o->host_deny);
-    }
-    if (in->page_port) {
-        snprintf(c->page_port, sizeof c->page_port, "%u", in->page_port);
-        push(c, &count, page);
-        push(c, &count, c->page_port);
-    }
-    push(c, &count, level);
-    push(c, &count, in->log_level);
-    push_control(c, &count, in);
-    push_list(c, &count, forward, &o->forwards);
-    push_list(c, &count, lease, &o->static_leases);
-    push_list(c, &count, limit, &o->limits);
+    c->argc = 0;
+    push(c, in->program);
+    push_text(c, "--worker", "switch");
+    push_text(c, "--instance", c->name);
+    push_text(c, "--link", c->link);
+    if (vm->kind == ADDR_VSOCK) /* there the port is open to every machine */
+        push_number(c, "--peer-cid", vm->cid, c->cid);
+    push_network(c, in->options);
+    if (in->page_port)
+        push_number(c, "--page-port", in->page_port, c->page_port);
+    push_text(c, "--log-level", in->log_level);
+    push_control(c, in);
+    push_list(c, "--forward", &in->options->forwards);
+    push_list(c, "--static-lease", &in->options->static_leases);
+    push_list(c, "--limit", &in->options->limits);
 }
 
 enum status worker_command_link(struct worker_command *c, const struct addr *vm, uint32_t data_port,

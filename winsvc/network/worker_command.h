@@ -11,23 +11,29 @@
 
 struct switch_options;
 
-enum { WORKER_NAME_MAX = 40 /* supervisor.h */, WORKER_ARGV_MAX = 40 + 6 * OPTION_LIST_MAX };
+enum {
+    WORKER_NAME_MAX = 40, /* supervisor.h */
+    WORKER_NUMBER_MAX = 16,
+    WORKER_ARGV_MAX = 40 + 6 * OPTION_LIST_MAX
+};
 
 /* Its texts are argv's: it must not move while it is used. */
 struct worker_command {
-    char name[WORKER_NAME_MAX], link[ADDR_TEXT_MAX + 8], cid[16], mtu[16], page_port[16];
+    char name[WORKER_NAME_MAX], link[ADDR_TEXT_MAX + 8];
+    char cid[WORKER_NUMBER_MAX], mtu[WORKER_NUMBER_MAX], page_port[WORKER_NUMBER_MAX];
     char control[ADDR_TEXT_MAX + WORKER_NAME_MAX]; /* where its control socket is; empty = none */
     char sddl[OPTION_VALUE_MAX];
-    char *argv[WORKER_ARGV_MAX];
+    char *argv[WORKER_ARGV_MAX]; /* @argc of them and NULL */
+    unsigned argc;
 };
 
 /* Everything is borrowed for as long as argv is used. */
 struct worker_command_input {
-    char *program, *log_level;
-    const char *control;            /* without "-NAME"; "" = none */
-    const char *sddl;               /* of the control socket; NULL = default */
-    uint16_t page_port;             /* of the status page; 0 = there is none */
-    struct switch_options *options; /* as network_service_config has them */
+    const char *program, *log_level;
+    const char *control;                  /* without "-NAME"; "" = none */
+    const char *sddl;                     /* of the control socket; NULL = default */
+    uint16_t page_port;                   /* of the status page; 0 = there is none */
+    const struct switch_options *options; /* as network_service_config has them */
 };
 
 /* Names are shown, and files are called after them, so they are unique: one that has to be cut

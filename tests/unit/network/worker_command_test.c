@@ -23,6 +23,7 @@ static const char *built(uint16_t page_port)
     size_t len = 0;
 
     worker_command_name(&command, "one", GUEST_V2, 1);
+    snprintf(command.link, sizeof command.link, "v2:vsock:6658");
     worker_command_build(&command, &in, &vm);
     for (unsigned i = 7; command.argv[i]; i++)
         len += (size_t)snprintf(text + len, sizeof text - len, "%s%s", i > 7 ? " " : "",
@@ -64,7 +65,6 @@ static void all_that_can_be_set_is_said_and_understood(void **state)
                         "--host-loopback 80,8000-8999 --host-deny 8080 --page-port 4000 "
                         "--log-level info --forward :80=10.1.2.2:80 --forward :81=10.1.2.2:81 "
                         "--static-lease 02:00:00:00:00:01=10.1.2.9 --limit udp_flows=9");
-    snprintf(command.link, sizeof command.link, "v2:vsock:6658");
     while (command.argv[argc])
         argc++;
     assert_int_equal(switch_options_parse_worker(&got, argc - 3,
