@@ -22,6 +22,7 @@
 #include "port/loop.h"
 #include "port/process_identity.h"
 #include "status/snapshot.h"
+#include "supervisor/worker_argv.h"
 #include "supervisor/worker_host.h"
 
 #include <stdio.h>
@@ -45,7 +46,7 @@ struct served {
     char message[256];
     uint64_t since_ms;
     /* What the worker is started with; the host borrows it. */
-    char listen[ADDR_TEXT_MAX], limit[16], dial_ms[16];
+    char limit[WORKER_NUMBER_MAX], dial_ms[WORKER_NUMBER_MAX];
     char *argv[20];
 };
 
@@ -139,46 +140,18 @@ static const struct worker_host_ops host_ops = {
     .on_stopped = on_worker_stopped,
 };
 
-static void push(struct served *n, unsigned *count, char *arg)
-{
-    ASSERT(*count + 1 < ARRAY_SIZE(n->argv));
-    n->argv[(*count)++] = arg;
-    n->argv[*count] = NULL;
-}
-
-/* Into the words that the command line has: the next process gets them too. */
-static void format_limits(struct served *n)
-{
-    snprintf(n->limit, sizeof n->limit, "%u", n->service->max_connections);
-    snprintf(n->dial_ms, sizeof n->dial_ms, "%ums", n->service->dial_timeout_ms);
-}
-
 static void build_argv(struct served *n)
 {
-    static char worker[] = "--worker", docker[] = "docker", instance[] = "--instance",
-                listen[] = "--listen", limit[] = "--max-connections", dial[] = "--dial-timeout",
-                level[] = "--log-level";
-    struct docker_service *s = n->service;
-    unsigned count = 0;
+    const struct docker_service *s = n->service;
+    struct worker_argv v = { .at = n->argv, .cap = ARRAY_SIZE(n->argv) };
 
-    if (claim_inherit_fd(n->claim) >= 0)
-        snprintf(n->listen, sizeof n->listen, "fd:3");
-    else
-        snprintf(n->listen, sizeof n->listen, "%s", n->text);
-    format_limits(n);
-    push(n, &count, s->program);
-    push(n, &count, worker);
-    push(n, &count, docker);
-    push(n, &count, instance);
-    push(n, &count, n->worker_name);
-    push(n, &count, listen);
-    push(n, &count, n->listen);
-    push(n, &count, limit);
-    push(n, &count, n->limit);
-    push(n, &count, dial);
-    push(n, &count, n->dial_ms);
-    push(n, &count, level);
-    push(n, &count, s->log_level);
+    worker_argv_add(&v, s->program);
+    worker_argv_text(&v, "--worker", "docker");
+    worker_argv_text(&v, "--instance", n->worker_name);
+    worker_argv_text(&v, "--listen", claim_inherit_fd(n->claim) >= 0 ? "fd:3" : n->text);
+    worker_argv_number(&v, "--max-connections", s->max_connections, "", n->limit);
+    worker_argv_number(&v, "--dial-timeout", s->dial_timeout_ms, "ms", n->dial_ms);
+    worker_argv_text(&v, "--log-level", s->log_level);
 }
 
 static enum status start_worker(struct served *n, struct errmsg *e)
@@ -393,7 +366,7 @@ void docker_service_set_limits(struct docker_service *s, const struct docker_ser
 
         if (!n->host)
             continue;
-        format_limits(n);
+        build_argv(n); /* in place: the next process gets them */
         worker_host_set_drain(n->host, l->drain_ms);
         if (is_news)
             send_target(n);

@@ -5,7 +5,6 @@
 #include "base/util.h"
 #include "switch/switch_options.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,43 +22,8 @@ void worker_command_name(struct worker_command *c, const char *vm_id,
         snprintf(c->name, sizeof c->name, "switch-%.24s~%u-%s", vm_id, number, suffix);
 }
 
-/* The cast is for exec's type: nobody writes to an argument. */
-static void push(struct worker_command *c, const char *arg)
-{
-    ASSERT(c->argc + 1 < ARRAY_SIZE(c->argv));
-    c->argv[c->argc++] = (char *)(uintptr_t)arg;
-    c->argv[c->argc] = NULL;
-}
-
-static void push_flag(struct worker_command *c, const char *option, bool is_set)
-{
-    if (is_set)
-        push(c, option);
-}
-
-/* Nothing for an empty value. */
-static void push_text(struct worker_command *c, const char *option, const char *value)
-{
-    if (!value[0])
-        return;
-    push(c, option);
-    push(c, value);
-}
-
-static void push_number(struct worker_command *c, const char *option, uint32_t value,
-                        char buf[static WORKER_NUMBER_MAX])
-{
-    snprintf(buf, WORKER_NUMBER_MAX, "%" PRIu32, value);
-    push_text(c, option, buf);
-}
-
-static void push_list(struct worker_command *c, const char *option, const struct option_list *list)
-{
-    for (unsigned i = 0; i < list->count; i++)
-        push_text(c, option, list->items[i]);
-}
-
-static void push_control(struct worker_command *c, const struct worker_command_input *in)
+static void push_control(struct worker_command *c, struct worker_argv *v,
+                         const struct worker_command_input *in)
 {
     struct addr at;
 
@@ -72,7 +36,7 @@ static void push_control(struct worker_command *c, const struct worker_command_i
         c->control[0] = '\0';
         return;
     }
-    push_text(c, "--control", c->control);
+    worker_argv_text(v, "--control", c->control);
     if (in->sddl && strlen(in->sddl) >= sizeof c->sddl) {
         log_warn(LOG_NET,
                  "worker=%s control socket is for administrators only: more accounts than "
@@ -80,41 +44,43 @@ static void push_control(struct worker_command *c, const struct worker_command_i
                  c->name);
     } else if (in->sddl) {
         snprintf(c->sddl, sizeof c->sddl, "%s", in->sddl);
-        push_text(c, "--control-sddl", c->sddl);
+        worker_argv_text(v, "--control-sddl", c->sddl);
     }
 }
 
-static void push_network(struct worker_command *c, const struct switch_options *o)
+static void push_network(struct worker_command *c, struct worker_argv *v,
+                         const struct switch_options *o)
 {
-    push_text(c, "--subnet", o->subnet);
-    push_number(c, "--mtu", o->mtu, c->mtu);
-    push_flag(c, "--no-ip6", o->no_ip6);
-    push_flag(c, "--deny-lan", o->deny_lan);
-    push_text(c, "--dns-rebind", o->dns_rebind);
-    push_text(c, "--api-token-file", o->api_token_file);
-    push_text(c, "--search-domain", o->search_domains);
-    push_text(c, "--host-loopback", o->host_loopback);
-    push_text(c, "--host-deny", o->host_deny);
+    worker_argv_text(v, "--subnet", o->subnet);
+    worker_argv_number(v, "--mtu", o->mtu, "", c->mtu);
+    worker_argv_flag(v, "--no-ip6", o->no_ip6);
+    worker_argv_flag(v, "--deny-lan", o->deny_lan);
+    worker_argv_text(v, "--dns-rebind", o->dns_rebind);
+    worker_argv_text(v, "--api-token-file", o->api_token_file);
+    worker_argv_text(v, "--search-domain", o->search_domains);
+    worker_argv_text(v, "--host-loopback", o->host_loopback);
+    worker_argv_text(v, "--host-deny", o->host_deny);
 }
 
 void worker_command_build(struct worker_command *c, const struct worker_command_input *in,
                           const struct addr *vm)
 {
-    c->argc = 0;
-    push(c, in->program);
-    push_text(c, "--worker", "switch");
-    push_text(c, "--instance", c->name);
-    push_text(c, "--link", c->link);
+    struct worker_argv v = { .at = c->argv, .cap = ARRAY_SIZE(c->argv) };
+
+    worker_argv_add(&v, in->program);
+    worker_argv_text(&v, "--worker", "switch");
+    worker_argv_text(&v, "--instance", c->name);
+    worker_argv_text(&v, "--link", c->link);
     if (vm->kind == ADDR_VSOCK) /* there the port is open to every machine */
-        push_number(c, "--peer-cid", vm->cid, c->cid);
-    push_network(c, in->options);
+        worker_argv_number(&v, "--peer-cid", vm->cid, "", c->cid);
+    push_network(c, &v, in->options);
     if (in->page_port)
-        push_number(c, "--page-port", in->page_port, c->page_port);
-    push_text(c, "--log-level", in->log_level);
-    push_control(c, in);
-    push_list(c, "--forward", &in->options->forwards);
-    push_list(c, "--static-lease", &in->options->static_leases);
-    push_list(c, "--limit", &in->options->limits);
+        worker_argv_number(&v, "--page-port", in->page_port, "", c->page_port);
+    worker_argv_text(&v, "--log-level", in->log_level);
+    push_control(c, &v, in);
+    worker_argv_list(&v, "--forward", &in->options->forwards);
+    worker_argv_list(&v, "--static-lease", &in->options->static_leases);
+    worker_argv_list(&v, "--limit", &in->options->limits);
 }
 
 enum status worker_command_link(struct worker_command *c, const struct addr *vm, uint32_t data_port,

@@ -7,13 +7,13 @@
 #include "base/options.h"
 #include "base/status.h"
 #include "port/addr.h"
+#include "supervisor/worker_argv.h"
 #include "vm/guest_session.h"
 
 struct switch_options;
 
 enum {
     WORKER_NAME_MAX = 40, /* supervisor.h */
-    WORKER_NUMBER_MAX = 16,
     WORKER_ARGV_MAX = 40 + 6 * OPTION_LIST_MAX
 };
 
@@ -23,8 +23,7 @@ struct worker_command {
     char cid[WORKER_NUMBER_MAX], mtu[WORKER_NUMBER_MAX], page_port[WORKER_NUMBER_MAX];
     char control[ADDR_TEXT_MAX + WORKER_NAME_MAX]; /* where its control socket is; empty = none */
     char sddl[OPTION_VALUE_MAX];
-    char *argv[WORKER_ARGV_MAX]; /* @argc of them and NULL */
-    unsigned argc;
+    char *argv[WORKER_ARGV_MAX];
 };
 
 /* Everything is borrowed for as long as argv is used. */
