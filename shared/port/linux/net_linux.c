@@ -16,6 +16,14 @@ void net_os_prepare_listener(uv_os_fd_t fd)
 {
 }
 
+/* Without special rights since Linux 5.7. */
+int net_os_bind_device(uv_os_fd_t fd, const char *device)
+{
+    if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) == 0)
+        return 0;
+    return uv_translate_sys_error(errno);
+}
+
 void net_os_want_udp_errors(uv_os_fd_t fd, bool ip6)
 {
     int on = 1;

@@ -61,6 +61,30 @@ bool net_uv_from_sockaddr(struct ip_endpoint *out, const struct sockaddr *from)
     return false;
 }
 
+/* ---- one interface only ---------------------------------------------------------------- */
+
+enum status net_uv_set_device(struct net *n, const char *device)
+{
+    struct net_uv *self = net_uv_of(n);
+
+    if (strlen(device) >= sizeof self->device)
+        return ST_INVAL;
+    memcpy(self->device, device, strlen(device) + 1);
+    return ST_OK;
+}
+
+int net_uv_bind_device(const struct net_uv *n, const uv_handle_t *handle,
+                       const struct ip_endpoint *at)
+{
+    uv_os_fd_t fd;
+    int err;
+
+    if (!n->device[0] || ip_addr_is_loopback(&at->addr))
+        return 0;
+    err = uv_fileno(handle, &fd);
+    return err ? err : net_os_bind_device(fd, n->device);
+}
+
 /* ---- life ------------------------------------------------------------------------------ */
 
 void net_uv_say_taken(struct errmsg *e, bool is_udp, const struct ip_endpoint *at, enum status st,

@@ -15,16 +15,18 @@
 enum {
     /* One chunk is the largest datagram; libuv's recvmmsg fills as many as there are. */
     NET_UV_UDP_CHUNK_BYTES = 64 * 1024,
-    NET_UV_UDP_CHUNKS = 16
+    NET_UV_UDP_CHUNKS = 16,
+    NET_UV_DEVICE_MAX = 16 /* IFNAMSIZ */
 };
 
 struct net_uv {
     struct net base;
-    struct loop *loop;    /* borrowed */
-    uv_check_t turn_end;  /* calls on_batch_end(): every read of this turn is done */
-    struct list udp_fed;  /* net_udp.fed: got datagrams in this turn */
-    struct list farewell; /* net_tcp.farewell: closed, with a last piece still to go */
-    uint8_t *udp_buffer;  /* owned; every UDP socket receives into it */
+    struct loop *loop;              /* borrowed */
+    uv_check_t turn_end;            /* calls on_batch_end(): every read of this turn is done */
+    struct list udp_fed;            /* net_udp.fed: got datagrams in this turn */
+    struct list farewell;           /* net_tcp.farewell: closed, with a last piece still to go */
+    uint8_t *udp_buffer;            /* owned; every UDP socket receives into it */
+    char device[NET_UV_DEVICE_MAX]; /* net_uv_set_device() */
 };
 
 static inline struct net_uv *net_uv_of(struct net *n)
@@ -42,6 +44,10 @@ static inline uv_loop_t *net_uv_loop(const struct net_uv *n)
 void net_uv_to_sockaddr(struct sockaddr_storage *out, const struct ip_endpoint *from);
 /* False: neither IPv4 nor IPv6. */
 bool net_uv_from_sockaddr(struct ip_endpoint *out, const struct sockaddr *from);
+
+/* A socket that is to serve @at takes part in the net's device only, if it has one. */
+int net_uv_bind_device(const struct net_uv *n, const uv_handle_t *handle,
+                       const struct ip_endpoint *at);
 
 /* "listen at tcp 127.0.0.1:80: taken by pid 7 (nginx)"; @otherwise where no reason is known. */
 void net_uv_say_taken(struct errmsg *e, bool is_udp, const struct ip_endpoint *at, enum status st,
@@ -85,6 +91,8 @@ void net_uv_udp_turn_end(struct net_uv *n);
 
 /* ---- by operating system --------------------------------------------------------------- */
 
+/* The socket gets only what comes in by that interface. An error of libuv's, or 0. */
+int net_os_bind_device(uv_os_fd_t fd, const char *device);
 /* Before bind: nobody else may bind the same address beside us. */
 void net_os_prepare_listener(uv_os_fd_t fd);
 /* After a bind or listen at @at failed with @st: what stands in the way, such as "taken by pid 7

@@ -82,6 +82,9 @@ static int listener_open(struct net_listener *l, const struct ip_endpoint *at)
     }
     if (uv_fileno((uv_handle_t *)&l->tcp, &fd) == 0)
         net_os_prepare_listener(fd);
+    err = net_uv_bind_device(l->net, (uv_handle_t *)&l->tcp, at);
+    if (err)
+        return err;
     net_uv_to_sockaddr(&sa, at);
     err = uv_tcp_bind(&l->tcp, (struct sockaddr *)&sa, ip6 ? UV_TCP_IPV6ONLY : 0);
     if (err == 0)

@@ -124,6 +124,8 @@ static int udp_start(struct net_udp *u, const struct ip_endpoint *local)
 
     net_uv_to_sockaddr(&sa, local);
     err = uv_udp_bind(&u->udp, (struct sockaddr *)&sa, ip6 ? UV_UDP_IPV6ONLY : 0);
+    if (err == 0)
+        err = net_uv_bind_device(u->net, (uv_handle_t *)&u->udp, local);
     if (err)
         return err;
     uv_recv_buffer_size((uv_handle_t *)&u->udp, &size); /* the system gives what it allows */

@@ -3,6 +3,11 @@
  */
 #include "port/uv/net_uv_internal.h"
 
+int net_os_bind_device(uv_os_fd_t fd, const char *device)
+{
+    return UV_ENOTSUP;
+}
+
 void net_os_prepare_listener(uv_os_fd_t fd)
 {
     /* Otherwise another program could bind the same address with SO_REUSEADDR and take our clients.
