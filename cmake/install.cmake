@@ -59,6 +59,7 @@ install(DIRECTORY guestagent/dist/examples
     DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/rdlink-agent COMPONENT agent)
 rdl_install_units(agent guestagent/dist
     rdlink-bridge.service rdlink-bridge.socket rdlink-net.service
+    rdlink-relay.service rdlink-relay.socket
     rdlink-bridge.service.d/10-replace-rdd-guest.conf
     rdlink-bridge.socket.d/10-replace-rdd-guest.conf)
 

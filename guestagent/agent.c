@@ -167,6 +167,7 @@ static bool is_serving(void *ctx)
 
 static const struct control_source control_source = {
     .role = RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE,
+    .peer = RDLINK__V1__ROLE__ROLE_CONTROLLER,
     .ready_detail = "docker bridge",
     .report = report,
     .is_serving = is_serving,

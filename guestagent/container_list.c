@@ -8,16 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* False: the guest's network does not lead there. */
-static bool take_address(char out[CONTAINER_ADDRESS_MAX], const char *text)
+/* False: that is no address. */
+static bool take_address(char out[CONTAINER_ADDRESS_MAX], bool *is_loopback, const char *text)
 {
     struct ip_addr a;
 
     out[0] = '\0';
+    *is_loopback = false;
     if (!text || !text[0])
         return true;
-    if (ip_addr_parse(&a, text) != ST_OK || ip_addr_is_loopback(&a))
+    if (ip_addr_parse(&a, text) != ST_OK)
         return false;
+    *is_loopback = ip_addr_is_loopback(&a);
     if (!ip_addr_is_unspecified(&a))
         ip_addr_format(&a, out);
     return true;
@@ -51,6 +53,7 @@ static void take_port(struct container_ports *out, const cJSON *json)
     const char *type = text_of(json, "Type");
     const cJSON *number = cJSON_GetObjectItemCaseSensitive(json, "PublicPort");
     struct container_port p = { .number = 0 };
+    bool is_loopback;
 
     if (!type || (strcmp(type, "tcp") != 0 && strcmp(type, "udp") != 0) || !cJSON_IsNumber(number))
         return;
@@ -58,14 +61,14 @@ static void take_port(struct container_ports *out, const cJSON *json)
         return;
     p.number = (uint16_t)number->valuedouble;
     snprintf(p.protocol, sizeof p.protocol, "%s", type);
-    if (!take_address(p.address, text_of(json, "IP")))
-        out->at_loopback++;
-    else if (is_listed(out, &p))
+    if (!take_address(p.address, &is_loopback, text_of(json, "IP")) || is_listed(out, &p))
         return;
-    else if (out->count == CONTAINER_PORTS_MAX)
+    if (out->count == CONTAINER_PORTS_MAX) {
         out->left_out++;
-    else
-        out->items[out->count++] = p;
+        return;
+    }
+    out->items[out->count++] = p;
+    out->at_loopback += is_loopback;
 }
 
 enum status container_list_parse(struct container_ports *out, const uint8_t *data, size_t len_bytes)
@@ -92,7 +95,7 @@ enum status container_list_parse(struct container_ports *out, const uint8_t *dat
 
 bool container_ports_equal(const struct container_ports *a, const struct container_ports *b)
 {
-    if (a->count != b->count || a->at_loopback != b->at_loopback || a->left_out != b->left_out)
+    if (a->count != b->count || a->left_out != b->left_out)
         return false;
     for (unsigned i = 0; i < a->count; i++)
         if (compare(&a->items[i], &b->items[i]) != 0)

@@ -25,7 +25,7 @@ struct container_port {
 struct container_ports {
     struct container_port items[CONTAINER_PORTS_MAX];
     unsigned count;
-    unsigned at_loopback; /* not taken: the guest's network does not lead there */
+    unsigned at_loopback; /* of them: the guest's network does not lead there by itself */
     unsigned left_out;    /* above the bound */
 };
 

@@ -42,9 +42,6 @@ struct control_server {
     struct log_limit channels_log; /* whoever can connect on the host decides how often */
 };
 
-/* Whom we take. */
-static const Rdlink__V1__Role host_roles[] = { RDLINK__V1__ROLE__ROLE_CONTROLLER };
-
 /* ---- telling ----------------------------------------------------------------------------- */
 
 static void send_ready(struct lane *lane)
@@ -134,6 +131,8 @@ static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
     }
     if (msg->body_case == RDLINK__V1__ENVELOPE__BODY_NETWORK_OFFER && c->source->on_offer)
         c->source->on_offer(c->ctx, lane->number, lane->is_proved, msg->network_offer);
+    if (msg->body_case == RDLINK__V1__ENVELOPE__BODY_RELAYED_PORTS && c->source->on_relay)
+        c->source->on_relay(c->ctx, lane->number, lane->is_proved, msg->relayed_ports);
 }
 
 /* The lane is free from here on. */
@@ -205,8 +204,8 @@ static void on_accept(void *ctx, struct stream *s, const struct peer *peer)
     const struct channel_config config = { .side = CHANNEL_ACCEPTOR,
                                            .role = c->source->role,
                                            .instance = c->identity->options->instance,
-                                           .peer_roles = host_roles,
-                                           .peer_role_count = ARRAY_SIZE(host_roles),
+                                           .peer_roles = &c->source->peer,
+                                           .peer_role_count = 1,
                                            .greeting_ms = GREETING_MS,
                                            .proof = &c->identity->proof };
     struct lane *lane;

@@ -29,7 +29,8 @@ struct loop;
 
 /* Who serves here. The unit's own, static. */
 struct control_source {
-    Rdlink__V1__Role role;    /* ROLE_AGENT_BRIDGE or ROLE_AGENT_NET */
+    Rdlink__V1__Role role;    /* ROLE_AGENT_BRIDGE, _NET or _RELAY */
+    Rdlink__V1__Role peer;    /* whom it takes */
     const char *ready_detail; /* of Ready, for people */
     /* Adds what there is to say to an empty report. */
     void (*report)(void *ctx, struct health_report *out);
@@ -42,6 +43,9 @@ struct control_source {
      * borrowed for the call. Must not free the server. NULL: such are ignored. */
     void (*on_offer)(void *ctx, uint64_t channel, bool is_proved,
                      const Rdlink__V1__NetworkOffer *offer);
+    /* Which ports at the guest's own loopback that host wants relayed; otherwise as on_offer(). */
+    void (*on_relay)(void *ctx, uint64_t channel, bool is_proved,
+                     const Rdlink__V1__PublishedPorts *ports);
     /* A channel that had been greeted ended. Must not free the server. May be NULL. */
     void (*on_gone)(void *ctx, uint64_t channel);
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * rdlink-agent: the guest's end of rdlink. A list of steps; the work is in agent.c and
- * net/net_agent.c.
+ * rdlink-agent: the guest's end of rdlink. A list of steps; the work is in agent.c,
+ * net/net_agent.c and net/relay_agent.c.
  */
 #include "base/log.h"
 #include "base/version.h"
@@ -11,19 +11,31 @@
 #include "guestagent/main_help.h"
 #include "guestagent/net/net_agent.h"
 #include "guestagent/net/net_config.h"
+#include "guestagent/net/relay_agent.h"
+#include "guestagent/net/relay_config.h"
 #include "port/sys.h"
 #include "port/uv/loop_uv.h"
+#include "port/uv/net_uv.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 4 };
 
-/* One of the two units: exactly one of these is there. */
+/* One of the three units: exactly one of these is there. */
 struct program {
     struct loop *loop;
+    struct net *sockets; /* of a relay */
     struct agent *agent;
     struct net_agent *net;
+    struct relay_agent *relay;
+};
+
+/* What it is to be: exactly one of these is there. */
+struct unit {
+    const struct config *bridge;
+    const struct net_config *net;
+    const struct relay_config *relay;
 };
 
 static void on_signal(void *ctx, int signal)
@@ -32,8 +44,10 @@ static void on_signal(void *ctx, int signal)
 
     if (p->agent)
         agent_stop(p->agent);
-    else
+    else if (p->net)
         net_agent_stop(p->net);
+    else
+        relay_agent_stop(p->relay);
 }
 
 static void on_stopped(void *ctx)
@@ -43,17 +57,36 @@ static void on_stopped(void *ctx)
     loop_uv_stop(p->loop);
 }
 
-/* Serves until it is told to stop; one of the configurations is NULL. */
-static enum status serve(const struct config *bridge, const struct net_config *net,
-                         struct errmsg *e)
+static enum status start_relay(struct program *p, const struct relay_config *config,
+                               struct errmsg *e)
+{
+    enum status st = net_uv_new(&p->sockets, p->loop, e);
+
+    if (st == ST_OK)
+        st = net_uv_set_device(p->sockets, config->tap_name);
+    if (st == ST_OK)
+        st = relay_agent_new(&p->relay, p->loop, p->sockets, config, on_stopped, p, e);
+    return st;
+}
+
+static enum status start(struct program *p, const struct unit *u, struct errmsg *e)
+{
+    if (u->bridge)
+        return agent_new(&p->agent, p->loop, u->bridge, on_stopped, p, e);
+    if (u->net)
+        return net_agent_new(&p->net, p->loop, u->net, on_stopped, p, e);
+    return start_relay(p, u->relay, e);
+}
+
+/* Serves until it is told to stop. */
+static enum status serve(const struct unit *u, struct errmsg *e)
 {
     struct program p = { .loop = NULL };
     enum status st = loop_uv_new(&p.loop, e);
 
     if (st)
         return st;
-    st = bridge ? agent_new(&p.agent, p.loop, bridge, on_stopped, &p, e)
-                : net_agent_new(&p.net, p.loop, net, on_stopped, &p, e);
+    st = start(&p, u, e);
     if (st)
         goto out;
     st = loop_uv_on_stop_signals(p.loop, on_signal, &p);
@@ -65,6 +98,8 @@ static enum status serve(const struct config *bridge, const struct net_config *n
 out:
     agent_free(p.agent);
     net_agent_free(p.net);
+    relay_agent_free(p.relay);
+    net_uv_free(p.sockets);
     loop_uv_free(p.loop);
     return st;
 }
@@ -79,15 +114,14 @@ static void begin_log(const char *verb)
         log_warn(LOG_MAIN, "the journal gets this log as plain text");
 }
 
-static int run(const char *verb, const char *levels, const struct config *bridge,
-               const struct net_config *net)
+static int run(const char *verb, const char *levels, const struct unit *unit)
 {
     struct errmsg e = { "" };
 
     log_set_levels_text(levels);
     begin_log(verb);
     log_info(LOG_MAIN, "rdlink-agent %s %s starts", verb, rdlink_version());
-    if (serve(bridge, net, &e) != ST_OK) {
+    if (serve(unit, &e) != ST_OK) {
         log_error(LOG_MAIN, "%s", e.text);
         return EXIT_FAILED;
     }
@@ -104,7 +138,7 @@ static int bridge(int argc, char **argv)
         fprintf(stderr, "rdlink-agent bridge: %s\n", e.text);
         return EXIT_USAGE;
     }
-    return run("bridge", config.log_level, &config, NULL);
+    return run("bridge", config.log_level, &(struct unit){ .bridge = &config });
 }
 
 static int net(int argc, char **argv)
@@ -116,7 +150,19 @@ static int net(int argc, char **argv)
         fprintf(stderr, "rdlink-agent net: %s\n", e.text);
         return EXIT_USAGE;
     }
-    return run("net", config.log_level, NULL, &config);
+    return run("net", config.log_level, &(struct unit){ .net = &config });
+}
+
+static int relay(int argc, char **argv)
+{
+    static struct relay_config config;
+    struct errmsg e = { "" };
+
+    if (relay_config_load(&config, argc, (const char *const *)argv, &e) != ST_OK) {
+        fprintf(stderr, "rdlink-agent relay: %s\n", e.text);
+        return EXIT_USAGE;
+    }
+    return run("relay", config.log_level, &(struct unit){ .relay = &config });
 }
 
 /* Also done when there is no key. */
@@ -146,6 +192,8 @@ int main(int argc, char **argv)
         return net(argc - 2, argv + 2);
     if (!strcmp(verb, "copy-key"))
         return copy_key(argc - 2, argv + 2);
+    if (!strcmp(verb, "relay"))
+        return relay(argc - 2, argv + 2);
     if (!strcmp(verb, "version") || !strcmp(verb, "--version"))
         return printf("rdlink-agent %s\n", rdlink_version()) < 0 ? EXIT_FAILED : EXIT_OK;
     if (!strcmp(verb, "help") || !strcmp(verb, "--help") || !strcmp(verb, "-h"))

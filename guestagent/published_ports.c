@@ -97,8 +97,8 @@ static void say_known(struct published_ports *p)
                  l->left_out);
     else if (l->at_loopback > 0)
         snprintf(text, sizeof text,
-                 "%u ports are published, %u more only at the guest's own loopback address",
-                 l->count, l->at_loopback);
+                 "%u ports are published, %u of them at the guest's own loopback address", l->count,
+                 l->at_loopback);
     set_condition(p, known_type, COND_TRUE, l->left_out > 0 ? "TooManyPorts" : "EngineListed",
                   text);
 }

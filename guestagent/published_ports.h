@@ -3,8 +3,8 @@
  *
  * docker tells of changes by its events; after each the list of containers is read, so what is
  * known is always a whole state, never a sum of changes. The host makes its forwards the same
- * (message PublishedPorts). Ports at the guest's own loopback addresses cannot be reached through
- * its network and are left out, counted.
+ * (message PublishedPorts); of those at the guest's own loopback addresses, where its network does
+ * not lead, the net unit is asked to relay them (net/port_relay.h), by the host.
  * Owns: its two questions to docker. Runs on: one loop. Theory of operation: published_ports.c.
  */
 #ifndef GUESTAGENT_PUBLISHED_PORTS_H

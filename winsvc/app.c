@@ -118,6 +118,14 @@ static void on_published(void *ctx, const char *vm_id, const Rdlink__V1__Publish
         network_service_publish(a->network, vm_id, ports);
 }
 
+static void on_relayed(void *ctx, const char *vm_id, const Rdlink__V1__PublishedPorts *ports)
+{
+    struct app *a = ctx;
+
+    if (a->network)
+        network_service_relay(a->network, vm_id, ports);
+}
+
 static void on_vm_gone(void *ctx, const char *vm_id)
 {
     struct app *a = ctx;
@@ -130,6 +138,7 @@ static const struct vm_manager_ops manager_ops = { .on_change = on_change,
                                                    .want_link = on_want_link,
                                                    .release_link = on_release_link,
                                                    .on_published = on_published,
+                                                   .on_relayed = on_relayed,
                                                    .on_gone = on_vm_gone };
 
 /* ---- their networks -------------------------------------------------------------------------- */
@@ -198,6 +207,19 @@ static struct network_service_config network_config(const struct app *a)
         .options = &c->network,
         .publish = c->publish,
         .drain_ms = c->drain_ms,
+    };
+}
+
+static struct session_config session_config(const struct app *a)
+{
+    const struct config *c = a->config;
+
+    return (struct session_config){
+        .probe_interval_ms = c->probe_interval_ms,
+        .mtu = c->network.mtu,
+        .keys = a->keys,
+        .relays_ports = !c->no_network && c->publish != PUBLISH_OFF,
+        .require_proof = c->require_proof,
     };
 }
 
@@ -365,6 +387,7 @@ static void on_config_applied(void *ctx, unsigned effects)
                                                   .drain_ms = c->drain_ms,
                                                   .log_level = c->text.log_level };
     const struct network_service_config network = network_config(a);
+    const struct session_config session = session_config(a);
 
     if (a->stopping)
         return;
@@ -373,7 +396,7 @@ static void on_config_applied(void *ctx, unsigned effects)
     for (unsigned i = 0; i < a->endpoint_count; i++)
         docker_service_set_limits(a->endpoints[i].service, &docker);
     access_rescan(a->access);
-    vm_manager_set(a->manager, c->probe_interval_ms, c->network.mtu);
+    vm_manager_set(a->manager, &session);
     if (a->network)
         network_service_set(a->network, &network, effects & 1u << CONFIG_NETWORK);
     if (effects & 1u << CONFIG_MACHINES)
@@ -419,18 +442,14 @@ static void on_keys_change(void *ctx)
 
 static enum status start_manager(struct app *a, struct errmsg *e)
 {
-    const struct config *c = a->config;
-    struct vm_manager_config manager = { .session = { .probe_interval_ms = c->probe_interval_ms,
-                                                      .mtu = c->network.mtu,
-                                                      .require_proof = c->require_proof },
-                                         .instance = "rdlinkd" };
-    enum status st = keyring_new(&a->keys, a->loop, c->text.keys, on_keys_change, a);
+    struct vm_manager_config manager = { .instance = "rdlinkd" };
+    enum status st = keyring_new(&a->keys, a->loop, a->config->text.keys, on_keys_change, a);
 
     if (st) {
         errmsg_set(e, "folder of keys: %s", status_text(st));
         return st;
     }
-    manager.session.keys = a->keys;
+    manager.session = session_config(a);
     return vm_manager_new(&a->manager, a->loop, &manager, &manager_ops, a);
 }
 

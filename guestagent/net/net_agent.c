@@ -18,8 +18,11 @@
  * link. An address that was not asked for over the link (fixed, or of the offer) proves nothing, so
  * the gateway is then asked for its MAC until something is heard.
  *
- * Conditions: NamespaceReady, InterfaceReady, LinkUp, AddressAssigned, ResolverWritten. The first
- * that is false is what systemd's status line shows.
+ * Ports that containers publish at the guest's own loopback are relayed by another unit, to which
+ * relay_client passes on what a host wants and where the address is.
+ *
+ * Conditions: NamespaceReady, InterfaceReady, LinkUp, AddressAssigned, ResolverWritten: the first
+ * that is false is what systemd's status line shows. LoopbackPortsRelayed is relay_client's.
  *
  * IPv6 comes from the switch's advertisements, which the kernel understands by itself; what has to
  * be done beside is in router_advert.c.
@@ -35,6 +38,7 @@
 #include "guestagent/net/dhcp_client.h"
 #include "guestagent/net/guest_net.h"
 #include "guestagent/net/net_config.h"
+#include "guestagent/net/relay_client.h"
 #include "guestagent/net/router_advert.h"
 #include "guestagent/net/tap.h"
 #include "guestagent/net/tap_bridge.h"
@@ -75,7 +79,8 @@ struct net_agent {
     struct dhcp_client *dhcp;
     struct guest_net *net; /* NULL: not open */
     struct tap *tap;       /* NULL: not open */
-    struct mac mac;        /* of the tap */
+    struct relay_client *relay;
+    struct mac mac; /* of the tap */
     enum lease_origin origin;
     struct guest_lease lease;   /* unless LEASE_NONE */
     bool applied;               /* the interface has it */
@@ -156,6 +161,47 @@ static void tell_when_ready(struct net_agent *a)
     tell(a, "READY=1\n");
 }
 
+/* ---- ports at the guest's own loopback ------------------------------------------------------- */
+
+static void on_relay_change(void *ctx)
+{
+    struct net_agent *a = ctx;
+
+    if (!a->uplink || a->stopping)
+        return;
+    uplink_publish(a->uplink);
+    uplink_changed(a->uplink);
+}
+
+static void place_relay(struct net_agent *a)
+{
+    relay_client_set_lease(a->relay, a->applied ? &a->lease : NULL);
+}
+
+static void on_relay_wanted(void *ctx, uint64_t channel, bool is_proved,
+                            const Rdlink__V1__PublishedPorts *ports)
+{
+    struct net_agent *a = ctx;
+
+    relay_client_want(a->relay, channel, is_proved, ports);
+}
+
+static void on_host_gone(void *ctx, uint64_t channel)
+{
+    struct net_agent *a = ctx;
+
+    relay_client_host_gone(a->relay, channel);
+}
+
+static bool publish(void *ctx, Rdlink__V1__Envelope *out)
+{
+    struct net_agent *a = ctx;
+
+    out->relayed_ports = relay_client_message(a->relay);
+    out->body_case = RDLINK__V1__ENVELOPE__BODY_RELAYED_PORTS;
+    return out->relayed_ports != NULL;
+}
+
 /* ---- the lease ------------------------------------------------------------------------------- */
 
 static const char *address_reason(enum lease_origin origin)
@@ -204,6 +250,7 @@ static void apply(struct net_agent *a)
     a->tried_ms = loop_now_ms(a->loop);
     st = guest_net_apply(a->net, &a->lease, &e);
     a->applied = st == ST_OK;
+    place_relay(a);
     if (st != ST_OK) {
         set_condition(a, address_type, COND_FALSE, "AddressNotSet", e.text);
         return;
@@ -225,7 +272,7 @@ static void take_lease(struct net_agent *a, enum lease_origin origin,
         return;
     a->origin = origin;
     a->lease = *lease;
-    a->applied = false;
+    a->applied = false; /* relayed ports stay until apply() has moved the address */
     apply(a);
 }
 
@@ -247,6 +294,7 @@ static void on_dhcp_lost(void *ctx, const char *why)
 
     a->applied = false;
     a->origin = LEASE_NONE;
+    place_relay(a);
     set_condition(a, address_type, COND_FALSE, "LeaseLost", why);
 }
 
@@ -292,6 +340,7 @@ static void close_interface(struct net_agent *a)
     a->tap = NULL;
     a->applied = a->router_applied = false;
     a->tried_ms = 0;
+    place_relay(a);
 }
 
 static void close_net(struct net_agent *a)
@@ -521,11 +570,15 @@ static void report(void *ctx, struct health_report *out)
     health_count(c, "dropped_link_full", s->dropped_link_full);
     health_count(c, "dropped_tap_full", s->dropped_tap_full);
     health_count(c, "dropped_bad", s->dropped_bad);
+    relay_client_report(a->relay, c);
 }
 
 static const struct control_source control_source = {
     .report = report,
     .is_serving = is_serving,
+    .publish = publish,
+    .on_relay = on_relay_wanted,
+    .on_gone = on_host_gone,
 };
 
 static bool is_alive(void *ctx)
@@ -577,7 +630,9 @@ enum status net_agent_new(struct net_agent **out, struct loop *loop,
     service_watchdog_start(&a->watchdog, loop, is_alive, a);
     set_condition(a, link_type, COND_FALSE, "WaitingForHost", "not asked yet");
     set_condition(a, address_type, COND_FALSE, "WaitingForAddress", "no host has said one yet");
-    st = tap_bridge_new(&a->bridge, loop, &bridge_ops, a);
+    st = relay_client_new(&a->relay, loop, &config->relay_at, on_relay_change, a);
+    if (st == ST_OK)
+        st = tap_bridge_new(&a->bridge, loop, &bridge_ops, a);
     if (st == ST_OK)
         st = new_dhcp_client(a, &a->dhcp);
     if (st)
@@ -606,6 +661,7 @@ void net_agent_free(struct net_agent *a)
 {
     if (!a)
         return;
+    a->stopping = true; /* nobody is told what goes now */
     timer_stop(&a->tick);
     timer_stop(&a->stopped);
     service_watchdog_stop(&a->watchdog);
@@ -614,5 +670,6 @@ void net_agent_free(struct net_agent *a)
         close_net(a);
     dhcp_client_free(a->dhcp);
     tap_bridge_free(a->bridge);
+    relay_client_free(a->relay);
     free(a);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guestagent/net/net_config.h"
 
+#include "guestagent/net/relay_config.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +75,13 @@ static enum status check_control(const char *value, struct errmsg *e)
     if (!strcmp(value, "auto") || !strcmp(value, "none"))
         return ST_OK;
     return addr_parse(&at, value, e);
+}
+
+static enum status check_socket(const char *value, struct errmsg *e)
+{
+    struct addr at;
+
+    return addr_parse_guarded(&at, value, e);
 }
 
 static enum status check_base(const char *value, struct errmsg *e)
@@ -206,6 +215,8 @@ static const struct option table[] = {
       "PATH_PORT" },
     { "host-base", OPTION_STRING, AT(host_base), "", 0, 0, check_base, "ADDR",
       "transport of the host's ports, for tests: vsock-hybrid:PATH" },
+    { "relay", OPTION_STRING, AT(relay), RELAY_DEFAULT_SOCKET, 0, 0, check_socket, "ADDR",
+      "where rdlink-agent relay listens, which makes ports published at 127.0.0.1 reachable" },
     IDENTITY_OPTIONS(struct net_config, identity),
     { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, options_check_log_level, "LEVELS",
       "error, warn, info, debug or trace, and others for parts: info,switch=debug" },
@@ -319,6 +330,8 @@ enum status net_config_load(struct net_config *out, int argc, const char *const 
         st = understand_transports(out, e);
     if (st == ST_OK)
         st = understand_addresses(out, e);
+    if (st == ST_OK)
+        st = addr_parse_guarded(&out->relay_at, out->relay, e);
     if (st)
         return st;
     if (out->identity.require_proof)

@@ -6,7 +6,8 @@
  *   --netns host|unit:NAME|path:FILE|new:NAME  (unit:network-namespace.service)
  *   --tap-interface eth0  --tap-mac-address 5a:94:ef:e4:0c:ee  --mtu 1500
  *   --address dhcp|CIDR   --gateway IP   --no-veth   --veth-subnet 192.168.143.0/24
- *   --resolv-conf /etc/resolv.conf  --hosts /etc/hosts  --log-level
+ *   --resolv-conf /etc/resolv.conf  --hosts /etc/hosts  --relay unix:/run/rdlink/relay.sock
+ *   --log-level
  * Names that network-setup and vm-switch have too mean the same.
  */
 #ifndef GUESTAGENT_NET_NET_CONFIG_H
@@ -30,13 +31,14 @@ struct net_config {
     char resolv_conf[OPTION_VALUE_MAX], hosts[OPTION_VALUE_MAX], log_level[OPTION_VALUE_MAX];
     /* Where handshakes are listened for and data ports dialled; a test puts hybrid sockets here. */
     char handshake_base[OPTION_VALUE_MAX], host_base[OPTION_VALUE_MAX];
+    char relay[OPTION_VALUE_MAX]; /* where the relay unit listens */
     struct identity_options identity;
     uint32_t mtu, legacy_after_ms;
     bool no_veth;
 
     /* as understood */
     bool has_control, has_link, answers_a, answers_b, by_dhcp;
-    struct addr control_at, link_at;
+    struct addr control_at, link_at, relay_at;
     struct addr handshake_at[RANCHER_GENERATION_COUNT]; /* of those that are answered */
     struct addr host_at; /* addr_guest_to_host() of it is where a port of the host is dialled */
     enum frame_protocol link_protocol;

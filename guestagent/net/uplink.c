@@ -440,11 +440,22 @@ static void on_offer(void *ctx, uint64_t channel, bool is_proved, const Rdlink__
     u->ops->on_change(u->ctx);
 }
 
+static void on_relay(void *ctx, uint64_t channel, bool is_proved,
+                     const Rdlink__V1__PublishedPorts *ports)
+{
+    struct uplink *u = ctx;
+
+    if (u->owner->on_relay)
+        u->owner->on_relay(u->ctx, channel, is_proved, ports);
+}
+
 static void on_gone(void *ctx, uint64_t channel)
 {
     struct uplink *u = ctx;
     struct offer *o = offer_of(u, channel);
 
+    if (u->owner->on_gone)
+        u->owner->on_gone(u->ctx, channel);
     if (!o)
         return;
     o->channel = 0;
@@ -467,11 +478,21 @@ static bool is_serving(void *ctx)
     return u->owner->is_serving(u->ctx);
 }
 
+static bool publish(void *ctx, Rdlink__V1__Envelope *out)
+{
+    struct uplink *u = ctx;
+
+    return u->owner->publish && u->owner->publish(u->ctx, out);
+}
+
 static const struct control_source control_source = {
     .role = RDLINK__V1__ROLE__ROLE_AGENT_NET,
+    .peer = RDLINK__V1__ROLE__ROLE_CONTROLLER,
     .ready_detail = "network",
     .report = report,
     .is_serving = is_serving,
+    .publish = publish,
+    .on_relay = on_relay,
     .on_offer = on_offer,
     .on_gone = on_gone,
 };
@@ -529,6 +550,12 @@ void uplink_changed(struct uplink *u)
 {
     if (u->control)
         control_server_changed(u->control);
+}
+
+void uplink_publish(struct uplink *u)
+{
+    if (u->control)
+        control_server_publish(u->control);
 }
 
 enum uplink_state uplink_get_state(const struct uplink *u)

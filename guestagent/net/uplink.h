@@ -52,9 +52,9 @@ enum uplink_state {
     UPLINK_LINKED
 };
 
-/* @config and @source are borrowed for life; of @source role and ready_detail do not count.
- * Statuses of listener_open() for the control port: nobody else may have that one. The handshake
- * ports may be another distribution's, they are tried again. */
+/* @config and @source are borrowed for life; of @source role, peer, ready_detail and on_offer do
+ * not count. Statuses of listener_open() for the control port: nobody else may have that one. The
+ * handshake ports may be another distribution's, they are tried again. */
 enum status uplink_new(struct uplink **out, struct loop *loop, const struct net_config *config,
                        const struct control_source *source, const struct uplink_ops *ops, void *ctx,
                        struct errmsg *e);
@@ -62,6 +62,8 @@ enum status uplink_new(struct uplink **out, struct loop *loop, const struct net_
 void uplink_link_ended(struct uplink *u, enum status why);
 /* Reports to our host now, over the control channels. */
 void uplink_changed(struct uplink *u);
+/* Asks the source's publish() and tells our hosts. */
+void uplink_publish(struct uplink *u);
 enum uplink_state uplink_get_state(const struct uplink *u);
 /* For people: "linked by v2", "waiting for a host (ports 6681, 6670, 6669)". Returns @buf. */
 const char *uplink_summary(const struct uplink *u, char *buf, size_t cap);

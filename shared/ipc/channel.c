@@ -112,7 +112,8 @@ const char *channel_proved_name(enum channel_proved p)
 /* Ping and Pong are everybody's and handled here; greetings have their own time. */
 static const uint32_t taken_by_role[] = {
     [RDLINK__V1__ROLE__ROLE_CONTROLLER] = BODY(HEALTH) | BODY(READY) | BODY(EXIT_NOTICE) |
-                                          BODY(FORWARD_CHANGE) | BODY(PUBLISHED_PORTS),
+                                          BODY(FORWARD_CHANGE) | BODY(PUBLISHED_PORTS) |
+                                          BODY(RELAYED_PORTS),
     [RDLINK__V1__ROLE__ROLE_WORKER_DOCKER] =
         BODY(DRAIN) | BODY(SHUTDOWN) | BODY(DOCKER_TARGET) | BODY(LOG_LEVELS) | BODY(LOOK_NOW),
     [RDLINK__V1__ROLE__ROLE_WORKER_SWITCH] = BODY(DRAIN) | BODY(SHUTDOWN) | BODY(FORWARD_CHANGE) |
@@ -121,7 +122,9 @@ static const uint32_t taken_by_role[] = {
     [RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE] = BODY(HEALTH) | BODY(READY) | BODY(DRAIN) |
                                             BODY(SHUTDOWN) | BODY(EXIT_NOTICE) | BODY(LOG_LEVELS),
     [RDLINK__V1__ROLE__ROLE_AGENT_NET] = BODY(HEALTH) | BODY(READY) | BODY(DRAIN) | BODY(SHUTDOWN) |
-                                         BODY(EXIT_NOTICE) | BODY(NETWORK_OFFER) | BODY(LOG_LEVELS),
+                                         BODY(EXIT_NOTICE) | BODY(NETWORK_OFFER) |
+                                         BODY(LOG_LEVELS) | BODY(RELAYED_PORTS),
+    [RDLINK__V1__ROLE__ROLE_AGENT_RELAY] = BODY(NETWORK_OFFER) | BODY(RELAYED_PORTS),
 };
 
 static bool role_takes(Rdlink__V1__Role role, Rdlink__V1__Envelope__BodyCase body)

@@ -129,7 +129,11 @@ static void on_published(void *ctx, struct guest_session *s,
 {
 }
 
-static const struct session_ops ops = { on_change, on_want, on_release, on_published };
+static const struct session_ops ops = { .on_change = on_change,
+                                        .want_link = on_want,
+                                        .release_link = on_release,
+                                        .on_published = on_published,
+                                        .on_relayed = on_published };
 
 static void start_session(struct world *w)
 {

@@ -65,6 +65,20 @@ class NetAgent:
             "--netns", "host", "--no-veth", *options])
 
 
+class Relay:
+    """`rdlink-agent relay` in that guest; a NetAgent finds it by its `options`."""
+
+    def __init__(self, guest):
+        self.address = f"unix:{guest.session.path('relay.sock')}"
+        self.options = ("--relay", self.address)
+        self._guest = guest
+        self.start()
+
+    def start(self):
+        self.process = self._guest.start("rdlink-agent-relay", [
+            rdl.binary("rdlink-agent"), "relay", "--listen", self.address])
+
+
 class Host:
     """`rdlinkd run`: the controller and its docker worker."""
 

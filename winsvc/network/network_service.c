@@ -220,6 +220,17 @@ void network_service_publish(struct network_service *n, const char *vm_id,
     give_ports_to_all(n);
 }
 
+void network_service_relay(struct network_service *n, const char *vm_id,
+                           const Rdlink__V1__PublishedPorts *ports)
+{
+    enum status st = published_table_relay(&n->published, vm_id, ports);
+
+    if (st != ST_OK)
+        log_limited(LOG_ERROR, LOG_NET, "vm=%s its relayed ports are not taken: %s", vm_id,
+                    status_text(st));
+    give_ports_to_all(n);
+}
+
 /* ---- the link's token ------------------------------------------------------------------------ */
 
 static void tell_token(struct net_worker *w)

@@ -71,6 +71,9 @@ enum status network_service_new(struct network_service **out, struct loop *loop,
 void network_service_want(struct network_service *n, const char *vm_id, const struct addr *vm,
                           enum guest_generation generation, uint32_t data_port,
                           const struct link_token *token);
+/* Which of them at the guest's own loopback are relayed, and where, all of it. */
+void network_service_relay(struct network_service *n, const char *vm_id,
+                           const Rdlink__V1__PublishedPorts *ports);
 /* What its containers publish from now on, all of it: forwards of every switch that has a link to
  * the machine. */
 void network_service_publish(struct network_service *n, const char *vm_id,

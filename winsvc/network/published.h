@@ -21,11 +21,12 @@ enum publish_policy {
 /* "loopback", "all" or "off". ST_INVAL. */
 enum status publish_policy_parse(enum publish_policy *out, const char *text, struct errmsg *e);
 
-enum { PUBLISHED_MAX = 256 }; /* ports taken of one message */
-
-/* *out is replaced. Ports of an address that is not @guest's are left out: nothing leads there.
- * @msg NULL: none. ST_NOMEM. */
-enum status published_forwards(struct forward_list *out, const Rdlink__V1__PublishedPorts *msg,
+/* *out is replaced. @said is what containers publish, @relayed which of those at the guest's own
+ * loopback lead where (NULL of either: none). Of another address than @guest's or a loopback one
+ * nothing leads there. A port at the guest's loopback listens at this host's, whatever @policy says
+ * but PUBLISH_OFF: its publisher asked for no more. ST_NOMEM. */
+enum status published_forwards(struct forward_list *out, const Rdlink__V1__PublishedPorts *said,
+                               const Rdlink__V1__PublishedPorts *relayed,
                                enum publish_policy policy, const struct ip_addr *guest);
 
 /* What each machine publishes. All zero: of no machine, PUBLISH_LOOPBACK. */
@@ -33,15 +34,18 @@ struct published_table {
     enum publish_policy policy;
     struct ip_addr guest; /* its address in each network */
     struct published_machine {
-        char vm_id[VM_ID_MAX];            /* empty = free */
-        Rdlink__V1__PublishedPorts *said; /* owned */
-        struct forward_list forwards;     /* what becomes of it */
+        char vm_id[VM_ID_MAX];                      /* empty = free */
+        Rdlink__V1__PublishedPorts *said, *relayed; /* owned; NULL: nothing yet */
+        struct forward_list forwards;               /* what becomes of it */
     } machines[VM_SNAPSHOT_MAX];
 };
 
 /* @msg is copied. ST_FULL: too many machines. ST_NOMEM: what was known stays. */
 enum status published_table_say(struct published_table *t, const char *vm_id,
                                 const Rdlink__V1__PublishedPorts *msg);
+/* Which of its loopback ports are relayed; likewise. */
+enum status published_table_relay(struct published_table *t, const char *vm_id,
+                                  const Rdlink__V1__PublishedPorts *msg);
 /* Another policy or address. ST_NOMEM: some machines' forwards stay as they were. */
 enum status published_table_set(struct published_table *t, enum publish_policy policy,
                                 const struct ip_addr *guest);

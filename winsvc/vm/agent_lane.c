@@ -111,6 +111,10 @@ static void on_message(void *ctx, const Rdlink__V1__Envelope *msg)
         if (l->ops->on_published)
             l->ops->on_published(l->ctx, msg->published_ports);
         break;
+    case RDLINK__V1__ENVELOPE__BODY_RELAYED_PORTS:
+        if (l->ops->on_relayed)
+            l->ops->on_relayed(l->ctx, msg->relayed_ports);
+        break;
     default: break; /* Ready says nothing that the reports do not */
     }
 }

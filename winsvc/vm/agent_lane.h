@@ -32,6 +32,8 @@ struct agent_lane_ops {
     void (*on_failure)(void *ctx, enum guest_generation generation, bool nobody, const char *text);
     /* What the guest's containers publish; borrowed for the call. May be NULL. */
     void (*on_published)(void *ctx, const Rdlink__V1__PublishedPorts *ports);
+    /* Which of the ports at the guest's own loopback are relayed, and where; likewise. */
+    void (*on_relayed)(void *ctx, const Rdlink__V1__PublishedPorts *ports);
 };
 
 /* Everything here is borrowed from the session and outlives the lane. */

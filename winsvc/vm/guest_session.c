@@ -489,12 +489,22 @@ static void on_published(void *ctx, const Rdlink__V1__PublishedPorts *ports)
 {
     struct guest_session *s = ctx;
 
+    net_lane_publish(&s->net, ports);
     s->ops->on_published(s->ctx, s, ports);
+}
+
+static void on_relayed(void *ctx, const Rdlink__V1__PublishedPorts *ports)
+{
+    struct guest_session *s = ctx;
+
+    s->ops->on_relayed(s->ctx, s, ports);
 }
 
 static const struct rancher_lane_ops lane_ops = { on_lane_change, on_lane_failure, on_want_link,
                                                   on_release_link };
-static const struct agent_lane_ops agent_ops = { on_lane_change, on_lane_failure, on_published };
+static const struct agent_lane_ops agent_ops = { .on_change = on_lane_change,
+                                                 .on_failure = on_lane_failure,
+                                                 .on_published = on_published };
 
 static void on_budget(void *ctx)
 {
@@ -533,6 +543,7 @@ static struct session_config with_defaults(const struct session_config *c)
         .data_v2 = PICK(c->data_v2, 6658),
         .mtu = c->mtu,
         .keys = c->keys,
+        .relays_ports = c->relays_ports,
         .require_proof = c->require_proof,
     };
 }
@@ -556,7 +567,7 @@ static void init_lanes(struct guest_session *s)
     agent.unit = "net";
     agent.role = &net_role;
     agent.at = addr_at_port(&s->vm, s->times.port_net);
-    net_lane_init(&s->net, s->loop, &agent, &lane_ops, s);
+    net_lane_init(&s->net, s->loop, &agent, &lane_ops, on_relayed, s);
     c.generation = GUEST_B;
     c.signature = &SIGNATURE_B;
     c.handshake_port = s->times.port_b;
@@ -594,10 +605,15 @@ enum status guest_session_new(struct guest_session **out, struct loop *loop,
     return ST_OK;
 }
 
-void guest_session_set(struct guest_session *s, uint32_t probe_interval_ms, uint32_t mtu)
+void guest_session_set(struct guest_session *s, const struct session_config *config)
 {
-    s->times.probe_interval_ms = probe_interval_ms;
-    s->times.mtu = mtu;
+    bool is_other = s->times.relays_ports != config->relays_ports;
+
+    s->times.probe_interval_ms = PICK(config->probe_interval_ms, 1000);
+    s->times.mtu = config->mtu;
+    s->times.relays_ports = config->relays_ports;
+    if (is_other)
+        net_lane_relays_changed(&s->net);
 }
 
 void guest_session_probe_now(struct guest_session *s)

@@ -60,7 +60,8 @@ struct session_config {
     uint32_t port_v2, port_net, data_v2; /* 0 = 6680, 6681, 6658 */
     uint32_t mtu;                        /* told to our own agent; 0 = its own choice */
     const struct keyring *keys;          /* borrowed; NULL = this host has none */
-    bool require_proof;                  /* only an agent that proves itself is taken, no A or B */
+    bool relays_ports;  /* the guest is asked to relay what is published at its own loopback */
+    bool require_proof; /* only an agent that proves itself is taken, no A or B */
 };
 
 /* One unit of rdlink-agent, as it reports itself. */
@@ -104,6 +105,9 @@ struct session_ops {
     /* The ports that the guest's containers publish, all of them; borrowed for the call. */
     void (*on_published)(void *ctx, struct guest_session *s,
                          const Rdlink__V1__PublishedPorts *ports);
+    /* Which of those at its own loopback it relays, and where (relay_port); likewise. None when
+     * nobody does any more. */
+    void (*on_relayed)(void *ctx, struct guest_session *s, const Rdlink__V1__PublishedPorts *ports);
 };
 
 /* Probing starts at once. @instance is what we call ourselves in Hello, copied. ST_NOMEM. */
@@ -113,8 +117,9 @@ enum status guest_session_new(struct guest_session **out, struct loop *loop,
                               void *ctx);
 /* Starts every probe anew, now: resume from sleep, or a person asked. */
 void guest_session_probe_now(struct guest_session *s);
-/* What may change while it runs; @mtu counts from the next offer on. */
-void guest_session_set(struct guest_session *s, uint32_t probe_interval_ms, uint32_t mtu);
+/* What may change while it runs: of @config probe_interval_ms (0 = 1,000), relays_ports, and mtu,
+ * which counts from the next offer on. */
+void guest_session_set(struct guest_session *s, const struct session_config *config);
 /* The keyring may hold other keys: an agent that was greeted with what has changed is greeted anew.
  */
 void guest_session_keys_changed(struct guest_session *s);

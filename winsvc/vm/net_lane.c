@@ -2,9 +2,12 @@
 #include "vm/net_lane.h"
 
 #include "base/log.h"
+#include "ipc/port_message.h"
 #include "port/sys.h"
 
 #include <stdio.h>
+
+enum { RELAY_SINCE_MINOR = 3 };
 
 static void set_trouble(struct net_lane *l, enum lane_trouble trouble, const char *text)
 {
@@ -42,6 +45,50 @@ static void take_answer(struct net_lane *l)
     send_offer(l);
 }
 
+/* ---- ports at the guest's own loopback --------------------------------------------------- */
+
+/* An agent that was asked by a host before us relays what that one wanted: it is told also when
+ * that is nothing. */
+static void send_wanted(struct net_lane *l)
+{
+    Rdlink__V1__PublishedPorts none = RDLINK__V1__PUBLISHED_PORTS__INIT;
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+
+    if (!l->agent.is_open || l->agent.peer.minor < RELAY_SINCE_MINOR)
+        return;
+    if (l->times->relays_ports && !l->wanted)
+        return;
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_RELAYED_PORTS;
+    msg.relayed_ports = l->times->relays_ports ? l->wanted : &none;
+    (void)agent_lane_send(&l->agent, &msg);
+}
+
+void net_lane_publish(struct net_lane *l, const Rdlink__V1__PublishedPorts *ports)
+{
+    Rdlink__V1__PublishedPorts *wanted = port_message_copy(ports, true);
+
+    if (!wanted) {
+        log_limited(LOG_ERROR, LOG_VM, "vm=%s its loopback ports are not taken: %s",
+                    l->agent.config.vm_id, status_text(ST_NOMEM));
+        return;
+    }
+    rdlink__v1__published_ports__free_unpacked(l->wanted, NULL);
+    l->wanted = wanted;
+    send_wanted(l);
+}
+
+void net_lane_relays_changed(struct net_lane *l)
+{
+    send_wanted(l);
+}
+
+static void on_relayed(void *ctx, const Rdlink__V1__PublishedPorts *ports)
+{
+    const struct net_lane *l = ctx;
+
+    l->on_relayed(l->ctx, ports);
+}
+
 /* ---- the channel ------------------------------------------------------------------------- */
 
 /* Without random bytes a token would be none. Then the agent gets no network, rather than one that
@@ -59,6 +106,7 @@ static void opened(struct net_lane *l)
 {
     if (!make_token(l))
         return;
+    send_wanted(l);
     set_trouble(l, LANE_NO_TROUBLE, "");
     l->link.wanted = true;
     l->asking = true; /* the answer may come from within */
@@ -69,8 +117,11 @@ static void opened(struct net_lane *l)
 
 static void ended(struct net_lane *l)
 {
+    const Rdlink__V1__PublishedPorts none = RDLINK__V1__PUBLISHED_PORTS__INIT;
+
     l->link.wanted = false;
     l->link.answer = LANE_NO_ANSWER;
+    l->on_relayed(l->ctx, &none);
     l->ops->release_link(l->ctx, GUEST_V2);
 }
 
@@ -93,16 +144,22 @@ static void on_agent_failure(void *ctx, enum guest_generation generation, bool n
     l->ops->on_failure(l->ctx, generation, nobody, text);
 }
 
-static const struct agent_lane_ops agent_ops = { on_agent_change, on_agent_failure, NULL };
+static const struct agent_lane_ops agent_ops = { .on_change = on_agent_change,
+                                                 .on_failure = on_agent_failure,
+                                                 .on_relayed = on_relayed };
 
 /* ---- for the session --------------------------------------------------------------------- */
 
 void net_lane_init(struct net_lane *l, struct loop *loop, const struct agent_lane_config *config,
-                   const struct rancher_lane_ops *ops, void *ctx)
+                   const struct rancher_lane_ops *ops,
+                   void (*on_relayed_ports)(void *ctx, const Rdlink__V1__PublishedPorts *ports),
+                   void *ctx)
 {
-    *l = (struct net_lane){
-        .ops = ops, .ctx = ctx, .data_port = config->times->data_v2, .times = config->times
-    };
+    *l = (struct net_lane){ .ops = ops,
+                            .on_relayed = on_relayed_ports,
+                            .ctx = ctx,
+                            .data_port = config->times->data_v2,
+                            .times = config->times };
     agent_lane_init(&l->agent, loop, config, &agent_ops, l);
 }
 
@@ -142,4 +199,5 @@ void net_lane_link_ended(struct net_lane *l, enum status why)
 void net_lane_fini(struct net_lane *l)
 {
     agent_lane_fini(&l->agent);
+    rdlink__v1__published_ports__free_unpacked(l->wanted, NULL);
 }

@@ -9,6 +9,9 @@
  * An agent that is proved gets a token, new for each channel, with which its link has to begin; one
  * that is not gets none.
  *
+ * The bridge tells which ports containers publish at the guest's own loopback, this unit is asked
+ * to relay them, and says where it does.
+ *
  * The agent dials, and dials again, by itself: there is nothing to wait for here. Embedded in a
  * guest session, which owns it. Runs on: the controller's loop.
  */
@@ -26,16 +29,27 @@ struct net_lane {
     uint32_t data_port;
     const struct session_config *times; /* borrowed */
     struct lane_link link;
-    bool asking; /* within want_link() */
+    /* Which of the guest's ports its agent relays (agent_lane_ops.on_relayed); none once its
+     * channel has ended. */
+    void (*on_relayed)(void *ctx, const Rdlink__V1__PublishedPorts *ports);
+    Rdlink__V1__PublishedPorts *wanted; /* owned; to be relayed. NULL: not known yet */
+    bool asking;                        /* within want_link() */
     bool has_token;
     struct link_token token;
     enum lane_trouble trouble;
     char trouble_text[160];
 };
 
-/* @config is the channel's. */
+/* @config is the channel's; @on_relayed as above. */
 void net_lane_init(struct net_lane *l, struct loop *loop, const struct agent_lane_config *config,
-                   const struct rancher_lane_ops *ops, void *ctx);
+                   const struct rancher_lane_ops *ops,
+                   void (*on_relayed)(void *ctx, const Rdlink__V1__PublishedPorts *ports),
+                   void *ctx);
+/* What the guest's containers publish, all of it: the agent is asked to relay what of it is at the
+ * guest's own loopback. It is asked for nothing while session_config.relays_ports is false. */
+void net_lane_publish(struct net_lane *l, const Rdlink__V1__PublishedPorts *ports);
+/* session_config.relays_ports is another one. */
+void net_lane_relays_changed(struct net_lane *l);
 /* The four things that the owner of the data link tells. */
 void net_lane_link_ready(struct net_lane *l, enum status st, const char *why);
 void net_lane_link_started(struct net_lane *l);

@@ -75,8 +75,18 @@ static void on_published(void *ctx, struct guest_session *s,
     m->ops->on_published(m->ctx, vm->id, ports);
 }
 
-static const struct session_ops session_ops = { on_session_change, on_want_link, on_release_link,
-                                                on_published };
+static void on_relayed(void *ctx, struct guest_session *s, const Rdlink__V1__PublishedPorts *ports)
+{
+    const struct vm_manager *m = ctx;
+
+    m->ops->on_relayed(m->ctx, vm_of(m, s)->id, ports);
+}
+
+static const struct session_ops session_ops = { .on_change = on_session_change,
+                                                .want_link = on_want_link,
+                                                .release_link = on_release_link,
+                                                .on_published = on_published,
+                                                .on_relayed = on_relayed };
 
 static void on_gone(void *ctx, const struct vm_info *vm)
 {
@@ -172,12 +182,13 @@ void vm_manager_probe_now(struct vm_manager *m)
         guest_session_probe_now(m->sessions[i]);
 }
 
-void vm_manager_set(struct vm_manager *m, uint32_t probe_interval_ms, uint32_t mtu)
+void vm_manager_set(struct vm_manager *m, const struct session_config *config)
 {
-    m->session_config.probe_interval_ms = probe_interval_ms;
-    m->session_config.mtu = mtu;
+    m->session_config.probe_interval_ms = config->probe_interval_ms;
+    m->session_config.mtu = config->mtu;
+    m->session_config.relays_ports = config->relays_ports;
     for (unsigned i = 0; i < m->running.count; i++)
-        guest_session_set(m->sessions[i], probe_interval_ms, mtu);
+        guest_session_set(m->sessions[i], config);
 }
 
 void vm_manager_rediscover(struct vm_manager *m, const char *vm_id)

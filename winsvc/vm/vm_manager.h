@@ -27,6 +27,7 @@ struct vm_manager_ops {
                       const struct link_token *token);
     void (*release_link)(void *ctx, const char *vm_id, enum guest_generation generation);
     void (*on_published)(void *ctx, const char *vm_id, const Rdlink__V1__PublishedPorts *ports);
+    void (*on_relayed)(void *ctx, const char *vm_id, const Rdlink__V1__PublishedPorts *ports);
     /* The machine is gone (or comes anew at another address): what it wanted is void. */
     void (*on_gone)(void *ctx, const char *vm_id);
 };
@@ -39,7 +40,7 @@ void vm_manager_on_snapshot(void *ctx, const struct vm_snapshot *snap);
 /* Probe everything now: resume from sleep, network change, a person asked. */
 void vm_manager_probe_now(struct vm_manager *m);
 /* As guest_session_set(), of all sessions and of those to come. */
-void vm_manager_set(struct vm_manager *m, uint32_t probe_interval_ms, uint32_t mtu);
+void vm_manager_set(struct vm_manager *m, const struct session_config *config);
 /* Forgets all that is known of the machine and begins as if it had just been found; what it wanted
  * is released. For a chain that keeps failing. An unknown @vm_id is fine. */
 void vm_manager_rediscover(struct vm_manager *m, const char *vm_id);

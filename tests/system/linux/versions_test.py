@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Neighbours of our protocol version, as proto/README.md promises them: one minor older (no nonce,
-no Proof), the same, one newer (fields, bodies and features that we do not know), and another major.
-One side is the real program, the other a script (rdl_peer.py, rdl_controller.py), over every lane
-there is: host and both units of the agent, controller and both kinds of worker. Each side restarts."""
+"""Neighbours of our protocol version, as proto/README.md promises them: one minor older,
+the same, one newer (fields, bodies and features that we do not know), and another major; and minor 1,
+which knew no nonce and no Proof. One side is the real program, the other a script (rdl_peer.py,
+rdl_controller.py), over every lane there is: host and both units of the agent, controller and both
+kinds of worker. Each side restarts."""
 
 import pathlib
 import secrets
@@ -77,7 +78,7 @@ class HostTest(unittest.TestCase):
         return channel
 
     def test_agents_one_minor_apart_are_understood_and_may_restart(self):
-        proved = {OURS - 1: "PeerTooOld", OURS: "Proved", OURS + 1: "Proved"}
+        proved = {1: "PeerTooOld", OURS - 1: "Proved", OURS: "Proved", OURS + 1: "Proved"}
         for condition, field, port, role in LANES:
             for minor, authenticated in proved.items():
                 with self.subTest(lane=field, minor=minor):
@@ -137,7 +138,7 @@ class AgentTest(unittest.TestCase):
         return host
 
     def test_hosts_one_minor_apart_are_understood(self):
-        for minor in (OURS - 1, OURS, OURS + 1):
+        for minor in (1, OURS - 1, OURS, OURS + 1):
             with self.subTest(minor=minor):
                 host = self.open(minor)
                 self.assertEqual(host.ack[1], [rdl_peer.MAJOR])

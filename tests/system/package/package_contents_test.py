@@ -27,11 +27,13 @@ EXAMPLE_FILES = {
         "other-vm/rdlink-bridge.service.d/50-any-vm.conf",
         "other-vm/rdlink-bridge.socket.d/50-any-vm.conf",
         "other-vm/rdlink-net.service.d/50-any-vm.conf",
+        "other-vm/rdlink-relay.service.d/50-any-vm.conf",
         "side-by-side/rdlink-bridge.socket.d/50-ports.conf")}
 AGENT = EXAMPLE_FILES | {
     "/usr/bin/rdlink-agent", "/etc/rdlink/agent.conf", "/etc/rdlink/net.conf",
     f"{UNITS}/rdlink-bridge.service", f"{UNITS}/rdlink-bridge.socket",
     f"{UNITS}/rdlink-net.service",
+    f"{UNITS}/rdlink-relay.service", f"{UNITS}/rdlink-relay.socket",
     f"{UNITS}/rdlink-bridge.service.d/10-replace-rdd-guest.conf",
     f"{UNITS}/rdlink-bridge.socket.d/10-replace-rdd-guest.conf"}
 MAN8 = "/usr/share/man/man8"

@@ -20,7 +20,8 @@ LINKS = {
     f"{ETC}/network-setup.service": "rdlink-net.service",
 }
 KEY = "etc/rdlink/agent.key"
-WORST_EXPOSURE = {"rdlink-bridge.service": 0.5, "rdlink-net.service": 2.0, "rdlinkd.service": 4.0}
+WORST_EXPOSURE = {"rdlink-bridge.service": 0.5, "rdlink-net.service": 2.0, "rdlink-relay.service": 0.5,
+                  "rdlinkd.service": 4.0}
 
 
 def setUpModule():

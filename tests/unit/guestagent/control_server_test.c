@@ -65,12 +65,14 @@ static void on_gone(void *ctx, uint64_t channel)
 
 static const struct control_source source = {
     .role = RDLINK__V1__ROLE__ROLE_AGENT_BRIDGE,
+    .peer = RDLINK__V1__ROLE__ROLE_CONTROLLER,
     .ready_detail = "docker bridge",
     .report = report,
     .is_serving = is_serving,
 };
 static const struct control_source net_source = {
     .role = RDLINK__V1__ROLE__ROLE_AGENT_NET,
+    .peer = RDLINK__V1__ROLE__ROLE_CONTROLLER,
     .ready_detail = "network",
     .report = report,
     .is_serving = is_serving,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "network/published.h"
 
+#include "ipc/port_message.h"
 #include "support/cmocka_all.h"
 
 #include <stdio.h>
@@ -21,19 +22,20 @@ struct said {
     char texts[PORTS_MAX][2][24];
 };
 
-/* "tcp 80" or "udp 53 10.0.0.2" */
+/* "tcp 80", "udp 53 10.0.0.2", or "tcp 80 127.0.0.1 41000": relayed there */
 static void say(struct said *s, const char *text)
 {
     Rdlink__V1__PublishedPort *p = &s->items[s->msg.n_ports];
     char(*t)[24] = s->texts[s->msg.n_ports];
-    unsigned port = 0;
+    unsigned port = 0, relay_port = 0;
 
     t[1][0] = '\0';
-    assert_true(sscanf(text, "%23s %u %23s", t[0], &port, t[1]) >= 2);
+    assert_true(sscanf(text, "%23s %u %23s %u", t[0], &port, t[1], &relay_port) >= 2);
     rdlink__v1__published_port__init(p);
     p->protocol = t[0];
     p->host_address = t[1];
     p->port = port;
+    p->relay_port = relay_port;
     s->list[s->msg.n_ports++] = p;
     s->msg.ports = s->list;
 }
@@ -85,11 +87,82 @@ static void where_a_port_listens_is_this_hosts_policy(void **state)
         char text[256];
 
         say(s, rows[i].port);
-        assert_int_equal(published_forwards(&list, &s->msg, rows[i].policy, &at), ST_OK);
+        assert_int_equal(published_forwards(&list, &s->msg, NULL, rows[i].policy, &at), ST_OK);
         describe(&list, text, sizeof text);
         if (strcmp(text, rows[i].want) != 0)
             fail_msg("%s: '%s'", rows[i].name, text);
         forward_list_clear(&list);
+        free(s);
+    }
+}
+
+static void what_is_at_the_guests_loopback_is_at_this_hosts(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *said[3], *relayed[3];
+        enum publish_policy policy;
+        const char *want;
+    } rows[] = {
+        { "localhost is both addresses",
+          { "tcp 80 127.0.0.1" },
+          { "tcp 80 127.0.0.1 41000" },
+          PUBLISH_LOOPBACK,
+          "tcp 127.0.0.1:80=192.168.127.2:41000|tcp [::1]:80=192.168.127.2:41000" },
+        { "never the network's, whatever the policy",
+          { "udp 53 127.0.0.1" },
+          { "udp 53 127.0.0.1 41000" },
+          PUBLISH_ALL,
+          "udp 127.0.0.1:53=192.168.127.2:41000|udp [::1]:53=192.168.127.2:41000" },
+        { "nothing", { "tcp 80 127.0.0.1" }, { "tcp 80 127.0.0.1 41000" }, PUBLISH_OFF, "" },
+        { "not relayed (yet)", { "tcp 80 127.0.0.1" }, { NULL }, PUBLISH_ALL, "" },
+        { "relayed by another protocol",
+          { "tcp 80 127.0.0.1" },
+          { "udp 80 127.0.0.1 41000" },
+          PUBLISH_ALL,
+          "" },
+        { "not published any more", { NULL }, { "tcp 80 127.0.0.1 41000" }, PUBLISH_ALL, "" },
+        { "a port that is none",
+          { "tcp 80 127.0.0.1" },
+          { "tcp 80 127.0.0.1 106536" },
+          PUBLISH_ALL,
+          "" },
+        { "each its own where both are said",
+          { "tcp 80 127.0.0.1", "tcp 80 ::1" },
+          { "tcp 80 127.0.0.1 41000", "tcp 80 ::1 41001" },
+          PUBLISH_LOOPBACK,
+          "tcp 127.0.0.1:80=192.168.127.2:41000|tcp [::1]:80=192.168.127.2:41001" },
+        { "beside what is published everywhere, of the other family",
+          { "tcp 80 ::1", "tcp 80" },
+          { "tcp 80 ::1 41001" },
+          PUBLISH_LOOPBACK,
+          "tcp 127.0.0.1:80=192.168.127.2:80|tcp [::1]:80=192.168.127.2:41001" },
+        { "another loopback address is only itself",
+          { "tcp 80 127.0.0.2" },
+          { "tcp 80 127.0.0.2 41000" },
+          PUBLISH_LOOPBACK,
+          "tcp 127.0.0.2:80=192.168.127.2:41000" },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct forward_list list = { NULL, 0, 0 };
+        struct said *s = said_new(), *relayed = said_new();
+        struct ip_addr at = guest();
+        char text[256];
+
+        for (unsigned k = 0; k < 3; k++) {
+            if (rows[i].said[k])
+                say(s, rows[i].said[k]);
+            if (rows[i].relayed[k])
+                say(relayed, rows[i].relayed[k]);
+        }
+        assert_int_equal(published_forwards(&list, &s->msg, &relayed->msg, rows[i].policy, &at),
+                         ST_OK);
+        describe(&list, text, sizeof text);
+        if (strcmp(text, rows[i].want) != 0)
+            fail_msg("%s: '%s'", rows[i].name, text);
+        forward_list_clear(&list);
+        free(relayed);
         free(s);
     }
 }
@@ -113,18 +186,18 @@ static void from_one_state_to_the_next_only_differences_are_told(void **state)
     say(s, "tcp 80");
     say(s, "tcp 81");
     say(s, "tcp 80"); /* twice */
-    assert_int_equal(published_forwards(&now, &s->msg, PUBLISH_ALL, &at), ST_OK);
+    assert_int_equal(published_forwards(&now, &s->msg, NULL, PUBLISH_ALL, &at), ST_OK);
     assert_int_equal(forward_list_become(&given, &now, on_change, text), ST_OK);
     assert_string_equal(text, "+:80 +:81 ");
     text[0] = '\0';
     assert_int_equal(forward_list_become(&given, &now, on_change, text), ST_OK);
     assert_string_equal(text, "");
     s->items[0].port = s->items[2].port = 82;
-    assert_int_equal(published_forwards(&now, &s->msg, PUBLISH_ALL, &at), ST_OK);
+    assert_int_equal(published_forwards(&now, &s->msg, NULL, PUBLISH_ALL, &at), ST_OK);
     assert_int_equal(forward_list_become(&given, &now, on_change, text), ST_OK);
     assert_string_equal(text, "-:80 +:82 ");
     text[0] = '\0';
-    assert_int_equal(published_forwards(&now, NULL, PUBLISH_ALL, &at), ST_OK);
+    assert_int_equal(published_forwards(&now, NULL, NULL, PUBLISH_ALL, &at), ST_OK);
     assert_int_equal(forward_list_become(&given, &now, on_change, text), ST_OK);
     assert_string_equal(text, "-:82 -:81 ");
     forward_list_clear(&given);
@@ -144,8 +217,8 @@ static void a_guest_cannot_publish_without_end(void **state)
         snprintf(text, sizeof text, "tcp %u", 1000 + i);
         say(s, text);
     }
-    assert_int_equal(published_forwards(&now, &s->msg, PUBLISH_ALL, &at), ST_OK);
-    assert_int_equal(now.count, PUBLISHED_MAX);
+    assert_int_equal(published_forwards(&now, &s->msg, NULL, PUBLISH_ALL, &at), ST_OK);
+    assert_int_equal(now.count, PORT_MESSAGE_MAX);
     forward_list_clear(&now);
     free(s);
 }
@@ -166,6 +239,10 @@ static void a_policy_changes_what_was_said_before(void **state)
     assert_int_equal(published_table_set(t, PUBLISH_ALL, &at), ST_OK);
     describe(published_table_find(t, "vm1"), text, sizeof text);
     assert_string_equal(text, "tcp :80=192.168.127.2:80");
+    say(s, "tcp 81 127.0.0.1 41000"); /* one message does for both here */
+    assert_int_equal(published_table_say(t, "vm1", &s->msg), ST_OK);
+    assert_int_equal(published_table_relay(t, "vm1", &s->msg), ST_OK);
+    assert_int_equal(published_table_find(t, "vm1")->count, 3);
     for (unsigned i = 2; i <= VM_SNAPSHOT_MAX; i++) {
         snprintf(text, sizeof text, "vm%u", i);
         assert_int_equal(published_table_say(t, text, &s->msg), ST_OK);
@@ -194,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_a_port_listens_is_this_hosts_policy),
+        cmocka_unit_test(what_is_at_the_guests_loopback_is_at_this_hosts),
         cmocka_unit_test(from_one_state_to_the_next_only_differences_are_told),
         cmocka_unit_test(a_guest_cannot_publish_without_end),
         cmocka_unit_test(a_policy_changes_what_was_said_before),

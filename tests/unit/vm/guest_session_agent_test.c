@@ -5,10 +5,13 @@
 #include "vm/guest_session.h"
 
 #include "base/log.h"
+#include "ipc/envelope.h"
 #include "port/sim/loop_sim.h"
 #include "port/sim/stream_sim.h"
 #include "support/cmocka_all.h"
 #include "unit/vm/session_case.h"
+
+#include <stdio.h>
 
 static void agent_reports(struct world *w, struct sim_peer *p, uint64_t sequence,
                           enum health_state state)
@@ -77,6 +80,86 @@ static void what_containers_publish_is_passed_on(void **state)
     msg.published_ports = &ports;
     agent_sends(w, p, &msg);
     assert_int_equal(w->published, 1);
+}
+
+/* "127.0.0.1" is at the guest's loopback, "" is not. */
+static void say_ports(struct world *w, struct sim_peer *p, Rdlink__V1__Envelope__BodyCase body,
+                      const char *address, unsigned relay_port)
+{
+    char tcp[] = "tcp", text[16];
+    Rdlink__V1__PublishedPorts ports = RDLINK__V1__PUBLISHED_PORTS__INIT;
+    Rdlink__V1__PublishedPort port = RDLINK__V1__PUBLISHED_PORT__INIT, *list[] = { &port };
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+
+    snprintf(text, sizeof text, "%s", address);
+    port.protocol = tcp;
+    port.host_address = text;
+    port.port = 80;
+    port.relay_port = relay_port;
+    ports.n_ports = 1;
+    ports.ports = list;
+    msg.body_case = body;
+    msg.published_ports = &ports; /* the same member of the union as relayed_ports */
+    agent_sends(w, p, &msg);
+}
+
+/* How many ports the net unit was asked for last; -1: it was not. Forgets what it read. */
+static int ports_asked(struct sim_peer *p)
+{
+    struct envelope_reader r = { .have_bytes = 0 };
+    enum channel_end why;
+    Rdlink__V1__Envelope *msg;
+    size_t len;
+    const uint8_t *data = sim_peer_data(p, &len);
+    int asked = -1;
+
+    while (envelope_read(&r, &data, &len, &msg, &why) == ST_OK) {
+        if (msg->body_case == RDLINK__V1__ENVELOPE__BODY_RELAYED_PORTS)
+            asked = (int)msg->relayed_ports->n_ports;
+        rdlink__v1__envelope__free_unpacked(msg, NULL);
+    }
+    envelope_reader_fini(&r);
+    sim_peer_drop_received(p);
+    return asked;
+}
+
+static void the_net_unit_is_asked_for_what_is_at_the_guests_loopback(void **state)
+{
+    struct world *w = *state;
+    struct session_config off = { .relays_ports = false };
+    struct session_config on = { .relays_ports = true };
+    struct sim_peer *bridge = agent_comes(w, &BRIDGE);
+    struct sim_peer *net = agent_comes(w, &NET);
+
+    assert_int_equal(ports_asked(net), -1); /* the bridge has not said anything */
+    say_ports(w, bridge, RDLINK__V1__ENVELOPE__BODY_PUBLISHED_PORTS, "127.0.0.1", 0);
+    assert_int_equal(ports_asked(net), 1);
+    say_ports(w, net, RDLINK__V1__ENVELOPE__BODY_RELAYED_PORTS, "127.0.0.1", 41000);
+    assert_int_equal(w->relayed, 1);
+    assert_int_equal(w->relay_port, 41000);
+    guest_session_set(w->s, &off);
+    sim_run(w->sim);
+    assert_int_equal(ports_asked(net), 0);
+    guest_session_set(w->s, &on);
+    sim_run(w->sim);
+    assert_int_equal(ports_asked(net), 1);
+    say_ports(w, bridge, RDLINK__V1__ENVELOPE__BODY_PUBLISHED_PORTS, "", 0);
+    assert_int_equal(ports_asked(net), 0);
+}
+
+static void a_net_unit_that_is_gone_relays_nothing_and_the_next_one_is_asked(void **state)
+{
+    struct world *w = *state;
+    struct sim_peer *bridge = agent_comes(w, &BRIDGE);
+    struct sim_peer *net = agent_comes(w, &NET);
+
+    say_ports(w, bridge, RDLINK__V1__ENVELOPE__BODY_PUBLISHED_PORTS, "127.0.0.1", 0);
+    say_ports(w, net, RDLINK__V1__ENVELOPE__BODY_RELAYED_PORTS, "127.0.0.1", 41000);
+    sim_peer_end(net);
+    sim_run(w->sim);
+    assert_int_equal(w->relayed, 0);
+    net = agent_comes(w, &NET);
+    assert_int_equal(ports_asked(net), 1);
 }
 
 static void same_report_again_is_no_change(void **state)
@@ -270,6 +353,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(agent_is_found_and_its_health_shown),
         T(what_containers_publish_is_passed_on),
+        T(the_net_unit_is_asked_for_what_is_at_the_guests_loopback),
+        T(a_net_unit_that_is_gone_relays_nothing_and_the_next_one_is_asked),
         T(same_report_again_is_no_change),
         T(a_guest_cannot_flood_the_log),
         T(agent_that_goes_silent_is_lost_and_dialled_again),

@@ -220,8 +220,9 @@ static void free_in_on_change(void *ctx, struct guest_session *s)
 
 static void session_may_be_freed_in_on_change(void **state)
 {
-    static const struct session_ops freeing = { free_in_on_change, world_on_want, world_on_release,
-                                                NULL };
+    static const struct session_ops freeing = { .on_change = free_in_on_change,
+                                                .want_link = world_on_want,
+                                                .release_link = world_on_release };
     struct world *w = *state;
 
     world_new_session(w, &freeing);

@@ -70,12 +70,26 @@ static void world_on_published(void *ctx, struct guest_session *s,
     w->published = (unsigned)ports->n_ports;
 }
 
-const struct session_ops world_ops = { on_change, world_on_want, world_on_release,
-                                       world_on_published };
+static void world_on_relayed(void *ctx, struct guest_session *s,
+                             const Rdlink__V1__PublishedPorts *ports)
+{
+    struct world *w = ctx;
+
+    w->relayed = (unsigned)ports->n_ports;
+    w->relay_port = ports->n_ports ? ports->ports[0]->relay_port : 0;
+}
+
+const struct session_ops world_ops = { .on_change = on_change,
+                                       .want_link = world_on_want,
+                                       .release_link = world_on_release,
+                                       .on_published = world_on_published,
+                                       .on_relayed = world_on_relayed };
 
 void world_new_session(struct world *w, const struct session_ops *ops)
 {
-    const struct session_config config = { .keys = w->keys, .require_proof = w->require_proof };
+    const struct session_config config = { .keys = w->keys,
+                                           .relays_ports = true,
+                                           .require_proof = w->require_proof };
 
     guest_session_free(w->s);
     assert_int_equal(guest_session_new(&w->s, sim_loop(w->sim), &w->vm, "test", &config, ops, w),
@@ -245,6 +259,7 @@ void agent_greets(struct world *w, struct sim_peer *p, const struct agent_kind *
     char version[] = "9.8.7", instance[] = "";
 
     ack.major = major;
+    ack.minor = IPC_MINOR;
     ack.role = k->role;
     ack.pid = 77;
     ack.version = version;

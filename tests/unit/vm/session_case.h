@@ -43,6 +43,7 @@ struct world {
     struct keyring *keys;
     bool require_proof;
     unsigned wants, releases, published; /* published: ports of the last message */
+    unsigned relayed, relay_port;        /* likewise; of the first of them */
     unsigned changes;
 };
 

@@ -82,7 +82,12 @@ static void on_published(void *ctx, const char *vm_id, const Rdlink__V1__Publish
 {
 }
 
-static const struct vm_manager_ops ops = { on_change, on_want, on_release, on_published, on_gone };
+static const struct vm_manager_ops ops = { .on_change = on_change,
+                                           .want_link = on_want,
+                                           .release_link = on_release,
+                                           .on_published = on_published,
+                                           .on_relayed = on_published,
+                                           .on_gone = on_gone };
 
 static int set_up(void **state)
 {
