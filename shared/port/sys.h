@@ -16,6 +16,8 @@ int64_t sys_wall_ms(void);
 int64_t sys_wall_us(void); /* the same clock in microseconds */
 /* Monotonic milliseconds, for places without a loop (logging). */
 uint64_t sys_monotonic_ms(void);
+/* Processor time that this process has used, milliseconds of all its threads. */
+uint64_t sys_cpu_ms(void);
 int64_t sys_pid(void);
 /* Memory that was freed goes back to the system, as far as the allocator can. Milliseconds: for
  * quiet moments after much was in use. */

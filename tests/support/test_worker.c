@@ -2,7 +2,8 @@
  * test_worker.c - a worker that fails in the way it is told, for the tests of worker_host.
  *
  * `test_worker MODE`: healthy, never-ready, garbage. A healthy one obeys Shutdown, whose reason is
- * a command: exit:N, kill, stop (SIGSTOP), hang, notice, close, out-of-order, assert, complain.
+ * a command: exit:N, kill, stop (SIGSTOP), hang, spin, notice, close, out-of-order, assert,
+ * complain.
  */
 #include "base/log.h"
 #include "base/util.h"
@@ -21,6 +22,8 @@ struct worker {
     struct worker_link *link;
     uint64_t reports;
     struct timer stay; /* keeps the loop busy when nothing else does */
+    struct timer spin; /* ... and the processor */
+    bool spins;
 };
 
 static void fill_health(void *ctx, struct health_report *out)
@@ -30,7 +33,8 @@ static void fill_health(void *ctx, struct health_report *out)
 
     c->state = HEALTH_SERVING;
     condition_update(&c->conditions, "Testing", COND_TRUE, "AsTold", 1000, "all is well");
-    health_count(c, "reports", ++w->reports);
+    w->reports += !w->spins;
+    health_count(c, "reports", w->reports);
 }
 
 static void on_drain(void *ctx, uint32_t deadline_ms)
@@ -42,6 +46,16 @@ static void on_drain(void *ctx, uint32_t deadline_ms)
 
 static void on_stay_over(void *ctx)
 {
+}
+
+/* Under Wine a turn of the loop is mostly the work of another process. */
+static void on_spin(void *ctx)
+{
+    struct worker *w = ctx;
+
+    for (volatile unsigned i = 0; i < 500000; i++)
+        ;
+    timer_start(&w->spin, 0);
 }
 
 static void send_what_is_never_taken(struct worker *w)
@@ -83,6 +97,9 @@ static void on_shutdown(void *ctx, const char *command)
 #endif
     } else if (!strcmp(command, "hang")) {
         hang();
+    } else if (!strcmp(command, "spin")) {
+        w->spins = true;
+        timer_start(&w->spin, 0);
     } else if (!strcmp(command, "notice")) {
         worker_link_exit_notice(w->link, 3, "ListenFailed", "the port is taken");
         worker_link_free(w->link);
@@ -117,6 +134,7 @@ static int run_link(struct worker *w, bool is_ready)
         .role = RDLINK__V1__ROLE__ROLE_WORKER_DOCKER,
         .instance = "test",
         .health_ms = 50,
+        .spin_ms = 400,
     };
     struct errmsg e = { .text = "" };
 
@@ -175,6 +193,7 @@ int main(int argc, char **argv)
     if (loop_uv_new(&w.loop, &e) != ST_OK)
         return 1;
     timer_init(&w.stay, w.loop, on_stay_over, &w);
+    timer_init(&w.spin, w.loop, on_spin, &w);
     if (!strcmp(mode, "garbage"))
         code = run_garbage(&w);
     else

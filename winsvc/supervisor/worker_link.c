@@ -7,6 +7,8 @@
 #include "port/loop.h"
 #include "port/process.h"
 #include "port/stream.h"
+#include "port/sys.h"
+#include "supervisor/spin_watch.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,7 +21,8 @@ struct worker_link {
     struct channel *channel; /* owned */
     const struct worker_link_ops *ops;
     void *ctx;
-    uint32_t health_ms;
+    uint32_t health_ms, spin_ms;
+    struct spin_watch spin;
     struct timer next_report;
     enum { READY_NOT_YET, READY_WAITS_FOR_GREETING, READY_SENT } ready;
     char ready_detail[TEXT_MAX];
@@ -38,6 +41,13 @@ static void send_ready(struct worker_link *l)
         l->ready = READY_SENT;
 }
 
+static void look_for_spin(struct worker_link *l)
+{
+    if (spin_watch_look(&l->spin, l->spin_ms, sys_monotonic_ms(), sys_cpu_ms(),
+                        spin_watch_progress(&l->report)))
+        worker_link_exit_notice(l, 1, "Spinning", "busy all the time, and nothing moved");
+}
+
 void worker_link_report(struct worker_link *l)
 {
     Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
@@ -52,6 +62,7 @@ void worker_link_report(struct worker_link *l)
         return; /* the next one may find memory; without it this is a missed heartbeat */
     channel_send(l->channel, &msg);
     health_message_free(msg.health);
+    look_for_spin(l);
 }
 
 static void on_next_report(void *ctx)
@@ -131,6 +142,7 @@ enum status worker_link_new(struct worker_link **out, struct loop *loop, struct 
     l->ops = ops;
     l->ctx = ctx;
     l->health_ms = config->health_ms ? config->health_ms : DEFAULT_HEALTH_MS;
+    l->spin_ms = config->spin_ms ? config->spin_ms : SPIN_WATCH_MS;
     timer_init(&l->next_report, loop, on_next_report, l);
     st = channel_new(&l->channel, loop, s, &channel_config, &handler, l);
     if (st) {

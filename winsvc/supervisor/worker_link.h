@@ -2,7 +2,8 @@
  * worker_link.h - the worker's side: its tie to the controller over standard input.
  *
  * Opened first thing in a worker process. From the greeting on it sends a HealthReport every
- * second, filled by the worker from its own loop, so that a stuck loop is a missed heartbeat.
+ * second, filled by the worker from its own loop, so that a stuck loop is a missed heartbeat. One
+ * that turns and gets nowhere (spin_watch.h) is an ExitNotice, and the controller ends the process.
  * When the link ends the controller is gone or wants us gone: on_end() means exit.
  *
  * Owns: the channel. Runs on: the worker's loop. Callbacks may call anything here; only on_end(),
@@ -25,6 +26,7 @@ struct worker_link_config {
     Rdlink__V1__Role role; /* ROLE_WORKER_x: ours */
     const char *instance;  /* copied; NULL = "" */
     uint32_t health_ms;    /* 0 = 1,000: between two reports */
+    uint32_t spin_ms;      /* 0 = SPIN_WATCH_MS: busy with nothing for so long, and it gives up */
 };
 
 /* fill_health() is needed, all else may be NULL. */

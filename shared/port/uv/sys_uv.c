@@ -34,6 +34,18 @@ uint64_t sys_monotonic_ms(void)
     return uv_hrtime() / 1000000;
 }
 
+static uint64_t ms_of(const uv_timeval_t *t)
+{
+    return (uint64_t)t->tv_sec * 1000 + (uint64_t)t->tv_usec / 1000;
+}
+
+uint64_t sys_cpu_ms(void)
+{
+    uv_rusage_t used;
+
+    return uv_getrusage(&used) ? 0 : ms_of(&used.ru_utime) + ms_of(&used.ru_stime);
+}
+
 int64_t sys_pid(void)
 {
     return uv_os_getpid();

@@ -178,6 +178,7 @@ static const struct fault_row {
     { "exit:0", "Exited", 0, 0 },
     { "notice", "ListenFailed", 3, 0 },
     { "hang", "HeartbeatMissed", -1, -1 },
+    { "spin", "Spinning", -1, -1 },
     { "close", "ChannelLost", -1, -1 },
     { "out-of-order", "OutOfOrder", 0, 0 },
 #ifdef SIGKILL
