@@ -87,9 +87,9 @@ def setUpModule():
     rdl.wait_until(lambda: host.status()["ready"], 20, "the status is Ready")
 
 
-def get(*headers, method="GET", path=PATH):
+def get(*headers, method="GET", path=PATH, **options):
     return rdl_http.request(host.status_socket, method, path,
-                            headers=(*headers, "Connection: close"))
+                            headers=(*headers, "Connection: close"), **options)
 
 
 def tag_of(answer):
@@ -188,7 +188,7 @@ class Raw(unittest.TestCase):
     def test_a_long_poll_hears_of_a_change(self):
         """Counters make a generation now and then: a poll ends within seconds in any case."""
         generation = get().json()["generation"]
-        answer = get(path=f"{PATH}?wait=20s&since={generation}")
+        answer = get(path=f"{PATH}?wait=20s&since={generation}", timeout=25)
         self.assertEqual(answer.status, 200)
         self.assertGreater(answer.json()["generation"], generation)
 
