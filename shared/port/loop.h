@@ -50,6 +50,9 @@ bool timer_is_running(const struct timer *t);
  */
 typedef void dial_done_fn(void *ctx, enum status st, struct stream *s, const struct errmsg *why);
 
+/* What a loop may be told to expect: that it came in time is learnt for each apart. */
+enum loop_expectation { LOOP_ANSWER, LOOP_QUESTION, LOOP_EXPECTATIONS };
+
 struct loop_ops {
     uint64_t (*now_ms)(struct loop *);
     /* The earliest timer changed; UINT64_MAX = none. */
@@ -60,6 +63,7 @@ struct loop_ops {
     enum status (*listen)(struct loop *, struct listener **out, const struct addr *at,
                           const struct listener_opts *opts, const struct listener_handler *handler,
                           void *ctx, struct errmsg *e);
+    void (*expect)(struct loop *, enum loop_expectation what); /* NULL: makes no difference */
 };
 
 struct loop {
@@ -75,6 +79,14 @@ void loop_run_timers(struct loop *loop);
 static inline uint64_t loop_now_ms(struct loop *loop)
 {
     return loop->ops->now_ms(loop);
+}
+
+/* An event is likely to come within microseconds, for somebody who waits for it: the loop looks for
+ * it awake, if that has paid before and nobody else needs the core (port/vigil.c). */
+static inline void loop_expect(struct loop *loop, enum loop_expectation what)
+{
+    if (loop->ops->expect)
+        loop->ops->expect(loop, what);
 }
 
 /* Starts to connect. @done is called exactly once, never before this returns, unless the dial is

@@ -6,6 +6,8 @@
 #include "support/tcp_rig.h"
 #include "switch/tcp_internal.h"
 
+#include <string.h>
+
 enum {
     QUESTION_BYTES = 100,
     ANSWER_BYTES = 50,
@@ -125,6 +127,53 @@ static void a_flow_that_ends_leaves_no_ack_waiting(void **state)
     tcp_guest_reset(d.g);
     tcp_rig_run_ms(d.r, 50);
     assert_int_equal(tcp_rig_census(d.r).tcp_flows, 0);
+    tcp_rig_free(d.r);
+}
+
+static unsigned expected[LOOP_EXPECTATIONS];
+
+static void count_expected(struct loop *loop, enum loop_expectation what)
+{
+    expected[what]++;
+}
+
+/* From then on the loop counts what it is told. */
+static void watch_loop(struct loop *loop)
+{
+    static struct loop_ops watched;
+
+    watched = *loop->ops;
+    watched.expect = count_expected;
+    loop->ops = &watched;
+    memset(expected, 0, sizeof expected);
+}
+
+static void the_loop_is_told_what_a_habit_lets_expect(void **state)
+{
+    struct dialogue d = begin();
+
+    watch_loop(sim_loop(d.r->sim));
+    for (unsigned i = 0; i < HABIT; i++)
+        exchange(&d);
+    assert_int_equal(expected[LOOP_ANSWER] + expected[LOOP_QUESTION], 0);
+    for (unsigned i = 0; i < 5; i++)
+        exchange(&d);
+    assert_int_equal(expected[LOOP_ANSWER], 5);
+    assert_int_equal(expected[LOOP_QUESTION], 5);
+    tcp_rig_free(d.r);
+}
+
+static void beside_bulk_the_loop_is_told_nothing(void **state)
+{
+    struct dialogue d = begin_with_habit();
+    struct net_sim_peer *host;
+    struct tcp_guest *g = tcp_rig_open(d.r, 1001, &host);
+
+    g->to_send = 1 << 20;
+    tcp_rig_run_ms(d.r, 5);
+    watch_loop(sim_loop(d.r->sim));
+    exchange(&d);
+    assert_int_equal(expected[LOOP_ANSWER] + expected[LOOP_QUESTION], 0);
     tcp_rig_free(d.r);
 }
 
@@ -277,6 +326,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_answer_carries_the_ack_once_that_is_a_habit),
+        cmocka_unit_test(the_loop_is_told_what_a_habit_lets_expect),
+        cmocka_unit_test(beside_bulk_the_loop_is_told_nothing),
         cmocka_unit_test(an_ack_does_not_wait_long_for_an_answer),
         cmocka_unit_test(a_second_question_is_acknowledged_at_once_with_the_first),
         cmocka_unit_test(who_asks_in_two_segments_never_waits_for_an_ack),

@@ -73,6 +73,16 @@ void tcp_owe_window(struct tcp_flow *f)
 
 /* ---- later ------------------------------------------------------------------------------ */
 
+/* In the habit of asking and answering the next one comes at once, or never did. Beside bulk the
+ * loop has enough to do, and its core is needed. */
+static void expect(struct tcp_flow *f, enum loop_expectation what)
+{
+    struct switch_ *s = f->table->sw;
+
+    if (!tcp_moves_much(s))
+        loop_expect(s->env.loop, what);
+}
+
 void tcp_arrived(struct tcp_flow *f, size_t len_bytes, bool alone)
 {
     struct tcp_table *t = f->table;
@@ -90,6 +100,7 @@ void tcp_arrived(struct tcp_flow *f, size_t len_bytes, bool alone)
     list_append(&t->later, &f->later);
     if (!timer_is_running(&t->later_timer))
         timer_start(&t->later_timer, ACK_LATER_MS);
+    expect(f, LOOP_ANSWER);
 }
 
 void tcp_later_end(struct tcp_flow *f)
@@ -129,6 +140,8 @@ void tcp_ack_sent(struct tcp_flow *f, size_t data_bytes)
         f->exchanges = 0;
     else if (f->exchanges < EXCHANGES)
         f->exchanges++;
+    else
+        expect(f, LOOP_QUESTION);
 }
 
 /* ---- owed ------------------------------------------------------------------------------- */

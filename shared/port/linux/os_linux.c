@@ -5,6 +5,7 @@
 #include "port/linux/vsock.h"
 #include "port/uv/loop_uv_internal.h"
 
+#include <sched.h>
 #include <sys/socket.h>
 
 enum status os_dial(struct loop *loop, struct dial **out, const struct addr *to,
@@ -26,6 +27,11 @@ bool os_shutdown_now(uv_stream_t *handle)
     uv_os_fd_t fd;
 
     return uv_fileno((uv_handle_t *)handle, &fd) == 0 && shutdown(fd, SHUT_WR) == 0;
+}
+
+void os_yield(void)
+{
+    sched_yield();
 }
 
 enum status os_listen(struct loop *loop, struct listener **out, const struct addr *at,

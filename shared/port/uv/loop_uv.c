@@ -7,6 +7,9 @@
  * its events were handled. libuv alone would run it at once, and one that starts itself again (a
  * link being filled as long as it takes more) would keep the loop from looking for events.
  *
+ * While something is expected at once (loop_expect()) an idle handle keeps libuv from sleeping. It
+ * offers the core to others each turn, and sees by the clock whether it was taken.
+ *
  * The buffer: libuv asks for memory when bytes are there, not before (readiness on Linux, zero-byte
  * reads on Windows), and a handler has copied or forwarded what it wants when it returns. So one
  * buffer serves every stream of the loop, and an idle connection costs its handle only. Its size is
@@ -80,6 +83,27 @@ static void on_awake(uv_idle_t *idle)
     /* That it runs is all. */
 }
 
+static void on_lookout(uv_idle_t *idle)
+{
+    struct loop_uv *self = idle->data;
+    uint64_t before_ns = uv_hrtime(), now_ns;
+
+    os_yield();
+    now_ns = uv_hrtime();
+    if (!vigil_goes_on(&self->vigil, now_ns, now_ns - before_ns))
+        uv_idle_stop(idle);
+}
+
+static void loop_uv_expect(struct loop *loop, enum loop_expectation what)
+{
+    struct loop_uv *self = loop_uv_of(loop);
+
+    if (vigil_begin(&self->vigil, what, uv_hrtime()))
+        uv_idle_start(&self->lookout, on_lookout);
+    else
+        uv_idle_stop(&self->lookout);
+}
+
 static void loop_uv_arm(struct loop *loop, uint64_t due_ms)
 {
     struct loop_uv *self = loop_uv_of(loop);
@@ -134,6 +158,7 @@ static const struct loop_ops loop_uv_ops = {
     .dial = loop_uv_dial,
     .dial_cancel = loop_uv_dial_cancel,
     .listen = loop_uv_listen,
+    .expect = loop_uv_expect,
 };
 
 enum status loop_uv_new(struct loop **out, struct errmsg *e)
@@ -157,6 +182,8 @@ enum status loop_uv_new(struct loop **out, struct errmsg *e)
     uv_timer_init(&self->uv, &self->timer);
     self->timer.data = self;
     uv_idle_init(&self->uv, &self->awake);
+    uv_idle_init(&self->uv, &self->lookout);
+    self->lookout.data = self;
     uv_check_init(&self->uv, &self->turn_end);
     self->turn_end.data = self;
     /* The first of all: libuv runs the last one first, and what others do then is in time. */
@@ -231,6 +258,7 @@ void loop_uv_free(struct loop *loop)
     let_last_bytes_leave(self);
     uv_close((uv_handle_t *)&self->timer, NULL);
     uv_close((uv_handle_t *)&self->awake, NULL);
+    uv_close((uv_handle_t *)&self->lookout, NULL);
     uv_close((uv_handle_t *)&self->turn_end, NULL);
     uv_walk(&self->uv, assert_closing, NULL);
     while (uv_run(&self->uv, UV_RUN_ONCE) != 0)

@@ -11,6 +11,7 @@
 #include "port/loop.h"
 #include "port/uv/dial_base.h"
 #include "port/uv/loop_uv.h"
+#include "port/vigil.h"
 
 #include <stdbool.h>
 #include <uv.h>
@@ -20,9 +21,11 @@ enum { LOOP_UV_MAX_SIGNALS = 4 };
 struct loop_uv {
     struct loop base;
     uv_loop_t uv;
-    uv_timer_t timer;                         /* armed for the first of base.timers ... */
-    uv_check_t turn_end;                      /* ... but when that is due while timers run */
-    uv_idle_t awake;                          /* active then: no waiting for events */
+    uv_timer_t timer;    /* armed for the first of base.timers ... */
+    uv_check_t turn_end; /* ... but when that is due while timers run */
+    uv_idle_t awake;     /* active then: no waiting for events */
+    uv_idle_t lookout;   /* active while @vigil is awake */
+    struct vigil vigil;
     uv_signal_t signals[LOOP_UV_MAX_SIGNALS]; /* the first @signal_count are initialised */
     uv_signal_t reload_signal;                /* likewise when @has_reload_signal */
     bool has_reload_signal;
@@ -58,6 +61,8 @@ enum status os_dial(struct loop *loop, struct dial **out, const struct addr *to,
 /* Ends the sending direction of a socket that has nothing queued, at once and without libuv's
  * detour over the poller. False: this system or socket cannot, use uv_shutdown(). */
 bool os_shutdown_now(uv_stream_t *handle);
+/* Whoever else wants this core has it for a while. */
+void os_yield(void);
 /* Every kind but the hybrid ones. */
 enum status os_listen(struct loop *loop, struct listener **out, const struct addr *at,
                       const struct listener_opts *opts, const struct listener_handler *handler,

@@ -66,6 +66,11 @@ bool os_shutdown_now(uv_stream_t *handle)
     return false; /* overlapped: libuv knows when everything before it has gone */
 }
 
+void os_yield(void)
+{
+    SwitchToThread();
+}
+
 enum status os_listen(struct loop *loop, struct listener **out, const struct addr *at,
                       const struct listener_opts *opts, const struct listener_handler *handler,
                       void *ctx, struct errmsg *e)

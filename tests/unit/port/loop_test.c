@@ -250,6 +250,22 @@ static void a_timer_that_starts_itself_again_does_not_keep_events_from_coming(vo
 
 /* ---- sys ------------------------------------------------------------------------------- */
 
+/* An expectation keeps a loop awake, but neither alive nor away from its work. */
+static void a_loop_that_waits_for_what_does_not_come_sleeps_again(void **state)
+{
+    struct uv_case c = { 0 };
+
+    assert_int_equal(loop_uv_new(&c.loop, NULL), ST_OK);
+    timer_init(&c.timer, c.loop, on_uv_timer, &c);
+    timer_start(&c.timer, 5);
+    loop_expect(c.loop, LOOP_ANSWER);
+    loop_expect(c.loop, LOOP_QUESTION);
+    loop_uv_run(c.loop);
+    assert_int_equal(c.count, 1);
+    loop_expect(c.loop, LOOP_ANSWER);
+    loop_uv_free(c.loop);
+}
+
 static void sys_answers_plausibly(void **state)
 {
     uint8_t a[32] = { 0 }, b[32] = { 0 };
@@ -280,6 +296,7 @@ int main(void)
         cmocka_unit_test(loop_uv_fires_timers_and_ends_when_nothing_is_left),
         cmocka_unit_test(loop_uv_run_ends_at_stop),
         cmocka_unit_test(a_timer_that_starts_itself_again_does_not_keep_events_from_coming),
+        cmocka_unit_test(a_loop_that_waits_for_what_does_not_come_sleeps_again),
         cmocka_unit_test(sys_answers_plausibly),
     };
 
