@@ -36,78 +36,16 @@
  * Static forwards go to every worker: the first has the port, the next one takes over once it is
  * free (the switch tries again by itself), which is what a restarted distribution needs.
  */
-#include "network/network_service.h"
+#include "network/network_internal.h"
 
-#include "base/log.h"
-#include "ipc/peer_text.h"
-#include "link/link_token.h"
 #include "network/token_message.h"
-#include "network/worker_command.h"
-#include "port/addr.h"
-#include "port/loop.h"
-#include "port/process_identity.h"
-#include "status/snapshot.h"
-#include "supervisor/worker_host.h"
 #include "switch/switch_options.h"
-#include "vm/vm_source.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    POLL_MS = 1000,
-    DEFAULT_LINGER_MS = 60000,
-    SLOTS_MAX = VM_SNAPSHOT_MAX * GUEST_GENERATION_COUNT
-};
-
-enum worker_phase { NET_WAITING, NET_SERVING, NET_STOPPING };
-enum worker_told { TOLD_NOTHING, TOLD_READY, TOLD_NOT_READY };
-
-struct net_worker {
-    struct network_service *service;
-    char vm_id[VM_ID_MAX];
-    enum guest_generation generation;
-    struct addr vm;
-    uint32_t data_port;
-    bool has_token; /* what the worker's links must begin with */
-    struct link_token token;
-    enum worker_phase phase;
-    bool wanted;
-    bool asked;               /* want() is to be answered, whatever was told before */
-    struct worker_host *host; /* owned; NULL while WAITING */
-    enum status why_waiting;
-    char waiting_text[160];
-    bool is_new;    /* a process has greeted: counters begin anew */
-    bool has_ended; /* the host has stopped */
-    enum worker_told told;
-    enum status told_status;
-    bool is_up; /* on_link_start() was told, on_link_end() not yet */
-    uint64_t links, rx_frames;
-    struct timer linger;
-    struct forward_list forwards;  /* made at run time */
-    struct forward_list given;     /* of the machine's published ports, to the present process */
-    struct worker_command command; /* what it is started with; the host borrows it */
-};
-
-struct network_service {
-    struct loop *loop; /* borrowed */
-    const struct network_service_ops *ops;
-    void *ctx;
-    char program[1024], log_level[LOG_LEVELS_MAX], control[ADDR_TEXT_MAX];
-    char *sddl; /* owned; NULL = default */
-    uint16_t page_port;
-    struct switch_options options;
-    uint32_t drain_ms, linger_ms;
-    struct published_table published;
-    struct net_worker *workers[SLOTS_MAX]; /* owned */
-    unsigned count, made;                  /* now; ever */
-    struct timer settle;
-    bool kicked; /* settle() is due */
-    bool stopping, stopped;
-    struct log_limit forwards_log; /* a guest decides how many there are */
-};
+enum { POLL_MS = 1000, DEFAULT_LINGER_MS = 60000 };
 
 static void kick(struct network_service *n)
 {
@@ -421,13 +359,6 @@ struct answer {
     char text[200];
 };
 
-/* How the last process of @w ended. */
-static void describe_exit(const struct worker_view *v, char *buf, size_t cap)
-{
-    snprintf(buf, cap, "the switch worker is down: %s: %.120s", v->last_exit.reason,
-             v->last_exit.message);
-}
-
 static struct answer answer_of(const struct net_worker *w)
 {
     struct answer a = { .is_known = true, .st = ST_CLOSED };
@@ -445,7 +376,7 @@ static struct answer answer_of(const struct net_worker *w)
         a.st = ST_OK;
     } else if (v.last_exit.any && (v.state == WORKER_BACKOFF || w->told == TOLD_READY)) {
         a.st = !strcmp(v.last_exit.reason, "DataPortTaken") ? ST_EXISTS : ST_CLOSED;
-        describe_exit(&v, a.text, sizeof a.text);
+        net_worker_describe_exit(&v, a.text, sizeof a.text);
     } else {
         a.is_known = false;
     }
@@ -466,13 +397,6 @@ static void tell_answer(struct net_worker *w)
     w->told = a.st == ST_OK ? TOLD_READY : TOLD_NOT_READY;
     w->told_status = a.st;
     n->ops->on_ready(n->ctx, w->vm_id, w->generation, a.st, a.text);
-}
-
-static const struct health_component *health_of(const struct net_worker *w)
-{
-    const struct health_report *r = w->host ? worker_host_health(w->host, 0) : NULL;
-
-    return r ? health_find(r, "switch") : NULL;
 }
 
 static uint64_t counter_of(const struct health_component *h, const char *name)
@@ -496,7 +420,7 @@ static void tell_link_end(struct net_worker *w, enum status why)
 static void tell_link(struct net_worker *w)
 {
     struct network_service *n = w->service;
-    const struct health_component *h = w->phase == NET_SERVING ? health_of(w) : NULL;
+    const struct health_component *h = w->phase == NET_SERVING ? net_worker_health(w) : NULL;
     const struct condition *up = h ? condition_find(&h->conditions, "LinkUp") : NULL;
     bool is_up = up && up->status == COND_TRUE;
     uint64_t links = counter_of(h, "links"), rx_frames = counter_of(h, "rx_frames");
@@ -652,12 +576,12 @@ enum status network_service_regrant(struct network_service *n, const char *sddl)
 static struct net_worker *add_worker(struct network_service *n, const char *vm_id,
                                      enum guest_generation generation)
 {
-    struct net_worker *w = n->count < SLOTS_MAX ? calloc(1, sizeof *w) : NULL;
+    struct net_worker *w = n->count < NETWORK_SLOTS_MAX ? calloc(1, sizeof *w) : NULL;
 
     if (!w) {
         log_limited(LOG_ERROR, LOG_NET, "vm=%s generation=%s gets no switch: %s", vm_id,
                     guest_generation_name(generation),
-                    status_text(n->count < SLOTS_MAX ? ST_NOMEM : ST_FULL));
+                    status_text(n->count < NETWORK_SLOTS_MAX ? ST_NOMEM : ST_FULL));
         return NULL;
     }
     w->service = n;
@@ -783,78 +707,4 @@ void network_service_free(struct network_service *n)
     published_table_clear(&n->published);
     free(n->sddl);
     free(n);
-}
-
-/* ---- what a reader sees ---------------------------------------------------------------------- */
-
-void network_service_fill(const struct network_service *n, struct snapshot *out,
-                          const struct snapshot_clock *clock)
-{
-    for (unsigned i = 0; i < n->count; i++) {
-        const struct net_worker *w = n->workers[i];
-        struct snapshot_component *to;
-        struct worker_view v;
-
-        if (!w->host)
-            continue;
-        worker_host_view(w->host, 0, &v);
-        to = snapshot_add_worker(out, &v, clock);
-        if (!to)
-            continue;
-        to->is_network = true;
-        to->identity = *worker_host_identity(w->host, 0);
-        snprintf(to->control, sizeof to->control, "%.*s", ADDR_TEXT_MAX - 1, w->command.control);
-        snapshot_component_health(to, health_of(w));
-    }
-}
-
-static void set_condition(struct condition *out, const char *type, enum condition_status status,
-                          const char *reason, const char *text)
-{
-    *out = (struct condition){ .status = status };
-    snprintf(out->type, sizeof out->type, "%s", type);
-    snprintf(out->reason, sizeof out->reason, "%s", reason);
-    snprintf(out->message, sizeof out->message, "%s", text);
-}
-
-static void judge(const struct net_worker *w, struct condition *out)
-{
-    static const char type[] = "NetworkReady";
-    const struct health_component *h = health_of(w);
-    const struct condition *said = h ? condition_find(&h->conditions, type) : NULL;
-    struct worker_view v;
-    char text[200];
-
-    if (w->phase == NET_WAITING) {
-        set_condition(out, type, COND_FALSE, "SwitchDown", w->waiting_text);
-        return;
-    }
-    worker_host_view(w->host, 0, &v);
-    if (v.state == WORKER_RUNNING && said) {
-        *out = *said;
-    } else if (v.state != WORKER_RUNNING && v.last_exit.any) {
-        describe_exit(&v, text, sizeof text);
-        set_condition(out, type, COND_FALSE, "SwitchDown", text);
-    } else {
-        set_condition(out, type, COND_FALSE, "SwitchStarting",
-                      "the host switch is being started for the guest");
-    }
-}
-
-bool network_service_condition(const struct network_service *n, const char *vm_id,
-                               struct condition *out)
-{
-    bool any = false;
-
-    for (unsigned i = 0; i < n->count; i++) {
-        struct condition c;
-
-        if (strcmp(n->workers[i]->vm_id, vm_id) != 0)
-            continue;
-        judge(n->workers[i], &c);
-        if (!any || c.status == COND_TRUE)
-            *out = c;
-        any = true;
-    }
-    return any;
 }
