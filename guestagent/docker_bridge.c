@@ -321,26 +321,26 @@ bool docker_bridge_is_alive(const struct docker_bridge *b)
 
 unsigned docker_bridge_active(const struct docker_bridge *b)
 {
-    return forwarder_get_stats(b->forwarder)->active;
+    return forwarder_get_stats(b->forwarder).active;
 }
 
 void docker_bridge_report(const struct docker_bridge *b, struct health_component *out)
 {
-    const struct forwarder_stats *s = forwarder_get_stats(b->forwarder);
+    const struct forwarder_stats s = forwarder_get_stats(b->forwarder);
     struct listener_stats l;
 
     forwarder_get_listener_stats(b->forwarder, &l);
     out->state = docker_bridge_is_serving(b) ? HEALTH_SERVING : HEALTH_NOT_SERVING;
     out->conditions = b->conditions;
-    health_count(out, "active", s->active);
-    health_count(out, "accepted", s->accepted);
-    health_count(out, "rejected_peers", s->rejected_peers);
-    health_count(out, "refused_full", s->refused_full);
-    health_count(out, "refused_target", s->refused_target);
-    health_count(out, "completed", s->completed);
-    health_count(out, "broken", s->broken);
-    health_count(out, "bytes_to_target", s->bytes_to_target);
-    health_count(out, "bytes_from_target", s->bytes_from_target);
+    health_count(out, "active", s.active);
+    health_count(out, "accepted", s.accepted);
+    health_count(out, "rejected_peers", s.rejected_peers);
+    health_count(out, "refused_full", s.refused_full);
+    health_count(out, "refused_target", s.refused_target);
+    health_count(out, "completed", s.completed);
+    health_count(out, "broken", s.broken);
+    health_count(out, "bytes_to_target", s.bytes_to_target);
+    health_count(out, "bytes_from_target", s.bytes_from_target);
     health_count(out, "listener_accepted", l.accepted);
     health_count(out, "listener_aborted", l.aborted);
     health_count(out, "listener_limit_hits", l.limit_hits);

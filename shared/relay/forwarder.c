@@ -117,17 +117,17 @@ static void conn_gone(struct conn *c)
         timer_start(&f->drained, 0);
 }
 
-static void count_bytes(struct conn *c)
+static void count_bytes(struct forwarder_stats *to, const struct conn *c)
 {
-    c->f->stats.bytes_to_target += c->u.relay.half[RELAY_A].bytes;
-    c->f->stats.bytes_from_target += c->u.relay.half[RELAY_B].bytes;
+    to->bytes_to_target += c->u.relay.half[RELAY_A].bytes;
+    to->bytes_from_target += c->u.relay.half[RELAY_B].bytes;
 }
 
 static void on_relay_done(void *ctx, enum status why, enum relay_side where)
 {
     struct conn *c = ctx;
 
-    count_bytes(c);
+    count_bytes(&c->f->stats, c);
     if (why == ST_OK)
         c->f->stats.completed++;
     else
@@ -210,7 +210,7 @@ static void on_patience_over(void *ctx, bool is_silent)
         end_patience(c);
         return;
     }
-    count_bytes(c);
+    count_bytes(&f->stats, c);
     f->stats.refused_silent++;
     c->client = patience_take_client(c->patience);
     end_patience(c);
@@ -433,9 +433,19 @@ void forwarder_drain(struct forwarder *f)
         timer_start(&f->drained, 0);
 }
 
-const struct forwarder_stats *forwarder_get_stats(const struct forwarder *f)
+/* The bytes of one long transfer are told while it goes on: a worker whose counters stand still and
+ * that is busy all the same is taken for one that spins. */
+struct forwarder_stats forwarder_get_stats(const struct forwarder *f)
 {
-    return &f->stats;
+    struct forwarder_stats sum = f->stats;
+
+    for (struct list *it = f->conns.next; it != &f->conns; it = it->next) {
+        const struct conn *c = container_of(it, struct conn, link);
+
+        if (c->state == CONN_RELAYING)
+            count_bytes(&sum, c);
+    }
+    return sum;
 }
 
 enum status forwarder_new(struct forwarder **out, struct loop *loop,

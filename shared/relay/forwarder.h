@@ -36,7 +36,7 @@ struct forwarder_stats {
     uint64_t refused_silent;                     /* answered 503: the target said nothing */
     uint64_t completed;                          /* both directions ended cleanly */
     uint64_t broken;                             /* ended by an error of either side */
-    uint64_t bytes_to_target, bytes_from_target; /* of ended connections */
+    uint64_t bytes_to_target, bytes_from_target; /* relayed, of those that still are too */
     unsigned active;                             /* right now */
 };
 
@@ -75,7 +75,8 @@ void forwarder_stop_listening(struct forwarder *f);
 /* forwarder_stop_listening(), then on_drained() once no connection is left (never before this
  * returns). Deadlines are the caller's. */
 void forwarder_drain(struct forwarder *f);
-const struct forwarder_stats *forwarder_get_stats(const struct forwarder *f);
+/* Looks at each connection: for a report, not for each byte. */
+struct forwarder_stats forwarder_get_stats(const struct forwarder *f);
 /* Sum over all listeners there have been. */
 void forwarder_get_listener_stats(const struct forwarder *f, struct listener_stats *sum);
 /* Cuts what is left and frees. NULL is fine. */

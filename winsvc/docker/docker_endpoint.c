@@ -264,7 +264,7 @@ void docker_endpoint_fill_health(const struct docker_endpoint *d, struct health_
 {
     const struct condition *reachable = condition_find(&d->conditions, "DockerReachable");
     const struct condition *listening = condition_find(&d->conditions, "EndpointListening");
-    const struct forwarder_stats *s = forwarder_get_stats(d->forwarder);
+    const struct forwarder_stats s = forwarder_get_stats(d->forwarder);
     struct health_component *c = health_add(out, "docker");
 
     if (!c)
@@ -273,15 +273,15 @@ void docker_endpoint_fill_health(const struct docker_endpoint *d, struct health_
                    ? HEALTH_SERVING
                    : HEALTH_NOT_SERVING;
     c->conditions = d->conditions;
-    health_count(c, "connections_active", s->active);
-    health_count(c, "connections_accepted", s->accepted);
-    health_count(c, "connections_completed", s->completed);
-    health_count(c, "connections_broken", s->broken);
-    health_count(c, "refused_full", s->refused_full);
-    health_count(c, "refused_target", s->refused_target);
-    health_count(c, "refused_silent", s->refused_silent);
-    health_count(c, "bytes_to_guest", s->bytes_to_target);
-    health_count(c, "bytes_from_guest", s->bytes_from_target);
+    health_count(c, "connections_active", s.active);
+    health_count(c, "connections_accepted", s.accepted);
+    health_count(c, "connections_completed", s.completed);
+    health_count(c, "connections_broken", s.broken);
+    health_count(c, "refused_full", s.refused_full);
+    health_count(c, "refused_target", s.refused_target);
+    health_count(c, "refused_silent", s.refused_silent);
+    health_count(c, "bytes_to_guest", s.bytes_to_target);
+    health_count(c, "bytes_from_guest", s.bytes_from_target);
 }
 
 void docker_endpoint_drain(struct docker_endpoint *d)

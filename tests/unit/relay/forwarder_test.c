@@ -137,9 +137,13 @@ static struct sim_peer *client(struct fixture *f)
     return p;
 }
 
+/* Until the next call. */
 static const struct forwarder_stats *stats(struct fixture *f)
 {
-    return forwarder_get_stats(f->fwd);
+    static struct forwarder_stats now;
+
+    now = forwarder_get_stats(f->fwd);
+    return &now;
 }
 
 /* The client asks and is told why not. */
@@ -167,6 +171,9 @@ static void a_connection_is_relayed_and_counted(void **state)
     assert_int_equal(stats(f)->active, 1);
     sim_peer_send_text(c, "request");
     sim_peer_send_text(engine, "the response");
+    sim_run(f->sim);
+    assert_int_equal(stats(f)->bytes_to_target, 7); /* told while it goes on */
+    assert_int_equal(stats(f)->bytes_from_target, 12);
     sim_peer_end(c);
     sim_peer_end(engine);
     sim_run(f->sim);
