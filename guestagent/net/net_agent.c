@@ -478,7 +478,6 @@ static void on_link_end(void *ctx, enum status why)
 static bool on_host_frame(void *ctx, const uint8_t *frame, size_t len_bytes)
 {
     struct net_agent *a = ctx;
-
     struct guest_router router;
 
     if (router_advert_read(&router, &a->mac, frame, len_bytes)) {

@@ -7,8 +7,9 @@
  *              <-relayed_ports{..., relay_port}, HealthReport --'
  *
  * The net unit is the only one that can open the socket (its mode and its folder say so); it says
- * everything anew after each greeting. When it goes, what it said last stays: its successor's first
- * words replace it, and the tap that went with it has closed the door meanwhile.
+ * everything anew after each greeting. When it goes, what it said last stays until its successor's
+ * first words: the tap that went with it has closed the door meanwhile. All sockets are made anew
+ * then, for they are bound to that tap and not to one of the same name and address.
  *
  * Condition: LoopbackPortsRelayed, which the net unit shows as its own.
  */
@@ -39,6 +40,7 @@ struct relay_agent {
     struct net *net; /* borrowed */
     struct identity identity;
     struct identity_options nobody; /* no key: the socket's mode says who may ask */
+    uint64_t teller;                /* the channel that said the place; 0 = nobody did */
     struct port_relay *relay;       /* owned, as is the next */
     struct control_server *control;
     struct condition_set conditions;
@@ -130,6 +132,9 @@ static void on_offer(void *ctx, uint64_t channel, bool is_proved, const Rdlink__
 
     if (ip_addr_parse(&place.peer, m->gateway) != ST_OK)
         place.peer = ip_addr_v4(0);
+    if (channel != a->teller)
+        port_relay_set_place(a->relay, NULL);
+    a->teller = channel;
     port_relay_set_place(a->relay, is_there ? &place : NULL);
 }
 

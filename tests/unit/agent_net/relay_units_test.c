@@ -321,6 +321,25 @@ static void what_the_net_unit_asks_is_done_and_told(void **state)
     assert_true(net_sim_is_listening(f->net, &at)); /* until its successor says otherwise */
 }
 
+static void another_net_unit_at_the_same_place_gets_other_sockets(void **state)
+{
+    struct fixture *f = *state;
+    struct sim_peer *p = sim_connect(f->sim, &f->config.listen_at, &sim_local_peer);
+    unsigned before;
+
+    greet_and_offer(f, p, RDLINK__V1__ROLE__ROLE_AGENT_NET);
+    say_ports(f, p, 1, 0);
+    before = look(p).relay_port;
+    assert_true(before > 0);
+    sim_peer_end(p);
+    sim_run(f->sim);
+    p = sim_connect(f->sim, &f->config.listen_at, &sim_local_peer);
+    greet_and_offer(f, p, RDLINK__V1__ROLE__ROLE_AGENT_NET);
+    say_ports(f, p, 1, 0);
+    assert_int_not_equal(look(p).relay_port, before);
+    assert_int_equal(net_sim_open_listeners(f->net), 1);
+}
+
 static void nobody_but_the_net_unit_is_taken(void **state)
 {
     struct fixture *f = *state;
@@ -341,6 +360,7 @@ int main(void)
         T(a_relay_unit_that_is_lost_relays_nothing_and_is_asked_again),
         T(a_proved_host_is_not_overruled_by_one_that_is_not),
         T(what_the_net_unit_asks_is_done_and_told),
+        T(another_net_unit_at_the_same_place_gets_other_sockets),
         T(nobody_but_the_net_unit_is_taken),
     };
 
