@@ -39,6 +39,7 @@ REFUSED_S = 1.0        # a docker client hears why within that
 SILENT_TOLD_S = 4.5    # a question every 2 s, which is given 2 s
 SETTLED_S = 30         # until everything is as before, whatever the bound is of
 IDLE_S, IDLE_CPU = 3, 0.05
+FROZEN_CPU = 0.1        # of one CPU, beside the traffic that is refused meanwhile
 # What a fault wears out: how often it may come, and after how long a rest it begins anew. More would
 # be judging something else: a worker's back-off, a network that says ShortLivedLinks.
 WEARS = {"docker": (4, 31), "switch": (4, 31), "link": (2, 6)}
@@ -56,6 +57,8 @@ class Fault:
                waits: what was under way may be cut, everybody else is served, some later
                refused: the same, or hears 503 and why within REFUSED_S
                down: clients may find nobody
+      told_s   how long it may be before clients hear of it: one that came before is carried, and
+               waits as long as it lasts
       flow     kept: the lasting connection goes on; may end
       wears    of WEARS; "docker" and "switch" are also the workers that it costs a restart"""
 
@@ -67,6 +70,7 @@ class Fault:
     meanwhile: callable = None
     lasts: tuple = (0.2, 1.2)
     docker: str = "untouched"
+    told_s: float = 0
     flow: str = "kept"
     wears: str = ""
     every: int = 1  # at each n-th moment only, being slow
@@ -168,8 +172,14 @@ def wake_engine(world, _):
 
 
 def expect_engine_silent(world, _):
-    """The status says so in time, and then each client that comes hears it. Those from before wait,
-    as without us, and are judged like all others."""
+    """Those from before it is known wait, as without us, and are judged like all others."""
+    expect_silence_told(world)
+    for _ in range(5):  # of which the first waits longest
+        expect_refused(world.host.endpoint)
+
+
+def expect_silence_told(world):
+    """The status says so in time."""
     with rdl.Stalls() as stalls:
         began = time.monotonic()
         rdl.wait_until(lambda: "EngineSilent" in
@@ -178,8 +188,6 @@ def expect_engine_silent(world, _):
         took = time.monotonic() - began
     if took > SILENT_TOLD_S + stalls.worst_s:
         raise Wrong(f"the status said after {took:.2f} s that the engine is silent")
-    for _ in range(5):  # of which the first waits longest
-        expect_refused(world.host.endpoint)
 
 
 def expect_refused(endpoint):
@@ -199,6 +207,34 @@ def sleep_for(seconds):
         with world.all_stopped():
             time.sleep(seconds)  # this is what is tested
     return breaks
+
+
+def freeze_guest(world, _):
+    """The machine stands still while the host goes on: after a resume some do, for a while."""
+    guest = [world.bridge.pid, world.net.pid, world.engine.process.pid]
+    for pid in guest:
+        stop(pid)
+    return guest
+
+
+def thaw_guest(_, guest):
+    for pid in guest:
+        os.kill(pid, signal.SIGCONT)
+
+
+def expect_patience(seconds):
+    """Who waits for a machine that stands still has little to do, and tells its clients."""
+    def meanwhile(world, _):
+        before, end = world.cpu_seconds(), time.monotonic() + seconds
+        if seconds > SILENT_TOLD_S:
+            expect_silence_told(world)
+            expect_refused(world.host.endpoint)
+        time.sleep(max(0, end - time.monotonic()))  # this is what is tested
+        for kind, used in world.cpu_seconds().items():
+            if used - before[kind] > FROZEN_CPU * seconds:
+                raise Wrong(f"{kind} used {used - before[kind]:.2f} s of CPU in the {seconds} s "
+                            "for which the guest stood still")
+    return meanwhile
 
 
 # ---- others at the same doors
@@ -280,6 +316,10 @@ FAULTS = [
     Fault("all stopped for 3 s", "F6", 2, sleep_for(3), docker="refused"),
     Fault("all stopped for 60 s", "F6", 2, sleep_for(60), docker="refused",
           every=10),
+    Fault("guest stands still for 3 s", "F6", 2, freeze_guest, thaw_guest, expect_patience(3),
+          docker="refused", lasts=(0, 0)),
+    Fault("guest stands still for 60 s", "F6", 2, freeze_guest, thaw_guest, expect_patience(60),
+          docker="refused", told_s=SILENT_TOLD_S, flow="may end", lasts=(0, 0), every=10),
     Fault("disk of the log full", "F14", 1, fill_disk, free_disk, expect_disk_full),
     Fault(f"{READERS} status readers that never read", "L2", 1, read_nothing, leave),
     Fault("a second service at the same doors", "F16", 1, start_second, end_second),
@@ -392,6 +432,8 @@ class Matrix:
         for o in outcomes:
             is_under_way = o.began <= happened and (
                 o.kind == "cut" and o.ended >= broken or o.kind == "late" and o.ended <= happened)
+            is_under_way |= (o.kind == "late" and fault.told_s > 0 and
+                             o.began <= happened + fault.told_s + stalled_s)
             if o.kind in bad and not (is_under_way and fault.docker != "untouched"):
                 wrong.setdefault(o.kind, []).append(o)
             elif o.kind == "refused" and o.seconds > REFUSED_S + stalled_s + (
