@@ -76,6 +76,11 @@ class Root:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
+    def link(self, name, target):
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.symlink_to(target)
+
     def try_run(self, *argv, timeout=120):
         return subprocess.run(
             [rdl.tool("unshare", "util-linux"), "--mount", "--pid", "--fork", "--kill-child",
