@@ -62,9 +62,15 @@ static void on_sweep(void *ctx)
 {
     struct udp_flows *flows = ctx;
     uint64_t now_ms = loop_now_ms(flows->loop);
+    struct list *it, *tmp;
 
-    while (flows->count > 0 && now_ms - oldest(flows)->used_ms >= UDP_RELAY_IDLE_MS)
-        end_flow(oldest(flows));
+    list_for_each(it, tmp, &flows->used)
+    {
+        struct flow *f = container_of(it, struct flow, link);
+
+        if (now_ms - f->used_ms >= UDP_RELAY_IDLE_MS)
+            end_flow(f);
+    }
     if (flows->count > 0)
         timer_start(&flows->sweep, SWEEP_MS);
 }

@@ -18,8 +18,8 @@ struct net *taken_port_net(void);
 struct ip_endpoint taken_port_endpoint(const char *text);
 /* Listens at @first, any port, and then at @second with that port, which must fail. */
 enum status taken_port_tcp(const char *first, const char *second, struct errmsg *why);
-/* The same for datagrams, twice at one address. */
-enum status taken_port_udp(const char *at, struct errmsg *why);
+/* The same for datagrams, twice at @text. */
+enum status taken_port_udp(const char *text, struct errmsg *why);
 /* That @text names this process, whose program's name begins with @program. */
 void taken_port_assert_names_us(const char *text, const char *program);
 

@@ -134,10 +134,15 @@ const uint8_t *dns_cache_find(struct dns_cache *c, const struct dns_question *q,
 
 static void make_room(struct dns_cache *c, size_t bytes, uint64_t now_ms)
 {
-    while (c->count && (c->count >= c->limits->dns_cache_entries ||
-                        c->bytes + bytes > c->limits->dns_cache_bytes)) {
-        struct entry *x = container_of(c->use.next, struct entry, use);
+    struct list *it, *tmp;
 
+    list_for_each(it, tmp, &c->use)
+    {
+        struct entry *x = container_of(it, struct entry, use);
+
+        if (c->count < c->limits->dns_cache_entries &&
+            c->bytes + bytes <= c->limits->dns_cache_bytes)
+            return;
         *c->evicted += x->dies_ms > now_ms;
         drop(c, x);
     }

@@ -16,7 +16,7 @@ DWORD own_user_get(struct own_user *out)
 
 bool own_user_is(PSID sid)
 {
-    struct own_user own;
+    struct own_user own = { .info.token.User.Sid = NULL };
 
     return own_user_get(&own) == ERROR_SUCCESS && EqualSid(own.info.token.User.Sid, sid);
 }
