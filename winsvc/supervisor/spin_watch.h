@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * spin_watch.h - tells that a process is busy with nothing: it used a fifth of a processor or more
  * for a while in which none of its counters moved. A loop that is woken for ever by something it
- * does not take (a dead descriptor after a sleep) looks well to a heartbeat. Pure: clocks come in.
+ * does not take (a dead descriptor after a sleep) looks well to a heartbeat. So whatever a worker
+ * may rightly be busy with has to move a counter while it lasts. Pure: clocks come in.
  */
 #ifndef WINSVC_SUPERVISOR_SPIN_WATCH_H
 #define WINSVC_SUPERVISOR_SPIN_WATCH_H
