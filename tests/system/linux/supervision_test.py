@@ -20,14 +20,24 @@ import rdl_script  # noqa: E402
 
 RECOVERY_S = 3  # from the controller's new start to docker's answer
 NOTICED_S = 1   # from the end of a sleep, or a change of the network, to the new look
+SPIN_S = 10     # a worker that is busy for so long, and none of its counters moves, gives up
 DOUBT_S = 3     # ... to knowing that a guest did not live through it; unasked it takes four at least
 
 
-def start_engine(test):
+def answer_or_save(connection):
+    """A script: `docker save` of an image without an end; an answer to anything else."""
+    with contextlib.suppress(ConnectionError):
+        asked, _ = rdl_http.read_head(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nOK")
+        while b"/images/" in asked:
+            connection.sendall(bytes(65536))
+
+
+def start_engine(test, script=rdl_script.answer_ping):
     """A session of the test's, or of the class's, and the engine in it."""
     session = test.enterContext(rdl.Session())
     engine = session.path("engine.sock")
-    test.enterContext(rdl_script.Server(engine, rdl_script.answer_ping))
+    test.enterContext(rdl_script.Server(engine, script))
     return session, engine
 
 
@@ -190,6 +200,18 @@ class Supervision(unittest.TestCase):
         with self.within(NOTICED_S, f"from a change of the {what} to the look"):
             change()
             rdl.wait_until(lambda: self.looks(host) > before, 10, f"the {what} are noticed")
+
+
+class LongTransfer(unittest.TestCase):
+    def test_with_nothing_beside_it_is_no_spin(self):
+        session, engine = start_engine(self, answer_or_save)
+        _, host = start_host(session, engine)
+        pid, end = host.worker()["pid"], time.monotonic() + SPIN_S + 3
+        with rdl_http.connect(host.endpoint) as client:
+            client.sendall(rdl_http.head("GET", "/images/alpine/get"))
+            while time.monotonic() < end:  # this is what is tested
+                self.assertTrue(client.recv(1 << 20), "the transfer was cut")
+        self.assertEqual(host.worker()["pid"], pid)
 
 
 class WorkerThatKeepsEnding(unittest.TestCase):
