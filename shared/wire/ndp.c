@@ -21,21 +21,33 @@ static uint8_t link_option_of(uint8_t type)
     return type == ICMP6_NEIGHBOUR_ADVERT ? OPTION_TARGET_LINK : OPTION_SOURCE_LINK;
 }
 
+struct option {
+    uint8_t type;
+    size_t len_bytes;    /* of all of it: 8 at least */
+    const uint8_t *body; /* borrowed from what is read */
+};
+
+static bool take_option(struct option *o, struct bytes *r)
+{
+    o->type = bytes_u8(r);
+    o->len_bytes = (size_t)bytes_u8(r) * 8;
+    o->body = o->len_bytes > 0 ? bytes_take(r, o->len_bytes - 2) : NULL;
+    return o->body != NULL;
+}
+
 static bool take_options(struct ndp_neighbour *n, uint8_t wanted, struct bytes *r)
 {
-    while (r->left > 0) {
-        uint8_t type = bytes_u8(r);
-        size_t len_bytes = (size_t)bytes_u8(r) * 8;
-        const uint8_t *body;
+    struct option o;
 
-        if (len_bytes == 0 || !(body = bytes_take(r, len_bytes - 2)))
+    while (r->left > 0) {
+        if (!take_option(&o, r))
             return false;
-        if (type != wanted)
+        if (o.type != wanted)
             continue;
-        if (len_bytes != 8)
+        if (o.len_bytes != 8)
             return false;
         n->has_link_address = true;
-        memcpy(n->link_address.b, body, 6);
+        memcpy(n->link_address.b, o.body, sizeof n->link_address.b);
     }
     return true;
 }
@@ -92,21 +104,19 @@ static void take_prefix(struct ndp_router *n, const uint8_t *body)
 
 static bool take_router_options(struct ndp_router *n, struct bytes *r)
 {
-    while (r->left > 0) {
-        uint8_t type = bytes_u8(r);
-        size_t len_bytes = (size_t)bytes_u8(r) * 8;
-        const uint8_t *body;
+    struct option o;
 
-        if (len_bytes == 0 || !(body = bytes_take(r, len_bytes - 2)))
+    while (r->left > 0) {
+        if (!take_option(&o, r))
             return false;
-        if (type == OPTION_SOURCE_LINK && len_bytes == 8)
-            memcpy(n->link_address.b, body, sizeof n->link_address.b);
-        else if (type == OPTION_MTU && len_bytes == 8)
-            n->mtu = field_be32(body + 2);
-        else if (type == OPTION_PREFIX && len_bytes == 32)
-            take_prefix(n, body);
-        else if (type == OPTION_DNS && len_bytes >= 24)
-            n->dns = ip_addr_of_v6(body + 6);
+        if (o.type == OPTION_SOURCE_LINK && o.len_bytes == 8)
+            memcpy(n->link_address.b, o.body, sizeof n->link_address.b);
+        else if (o.type == OPTION_MTU && o.len_bytes == 8)
+            n->mtu = field_be32(o.body + 2);
+        else if (o.type == OPTION_PREFIX && o.len_bytes == 32)
+            take_prefix(n, o.body);
+        else if (o.type == OPTION_DNS && o.len_bytes >= 24)
+            n->dns = ip_addr_of_v6(o.body + 6);
     }
     return true;
 }
