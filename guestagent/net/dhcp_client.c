@@ -41,7 +41,6 @@ enum {
     DEFAULT_PREFIX_BITS = 24,
     MTU_MIN = 576,
     FRAME_BYTES = ETH_HEADER_BYTES + IP4_HEADER_BYTES + UDP_HEADER_BYTES + DHCP_QUERY_MAX,
-    HOSTNAME_MAX = 64,
     PROTO_AT = ETH_HEADER_BYTES + 9 /* of an IPv4 packet */
 };
 #define IP4_BROADCAST 0xffffffffu
@@ -69,7 +68,6 @@ _Static_assert(ARRAY_SIZE(state_names) == CLIENT_STATE_COUNT, "a name for each s
 struct dhcp_client {
     struct loop *loop;
     struct dhcp_client_config config;
-    char hostname[HOSTNAME_MAX];
     const struct dhcp_client_ops *ops;
     void *ctx;
     enum client_state state;
@@ -137,7 +135,6 @@ static void send_query(struct dhcp_client *c, struct dhcp_query *q, bool unicast
     q->xid = c->xid;
     q->secs = (uint16_t)MIN(secs, (uint64_t)UINT16_MAX);
     q->chaddr = c->config.mac;
-    q->hostname = c->hostname;
     dhcp_put_query(&w, q);
     ASSERT(bytes_out_ok(&w));
     len_bytes = compose(c, frame, dhcp, w.len_bytes, has_address ? &c->lease.ip : &nobody,
@@ -419,8 +416,6 @@ enum status dhcp_client_new(struct dhcp_client **out, struct loop *loop,
         return ST_NOMEM;
     c->loop = loop;
     c->config = *config;
-    snprintf(c->hostname, sizeof c->hostname, "%s", config->hostname);
-    c->config.hostname = c->hostname;
     c->ops = ops;
     c->ctx = ctx;
     timer_init(&c->timer, loop, on_timer, c);

@@ -34,7 +34,6 @@ struct dhcp_client_ops {
 
 struct dhcp_client_config {
     struct mac mac;
-    const char *hostname; /* option 12; "" = none; copied */
     enum status (*random)(void *buf, size_t len_bytes);
 };
 

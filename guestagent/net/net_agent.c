@@ -302,9 +302,7 @@ static const struct dhcp_client_ops dhcp_ops = { on_dhcp_send, on_dhcp_lease, on
 
 static enum status new_dhcp_client(struct net_agent *a, struct dhcp_client **out)
 {
-    const struct dhcp_client_config config = { .mac = a->mac,
-                                               .hostname = "",
-                                               .random = sys_random };
+    const struct dhcp_client_config config = { .mac = a->mac, .random = sys_random };
 
     return dhcp_client_new(out, a->loop, &config, &dhcp_ops, a);
 }

@@ -190,7 +190,7 @@ void dhcp_put_address_option(struct bytes_out *w, uint8_t code, const struct ip_
         dhcp_put_option(w, code, a->b + 12, 4);
 }
 
-void dhcp_put_text_option(struct bytes_out *w, uint8_t code, const char *text)
+static void put_text_option(struct bytes_out *w, uint8_t code, const char *text)
 {
     if (text && *text)
         dhcp_put_option(w, code, text, MIN(strlen(text), 255u));
@@ -264,8 +264,7 @@ static void put_options(struct bytes_out *w, const struct dhcp_reply *m)
     dhcp_put_address_option(w, DHCP_OPT_DNS, &m->dns);
     if (m->mtu)
         dhcp_put_option(w, DHCP_OPT_MTU, mtu, sizeof mtu);
-    dhcp_put_text_option(w, DHCP_OPT_HOSTNAME, m->hostname);
-    dhcp_put_text_option(w, DHCP_OPT_DOMAIN, m->domain);
+    put_text_option(w, DHCP_OPT_DOMAIN, m->domain);
     if (m->search)
         dhcp_put_option(w, DHCP_OPT_SEARCH, search,
                         dhcp_search_encode(search, sizeof search, m->search));

@@ -32,7 +32,6 @@ enum {
     DHCP_OPT_MASK = 1,
     DHCP_OPT_ROUTER = 3,
     DHCP_OPT_DNS = 6,
-    DHCP_OPT_HOSTNAME = 12,
     DHCP_OPT_DOMAIN = 15,
     DHCP_OPT_MTU = 26,
     DHCP_OPT_REQUESTED = 50,
@@ -79,7 +78,6 @@ struct dhcp_reply {
     uint32_t lease_s;
     struct ip_addr mask, router, dns;
     uint16_t mtu;
-    const char *hostname;
     const char *domain;
     const char *search; /* names separated by spaces or commas */
     const uint8_t *client_id;
@@ -103,7 +101,6 @@ struct dhcp_query {
     bool broadcast;
     struct ip_addr ciaddr, requested, server_id;
     struct mac chaddr;
-    const char *hostname;
 };
 /* Asks for everything that struct dhcp_answer has. */
 void dhcp_put_query(struct bytes_out *w, const struct dhcp_query *q);

@@ -233,7 +233,6 @@ void dhcp_put_query(struct bytes_out *w, const struct dhcp_query *q)
     dhcp_put_address_option(w, DHCP_OPT_REQUESTED, &q->requested);
     dhcp_put_address_option(w, DHCP_OPT_SERVER_ID, &q->server_id);
     dhcp_put_option(w, DHCP_OPT_MAX_SIZE, max_size, sizeof max_size);
-    dhcp_put_text_option(w, DHCP_OPT_HOSTNAME, q->hostname);
     dhcp_put_option(w, DHCP_OPT_PARAMETERS, wanted, sizeof wanted);
     dhcp_put_end(w, start);
 }

@@ -35,7 +35,6 @@ void dhcp_put_fixed(struct bytes_out *w, const struct dhcp_fixed *f);
 void dhcp_put_option(struct bytes_out *w, uint8_t code, const void *data, size_t len_bytes);
 /* Nothing for an address that is not there. */
 void dhcp_put_address_option(struct bytes_out *w, uint8_t code, const struct ip_addr *a);
-void dhcp_put_text_option(struct bytes_out *w, uint8_t code, const char *text);
 /* The end option, and zeroes up to DHCP_MIN_BYTES since @start. */
 void dhcp_put_end(struct bytes_out *w, size_t start);
 

@@ -124,14 +124,12 @@ static struct dhcp_reply reply_to(const struct switch_ *s, const struct dhcp_mes
                                 .client_id_bytes = m->client_id_bytes };
 }
 
-static void add_network(const struct switch_ *s, const struct dhcp_message *m, struct dhcp_reply *r)
+static void add_network(const struct switch_ *s, struct dhcp_reply *r)
 {
     r->mask = ip_addr_v4(~(0xffffffffu >> s->config.prefix_bits));
     r->router = s->config.gateway;
     r->dns = s->config.gateway;
     r->mtu = (uint16_t)s->config.mtu;
-    if (dhcp_asks_for(m, DHCP_OPT_HOSTNAME))
-        r->hostname = s->config.guest_hostname;
     if (s->dhcp->domain[0]) {
         r->domain = s->dhcp->domain;
         r->search = s->config.search_domains;
@@ -147,7 +145,7 @@ static void send_address(struct switch_ *s, const struct dhcp_message *m, enum d
     if (type == DHCP_ACK)
         r.ciaddr = m->ciaddr;
     r.lease_s = DHCP_LEASE_S;
-    add_network(s, m, &r);
+    add_network(s, &r);
     send_reply(s, m, &r);
 }
 
@@ -213,7 +211,7 @@ static void on_inform(struct switch_ *s, const struct dhcp_message *m)
         return;
     }
     r.ciaddr = m->ciaddr;
-    add_network(s, m, &r);
+    add_network(s, &r);
     s->count.dhcp_acks++;
     send_reply(s, m, &r);
 }

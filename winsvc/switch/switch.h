@@ -104,7 +104,6 @@ struct switch_config {
     struct ip_addr net6;      /* /64; fd00:72:64::/64 by default: gateway ::1, host alias ::254 */
     unsigned mtu;             /* 1500; up to 65520 */
     char search_domains[256]; /* DHCP options 15 and 119; separated by spaces or commas */
-    char guest_hostname[64];  /* DHCP option 12; "" = none */
     struct switch_static_lease static_leases[SWITCH_STATIC_LEASES_MAX]; /* beside guest's */
     unsigned static_lease_count;
     char api_token[129]; /* expose and unexpose need "Authorization: Bearer"; "" = open */

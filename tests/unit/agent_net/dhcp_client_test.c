@@ -83,7 +83,6 @@ static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     const struct dhcp_client_config config = { .mac = frame_guest_mac,
-                                               .hostname = "guest",
                                                .random = repeatable_random };
 
     f->sim = sim_new();

@@ -30,7 +30,7 @@ struct ask {
     uint8_t type;
     const struct mac *mac;
     const char *ciaddr, *giaddr, *requested, *server;
-    bool broadcast, wants_hostname;
+    bool broadcast;
 };
 
 static uint32_t v4(const char *text)
@@ -68,8 +68,6 @@ static size_t compose(const struct ask *a, uint8_t buf[static 512])
         bytes_put(&w, (const uint8_t[]){ 54, 4 }, 2);
         bytes_put_be32(&w, v4(a->server));
     }
-    if (a->wants_hostname)
-        bytes_put(&w, (const uint8_t[]){ 55, 2, 1, 12 }, 4);
     bytes_put_u8(&w, 255);
     assert_true(bytes_out_ok(&w));
     return w.len_bytes;
@@ -158,7 +156,6 @@ static void the_guest_gets_its_static_address_and_the_network(void **state)
     assert_option(26, "\x05\xdc", 2);
     assert_null(option(15, &len));
     assert_null(option(119, &len));
-    assert_null(option(12, &len));
     assert_true(rig_last(rig)->len_bytes >= DHCP_MIN_BYTES);
 }
 
@@ -166,14 +163,10 @@ static void search_domains_come_as_domain_and_search_list(void **state)
 {
     dhcp_free(&rig->s);
     strcpy(rig->s.config.search_domains, "corp.example, b.test.");
-    strcpy(rig->s.config.guest_hostname, "lima");
     assert_int_equal(dhcp_new(&rig->s), ST_OK);
-    assert_int_equal(ask((struct ask){
-                         .type = DHCP_DISCOVER, .mac = &guest, .wants_hostname = true }),
-                     DHCP_OFFER);
+    assert_int_equal(ask((struct ask){ .type = DHCP_DISCOVER, .mac = &guest }), DHCP_OFFER);
     assert_option(15, "corp.example", 12);
     assert_option(119, "\4corp\7example\0\1b\4test\0", 22);
-    assert_option(12, "lima", 4);
 }
 
 static void the_pool_leaves_out_what_is_reserved(void **state)

@@ -163,8 +163,7 @@ static void a_server_reads_what_a_client_writes(void **state)
                                   .broadcast = true,
                                   .requested = ip_addr_v4(0xc0a87f02),
                                   .server_id = ip_addr_v4(0xc0a87f01),
-                                  .chaddr = { { 2, 0, 0, 0, 0, 1 } },
-                                  .hostname = "guest" };
+                                  .chaddr = { { 2, 0, 0, 0, 0, 1 } } };
     uint8_t buf[DHCP_QUERY_MAX];
     struct bytes_out w = bytes_into(buf, sizeof buf);
     struct dhcp_message m;
