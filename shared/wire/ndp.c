@@ -102,6 +102,15 @@ static void take_prefix(struct ndp_router *n, const uint8_t *body)
     n->prefix_lifetime_s = field_be32(body + 2);
 }
 
+/* The first server of the option; one that is no IPv6 address is none. */
+static void take_dns(struct ndp_router *n, const uint8_t *body)
+{
+    struct ip_addr dns = ip_addr_of_v6(body + 6);
+
+    if (!ip_addr_is_v4(&dns) && !ip_addr_is_multicast(&dns))
+        n->dns = dns;
+}
+
 static bool take_router_options(struct ndp_router *n, struct bytes *r)
 {
     struct option o;
@@ -116,7 +125,7 @@ static bool take_router_options(struct ndp_router *n, struct bytes *r)
         else if (o.type == OPTION_PREFIX && o.len_bytes == 32)
             take_prefix(n, o.body);
         else if (o.type == OPTION_DNS && o.len_bytes >= 24)
-            n->dns = ip_addr_of_v6(o.body + 6);
+            take_dns(n, o.body);
     }
     return true;
 }

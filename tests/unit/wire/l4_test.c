@@ -7,6 +7,7 @@
 #include "support/frame_build.h"
 #include "support/frame_expect.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- UDP ---------------------------------------------------------------------------------- */
@@ -300,6 +301,35 @@ static void router_advert_has_its_options(void **state)
     assert_int_equal(ndp_router_rest(&router), 0x40000708);
 }
 
+static void router_advert_is_read(void **state)
+{
+    static const char *const none[] = { "00000000000000000000ffff00000000",
+                                        "00000000000000000000ffffc0a87f01",
+                                        "ff020000000000000000000000000001" };
+    char text[IP_ADDR_TEXT_MAX];
+    struct ndp_router router;
+    struct frame f;
+    struct bytes r;
+
+    frame_hex(&f, "00000000 00000000"
+                  "0501 0000 000005dc"
+                  "1903 0000 00015180 fd000072006400000000000000000001");
+    r = bytes_of(f.b, f.len_bytes);
+    assert_int_equal(ndp_router_decode(&router, 0x40000708, &r), ST_OK);
+    assert_int_equal(router.lifetime_s, 1800);
+    assert_int_equal(router.mtu, 1500);
+    assert_string_equal(ip_addr_format(&router.dns, text), "fd00:72:64::1");
+    for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
+        char option[80];
+
+        snprintf(option, sizeof option, "00000000 00000000 1903 0000 00015180 %s", none[i]);
+        frame_hex(&f, option);
+        r = bytes_of(f.b, f.len_bytes);
+        assert_int_equal(ndp_router_decode(&router, 0, &r), ST_OK);
+        assert_true(ip_addr_equal(&router.dns, &(struct ip_addr){ 0 }));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +342,7 @@ int main(void)
         cmocka_unit_test(neighbour_messages_are_read_within_their_bounds),
         cmocka_unit_test(neighbour_messages_are_written_as_they_are_read),
         cmocka_unit_test(router_advert_has_its_options),
+        cmocka_unit_test(router_advert_is_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
