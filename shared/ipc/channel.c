@@ -113,7 +113,7 @@ const char *channel_proved_name(enum channel_proved p)
 static const uint32_t taken_by_role[] = {
     [RDLINK__V1__ROLE__ROLE_CONTROLLER] = BODY(HEALTH) | BODY(READY) | BODY(EXIT_NOTICE) |
                                           BODY(FORWARD_CHANGE) | BODY(PUBLISHED_PORTS) |
-                                          BODY(RELAYED_PORTS),
+                                          BODY(RELAYED_PORTS) | BODY(FORWARD_STATES),
     [RDLINK__V1__ROLE__ROLE_WORKER_DOCKER] =
         BODY(DRAIN) | BODY(SHUTDOWN) | BODY(DOCKER_TARGET) | BODY(LOG_LEVELS) | BODY(LOOK_NOW),
     [RDLINK__V1__ROLE__ROLE_WORKER_SWITCH] = BODY(DRAIN) | BODY(SHUTDOWN) | BODY(FORWARD_CHANGE) |

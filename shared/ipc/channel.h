@@ -34,7 +34,7 @@ struct channel;
 struct loop;
 struct stream;
 
-enum { IPC_MAJOR = 1, IPC_MINOR = 3, IPC_MAX_MESSAGE = 65536 };
+enum { IPC_MAJOR = 1, IPC_MINOR = 4, IPC_MAX_MESSAGE = 65536 };
 
 #define CHANNEL_END_LIST(X)                                                                       \
     X(CLOSED_BY_PEER, "ClosedByPeer")      /* clean end between two messages */                   \

@@ -20,7 +20,7 @@ import threading
 
 from rdl_controller import fields, message
 
-MAJOR, MINOR = 1, 3
+MAJOR, MINOR = 1, 4
 CONTROLLER, BRIDGE, NET = 1, 4, 5
 HELLO, HELLO_ACK, HEALTH, READY, EXIT_NOTICE, PING, PONG = 1, 2, 3, 4, 7, 8, 9
 NETWORK_OFFER, PROOF, RELAYED_PORTS = 12, 13, 17

@@ -7,6 +7,8 @@
  *   taken     says that the port is taken      slow     never Ready
  *   mortal    makes three forwards, removes one, and dies at the tenth report, unless it was given
  *             forwards: then it lives, and counts them
+ *   shown     says at the second report that it has two forwards, one of which waits, two that are
+ *             none, and five for which there was no room
  *   greedy    the same with more forwards than are remembered
  *
  * Its command line is the message of the condition NetworkReady.
@@ -26,7 +28,7 @@ struct worker {
     struct worker_link *link;
     char script[32], command[256];
     uint64_t reports, restored;
-    struct timer death;
+    struct timer death, states;
     int exit_code;
 };
 
@@ -70,6 +72,8 @@ static void fill_health(void *ctx, struct health_report *out)
 
     w->reports++;
     linked = is_linked(w);
+    if (plays(w, "shown") && w->reports == 2)
+        timer_start(&w->states, 0);
     if ((plays(w, "mortal") || plays(w, "greedy")) && w->restored == 0 && w->reports == 10)
         timer_start(&w->death, 0);
     c->state = linked ? HEALTH_SERVING : HEALTH_NOT_SERVING;
@@ -98,6 +102,39 @@ static void send_forward(struct worker *w, unsigned port, bool removed)
     change.removed = removed;
     msg.body_case = RDLINK__V1__ENVELOPE__BODY_FORWARD_CHANGE;
     msg.forward_change = &change;
+    worker_link_send(w->link, &msg);
+}
+
+static void on_states(void *ctx)
+{
+    struct worker *w = ctx;
+    static char tcp[] = "tcp", first[] = "127.0.0.1:80", second[] = "127.0.0.1:81",
+                guest[] = "192.168.127.2:80", taken[] = "PortTaken", why[] = "taken\033 by pid 1",
+                none[] = "not a protocol";
+    Rdlink__V1__Envelope msg = RDLINK__V1__ENVELOPE__INIT;
+    Rdlink__V1__ForwardStates states = RDLINK__V1__FORWARD_STATES__INIT;
+    Rdlink__V1__ForwardState items[4], *list[4];
+    Rdlink__V1__Forward forwards[3];
+
+    for (unsigned i = 0; i < 4; i++) {
+        rdlink__v1__forward_state__init(&items[i]);
+        list[i] = &items[i];
+        if (i == 3)
+            break; /* a state of nothing */
+        rdlink__v1__forward__init(&forwards[i]);
+        forwards[i].protocol = i == 2 ? none : tcp;
+        forwards[i].local = i == 0 ? first : second;
+        forwards[i].remote = guest;
+        items[i].forward = &forwards[i];
+    }
+    items[0].reason = taken;
+    items[0].message = why;
+    items[1].listening = true;
+    states.forwards = list;
+    states.n_forwards = 4;
+    states.left_out = 5;
+    msg.body_case = RDLINK__V1__ENVELOPE__BODY_FORWARD_STATES;
+    msg.forward_states = &states;
     worker_link_send(w->link, &msg);
 }
 
@@ -176,6 +213,7 @@ int main(int argc, char **argv)
     if (loop_uv_new(&w.loop, &e) != ST_OK)
         return 1;
     timer_init(&w.death, w.loop, on_death, &w);
+    timer_init(&w.states, w.loop, on_states, &w);
     if (worker_link_open(&w.link, w.loop, &config, &ops, &w, &e) != ST_OK) {
         fprintf(stderr, "test_switch_worker: %s\n", e.text);
         return 1;
@@ -184,6 +222,7 @@ int main(int argc, char **argv)
         worker_link_ready(w.link, "ready for tests");
     loop_uv_run(w.loop);
     timer_stop(&w.death);
+    timer_stop(&w.states);
     worker_link_free(w.link);
     loop_uv_free(w.loop);
     return w.exit_code;

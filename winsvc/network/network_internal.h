@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "link/link_token.h"
+#include "network/forward_states.h"
 #include "network/network_service.h"
 #include "network/worker_command.h"
 #include "port/addr.h"
@@ -43,6 +44,7 @@ struct net_worker {
     struct timer linger;
     struct forward_list forwards;  /* made at run time */
     struct forward_list given;     /* of the machine's published ports, to the present process */
+    struct forward_states states;  /* what the present process says of all of its forwards */
     struct worker_command command; /* what it is started with; the host borrows it */
 };
 

@@ -24,6 +24,9 @@
  * them at its greeting. They go with the worker, not with the link; one that is started anew for
  * other options (network_service_set()) keeps them.
  *
+ * What a process says of all of its forwards (ForwardStates) is kept for the status alone, and is
+ * shown while that process runs: without it nobody listens.
+ *
  * Who may be the link. A session that is proved wants its link with a token; the worker is told it
  * before on_ready() is, and its successors at their greeting.
  *
@@ -77,6 +80,16 @@ static void take_forward_change(struct net_worker *w, const Rdlink__V1__ForwardC
         log_write_limited(&w->service->forwards_log, LOG_WARN, LOG_NET,
                           "worker=%s a forward is not remembered: %s; there are %u",
                           w->command.name, status_text(st), w->forwards.count);
+}
+
+static void take_forward_states(struct net_worker *w, const Rdlink__V1__ForwardStates *msg)
+{
+    enum status st = forward_states_take(&w->states, msg);
+
+    if (st != ST_OK)
+        log_limited(LOG_ERROR, LOG_NET, "worker=%s its forwards are not shown: %s", w->command.name,
+                    status_text(st));
+    w->service->ops->on_change(w->service->ctx);
 }
 
 static enum status send_forward(struct net_worker *w, const struct forward_text *f, bool removed)
@@ -196,6 +209,7 @@ static void on_open(void *ctx, unsigned index, const struct channel_peer *peer)
 
     w->is_new = true;
     forward_list_clear(&w->given);
+    forward_states_clear(&w->states);
     if (w->has_token) /* a worker begins without one */
         tell_token(w);
     restore_forwards(w);
@@ -214,6 +228,8 @@ static void on_message(void *ctx, unsigned index, const Rdlink__V1__Envelope *ms
 {
     if (msg->body_case == RDLINK__V1__ENVELOPE__BODY_FORWARD_CHANGE)
         take_forward_change(ctx, msg->forward_change);
+    else if (msg->body_case == RDLINK__V1__ENVELOPE__BODY_FORWARD_STATES)
+        take_forward_states(ctx, msg->forward_states);
 }
 
 static void on_worker_change(void *ctx, unsigned index)
@@ -462,6 +478,7 @@ static void remove_worker(struct network_service *n, unsigned i)
     worker_host_free(w->host);
     forward_list_clear(&w->forwards);
     forward_list_clear(&w->given);
+    forward_states_clear(&w->states);
     free(w);
 }
 
@@ -475,6 +492,7 @@ static void finish_stop(struct net_worker *w)
     w->phase = NET_WAITING;
     w->why_waiting = ST_OK;
     forward_list_clear(&w->forwards);
+    forward_states_clear(&w->states);
 }
 
 /* False: nothing is left of it, and nobody wants it. */

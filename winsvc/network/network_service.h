@@ -89,7 +89,7 @@ void network_service_forget(struct network_service *n, const char *vm_id);
  * otherwise a worker that starts next has the rest. */
 void network_service_set(struct network_service *n, const struct network_service_config *config,
                          bool restart);
-/* Its workers as components. */
+/* Its workers as components, and their forwards; those that wait for a port come first. */
 void network_service_fill(const struct network_service *n, struct snapshot *out,
                           const struct snapshot_clock *clock);
 /* How the network of a machine is, as the condition NetworkReady: what the worker

@@ -22,6 +22,45 @@ void net_worker_describe_exit(const struct worker_view *v, char *buf, size_t cap
              v->last_exit.message);
 }
 
+static bool is_running(const struct net_worker *w)
+{
+    struct worker_view v;
+
+    if (!w->host)
+        return false;
+    worker_host_view(w->host, 0, &v);
+    return v.state == WORKER_RUNNING;
+}
+
+static void fill_forward(const struct net_worker *w, const struct forward_state *f,
+                         struct snapshot *out)
+{
+    struct snapshot_forward to = { .generation = w->generation, .is_listening = f->is_listening };
+
+    snprintf(to.vm, sizeof to.vm, "%s", w->vm_id);
+    snprintf(to.proto, sizeof to.proto, "%s", f->text.protocol);
+    snprintf(to.host, sizeof to.host, "%s", f->text.local);
+    snprintf(to.guest, sizeof to.guest, "%s", f->text.remote);
+    snprintf(to.reason, sizeof to.reason, "%s", f->reason);
+    snprintf(to.message, sizeof to.message, "%s", f->message);
+    snapshot_add_forward(out, &to);
+}
+
+static void fill_forwards(const struct network_service *n, struct snapshot *out, bool listening)
+{
+    for (unsigned i = 0; i < n->count; i++) {
+        const struct net_worker *w = n->workers[i];
+
+        if (!is_running(w))
+            continue;
+        for (unsigned k = 0; k < w->states.count; k++)
+            if (w->states.items[k].is_listening == listening)
+                fill_forward(w, &w->states.items[k], out);
+        if (listening)
+            out->left_out += w->states.left_out;
+    }
+}
+
 void network_service_fill(const struct network_service *n, struct snapshot *out,
                           const struct snapshot_clock *clock)
 {
@@ -41,6 +80,8 @@ void network_service_fill(const struct network_service *n, struct snapshot *out,
         snprintf(to->control, sizeof to->control, "%.*s", ADDR_TEXT_MAX - 1, w->command.control);
         snapshot_component_health(to, net_worker_health(w));
     }
+    fill_forwards(n, out, false);
+    fill_forwards(n, out, true);
 }
 
 static void set_condition(struct condition *out, const char *type, enum condition_status status,

@@ -19,6 +19,11 @@
  * like a fault from within. The guest's connections are reset and the host's closed by
  * switch_free(), so both sides know.
  *
+ * Each forward and its state goes into the status, too (forward_states.h): the controller gets all
+ * of them whenever the switch's generation of them is another one than it was told, a fifth of a
+ * second later, so that many changes are one message; and where it has just been told, a second
+ * later, because a message may have 64 KiB, of which four in the queue end the channel.
+ *
  * Health is looked at when it is reported, every second; in the first ten seconds of a link, while
  * the network is not ready yet, ten times a second, and what changed is told at once: containers
  * wait for it; likewise while the controller has a doubt (LookNow). A thousand forwards that come
@@ -31,6 +36,7 @@
 #include "base/log.h"
 #include "ipc/health.h"
 #include "link/link_token.h"
+#include "network/forward_states.h"
 #include "network/link_watch.h"
 #include "network/network_health.h"
 #include "network/switch_host.h"
@@ -47,6 +53,7 @@
 #include <string.h>
 
 enum { SETTLE_MS = 100, SETTLE_FOR_MS = 10000, TELL_MAX_PER_S = 20 };
+enum { FORWARDS_MS = 200, FORWARDS_AGAIN_MS = 1000 };
 
 struct network_worker {
     struct switch_env env;         /* borrows */
@@ -60,7 +67,10 @@ struct network_worker {
     char listen_why[CONDITION_MESSAGE_MAX]; /* "" = the link's listener is well */
     uint64_t telling_since_ms;              /* see tell() */
     unsigned told;
-    struct timer settle; /* a look soon: linked and not ready, forwards changed */
+    struct timer settle;    /* a look soon: linked and not ready, forwards changed */
+    struct timer forwards;  /* due: they are not as the controller was told */
+    uint64_t told_forwards; /* their generation, when it was; 0 = not yet */
+    uint64_t told_forwards_ms;
     network_worker_done_fn *done;
     void *ctx;
 };
@@ -68,6 +78,7 @@ struct network_worker {
 static void finish(struct network_worker *w, int code)
 {
     timer_stop(&w->settle);
+    timer_stop(&w->forwards);
     w->done(w->ctx, code);
 }
 
@@ -103,6 +114,43 @@ static void look_for_address(struct network_worker *w)
     w->guest_has_address |= census.guest_has_address || switch_guest_address(switch_of(w), &ip);
 }
 
+static enum status send_states(void *ctx, Rdlink__V1__Envelope *msg)
+{
+    struct network_worker *w = ctx;
+
+    return worker_link_send(w->link, msg);
+}
+
+/* Where it fails the next look tries again. */
+static void on_forwards_due(void *ctx)
+{
+    struct network_worker *w = ctx;
+    struct forward_states states = { 0 };
+    uint64_t generation = switch_forward_generation(switch_of(w));
+    enum status st = forward_states_of(&states, switch_of(w));
+
+    if (st == ST_OK)
+        st = forward_states_send(&states, send_states, w);
+    w->told_forwards_ms = loop_now_ms(w->env.loop);
+    if (st == ST_OK)
+        w->told_forwards = generation;
+    else
+        log_limited(LOG_WARN, LOG_SWITCH, "the controller is not told its forwards: %s",
+                    status_text(st));
+    forward_states_clear(&states);
+}
+
+static void look_at_forwards(struct network_worker *w)
+{
+    uint64_t age_ms = loop_now_ms(w->env.loop) - w->told_forwards_ms;
+
+    if (switch_forward_generation(switch_of(w)) == w->told_forwards ||
+        timer_is_running(&w->forwards))
+        return;
+    timer_start(&w->forwards,
+                w->told_forwards && age_ms < FORWARDS_AGAIN_MS ? FORWARDS_AGAIN_MS : FORWARDS_MS);
+}
+
 /* True: a reader of the status wants to know. */
 static bool look(struct network_worker *w)
 {
@@ -110,6 +158,7 @@ static bool look(struct network_worker *w)
     struct network_facts facts;
 
     look_for_address(w);
+    look_at_forwards(w);
     facts = facts_of(w);
     if (link_watch_look(&w->watch, facts.now_ms, n->rx_frames, n->tx_frames))
         switch_ask_guest(switch_of(w));
@@ -349,6 +398,7 @@ static enum status prepare(struct network_worker **out, const struct switch_env 
     }
     w->env = *env;
     timer_init(&w->settle, env->loop, on_settle, w);
+    timer_init(&w->forwards, env->loop, on_forwards_due, w);
     st = switch_options_parse_worker(&w->options, argc, argv, e);
     if (st == ST_OK)
         st = switch_host_config_of(&w->config, &w->options, e);
@@ -423,6 +473,7 @@ void network_worker_free(struct network_worker *w)
     if (!w)
         return;
     timer_stop(&w->settle);
+    timer_stop(&w->forwards);
     switch_host_free(w->host);
     worker_link_free(w->link); /* sends what is queued: an exit notice */
     free(w);

@@ -16,6 +16,8 @@
  *                           there have been: the controller sees by it that one was replaced),
  *                           last_rx_age_ms, tcp_flows, ...
  *
+ * At each change of them it also says all its forwards, with their states (message ForwardStates).
+ *
  * Once the controller has sent a link token (NetworkOffer), only a link that begins with it is
  * taken; the counter links_refused says how many were not.
  *

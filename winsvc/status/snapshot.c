@@ -26,7 +26,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CLOCK_JUMP_MS = 1000 };
+enum { CLOCK_JUMP_MS = 1000, FORWARD_FRAME_BYTES = 128 /* of its names and fixed values */ };
 
 static const char *const endpoint_states[] = {
     [SNAPSHOT_ENDPOINT_OFF] = "off",
@@ -105,6 +105,22 @@ static void copy_counters(struct snapshot_counters *to, const struct health_coun
 {
     to->count = MIN(count, (unsigned)HEALTH_MAX_COUNTERS);
     memcpy(to->items, from, to->count * sizeof to->items[0]);
+}
+
+/* At most so many bytes become of @text in JSON. */
+static size_t json_bytes(const char *text)
+{
+    size_t n = 0;
+
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+
+        if (c == '"' || c == '\\')
+            n += 2;
+        else
+            n += c < ' ' || c > '~' ? 3 : 1; /* a byte that is no text becomes U+FFFD */
+    }
+    return n;
 }
 
 /* ---- parts ----------------------------------------------------------------------------- */
@@ -210,6 +226,21 @@ struct snapshot_endpoint *snapshot_add_endpoint(struct snapshot *s, const char *
     e->state = state;
     e->since_ms = since_ms;
     return e;
+}
+
+void snapshot_add_forward(struct snapshot *s, const struct snapshot_forward *f)
+{
+    size_t bytes = FORWARD_FRAME_BYTES + json_bytes(f->vm) + json_bytes(f->proto) +
+                   json_bytes(f->host) + json_bytes(f->guest) + json_bytes(f->reason) +
+                   json_bytes(f->message);
+
+    if (s->forward_count == SNAPSHOT_MAX_FORWARDS ||
+        s->forward_bytes + bytes > SNAPSHOT_FORWARDS_BYTES) {
+        s->left_out++;
+        return;
+    }
+    s->forward_bytes += bytes;
+    s->forwards[s->forward_count++] = *f;
 }
 
 void snapshot_component_health(struct snapshot_component *c, const struct health_component *h)

@@ -4,7 +4,7 @@
  * The owner (the controller) fills one from its parts whenever it is asked; nothing in it points
  * into another module, so the views (status_json, later events and metrics) never touch live
  * objects. Every array is bounded and says how many it had to leave out. A snapshot is about
- * 380 KiB: keep it on the heap. Pure; any thread.
+ * 600 KiB: keep it on the heap. Pure; any thread.
  *
  * Use: snapshot_init(), then source, stopping and needs_network, snapshot_add_*() for each part,
  * and last snapshot_conclude(), which draws phase and the condition Ready from the parts.
@@ -25,12 +25,16 @@
 enum {
     /* As many as one answer can hold, whatever guests and workers say (STREAM_MAX_QUEUED). */
     SNAPSHOT_MAX_COMPONENTS = 24, /* docker workers, and the switches of 16 guests */
-    SNAPSHOT_MAX_INSTANCES = 24,
+    SNAPSHOT_MAX_INSTANCES = 20,
     SNAPSHOT_MAX_ENDPOINTS = 8,
-    SNAPSHOT_MAX_NAMES = 64, /* as many as there can be options */
+    SNAPSHOT_MAX_FORWARDS = 512,
+    SNAPSHOT_FORWARDS_BYTES = 96 * 1024, /* of all of them, as JSON */
+    SNAPSHOT_MAX_NAMES = 64,             /* as many as there can be options */
     SNAPSHOT_MAX_GRANTED = 16,
     SNAPSHOT_ACCOUNT_MAX = 96,
-    SNAPSHOT_TEXT_MAX = 256
+    SNAPSHOT_TEXT_MAX = 256,
+    SNAPSHOT_FORWARD_TEXT_MAX = 64,
+    SNAPSHOT_FORWARD_WHY_MAX = 192
 };
 
 /* Monotonic times become wall-clock times through one fixed offset, so that the same moment always
@@ -118,6 +122,18 @@ struct snapshot_endpoint {
     char message[SNAPSHOT_TEXT_MAX]; /* why, when it is not listening; may be empty */
 };
 
+/* A port of this host that leads into a guest, or should. */
+struct snapshot_forward {
+    char vm[VM_ID_MAX]; /* the machine, and which of its networks */
+    enum guest_generation generation;
+    char proto[4];                         /* "tcp" or "udp" */
+    char host[SNAPSHOT_FORWARD_TEXT_MAX];  /* "127.0.0.1:8080"; ":8080" is every address */
+    char guest[SNAPSHOT_FORWARD_TEXT_MAX]; /* "192.168.127.2:80" */
+    bool is_listening;                     /* false: it waits for its port */
+    char reason[CONDITION_REASON_MAX];     /* why; empty when it listens */
+    char message[SNAPSHOT_FORWARD_WHY_MAX];
+};
+
 /* What becomes of the log. */
 struct snapshot_log {
     char file[512];   /* empty = standard error only */
@@ -182,6 +198,9 @@ struct snapshot {
     unsigned instance_count;
     struct snapshot_endpoint endpoints[SNAPSHOT_MAX_ENDPOINTS];
     unsigned endpoint_count;
+    struct snapshot_forward forwards[SNAPSHOT_MAX_FORWARDS];
+    unsigned forward_count;
+    size_t forward_bytes; /* see SNAPSHOT_FORWARDS_BYTES */
     struct snapshot_log log;
     char granted[SNAPSHOT_MAX_GRANTED][SNAPSHOT_ACCOUNT_MAX]; /* who may connect to each endpoint */
     unsigned granted_count;
@@ -204,6 +223,9 @@ struct snapshot_endpoint *snapshot_add_endpoint(struct snapshot *s, const char *
                                                 enum snapshot_endpoint_state state,
                                                 const char *requested, const char *address,
                                                 int64_t since_ms);
+
+/* Copies @f; counts it as left out when there is no room. */
+void snapshot_add_forward(struct snapshot *s, const struct snapshot_forward *f);
 
 /* What the worker itself reported: state, conditions and counters. A worker that does not run stays
  * NOT_SERVING whatever it said last. NULL = it has not reported yet. */

@@ -346,6 +346,18 @@ static void put_endpoint(struct out *o, cJSON *to, const struct snapshot *s,
     put_text_or_null(o, to, "message", e->message);
 }
 
+static void put_forward(struct out *o, cJSON *to, const struct snapshot_forward *f)
+{
+    put_text(o, to, "vm", f->vm);
+    put_text(o, to, "generation", guest_generation_name(f->generation));
+    put_text(o, to, "proto", f->proto);
+    put_text(o, to, "host", f->host);
+    put_text(o, to, "guest", f->guest);
+    put_text(o, to, "state", f->is_listening ? "listening" : "waiting");
+    put_text_or_null(o, to, "reason", f->reason);
+    put_text_or_null(o, to, "message", f->message);
+}
+
 static void put_fixes(struct out *o, cJSON *to, const struct diagnostic *d)
 {
     cJSON *array = kept(o, cJSON_AddArrayToObject(to, "fixes"));
@@ -397,6 +409,9 @@ static void put_status(struct out *o, cJSON *to, const struct snapshot *s)
     array = kept(o, cJSON_AddArrayToObject(to, "endpoints"));
     for (unsigned i = 0; i < s->endpoint_count; i++)
         put_endpoint(o, append_object(o, array), s, &s->endpoints[i]);
+    array = kept(o, cJSON_AddArrayToObject(to, "forwards"));
+    for (unsigned i = 0; i < s->forward_count; i++)
+        put_forward(o, append_object(o, array), &s->forwards[i]);
     put_log(o, to, &s->log);
     put_page(o, to, &s->page);
     put_config(o, to, &s->config);

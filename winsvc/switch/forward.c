@@ -71,8 +71,12 @@ static void wait_and_retry(struct forward *f)
 static void on_retry(void *ctx)
 {
     struct forward *f = ctx;
+    struct errmsg before = f->why;
+    enum status st = forward_open(f);
 
-    if (forward_open(f)) {
+    if (!st || strcmp(before.text, f->why.text) != 0)
+        f->owner->forwards->generation++;
+    if (st) {
         wait_and_retry(f);
         return;
     }
@@ -95,6 +99,7 @@ static void on_listener_error(void *ctx, enum status why)
     struct forward_socket *fs = ctx;
     struct forward *f = fs->owner;
 
+    f->owner->forwards->generation++;
     errmsg_set(&f->why, "the listener failed: %s", status_text(why));
     log_limited(LOG_WARN, LOG_SWITCH, "forward=%s/%s %s, trying again",
                 forward_proto_names[f->proto], f->local, f->why.text);
@@ -170,6 +175,7 @@ static void insert_sorted(struct forward_table *t, struct forward *added)
     }
     list_append(it, &added->link); /* before @it */
     t->count++;
+    t->generation++;
 }
 
 static void free_forward(struct forward *f)
@@ -313,6 +319,7 @@ enum status switch_forward_add_spec(struct switch_ *s, const char *spec, struct 
 static void remove_forward(struct forward *f)
 {
     f->owner->forwards->count--;
+    f->owner->forwards->generation++;
     list_remove(&f->link);
     free_forward(f);
 }
@@ -358,6 +365,11 @@ void switch_forward_each(const struct switch_ *s, switch_forward_fn *fn, void *c
 
         fn(ctx, &view);
     }
+}
+
+uint64_t switch_forward_generation(const struct switch_ *s)
+{
+    return s->forwards->generation;
 }
 
 /* ---- for the API ------------------------------------------------------------------------- */

@@ -52,6 +52,7 @@ struct forward_udp;
 struct forward_table {
     struct list forwards;
     unsigned count;
+    uint64_t generation;     /* switch_forward_generation() */
     struct forward_udp *udp; /* owned; NULL until the first UDP forward */
     struct api *api;         /* owned */
 };

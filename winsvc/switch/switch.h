@@ -238,6 +238,8 @@ void switch_forward_close_all(struct switch_ *s);
 typedef void switch_forward_fn(void *ctx, const struct switch_forward *f);
 /* In the order of local, then protocol. */
 void switch_forward_each(const struct switch_ *s, switch_forward_fn *fn, void *ctx);
+/* One up whenever switch_forward_each() has something else to tell; 0: there was none yet. */
+uint64_t switch_forward_generation(const struct switch_ *s);
 
 /* ---- names of the virtual network (dns_zones.c) ------------------------------------------ */
 

@@ -42,10 +42,32 @@ class CliSwitchTest(unittest.TestCase):
         return self.session.start("capture", [
             rdl.binary("rdlink"), "capture", f"--address=unix:{self.host.status_socket}", *words])
 
+    def forwards(self):
+        return {f["host"]: f for f in self.host.status()["forwards"]}
+
+    def check_status(self, port, taken, holder):
+        """Each forward is in the status, the one that waits with its reason until it has its port."""
+        free, waiting = f"127.0.0.1:{port}", f"127.0.0.1:{taken}"
+        rdl.wait_until(lambda: len(self.forwards()) == 2, 10, "both forwards are in the status")
+        found = self.forwards()
+        self.assertEqual(found[free], {
+            "vm": "vm1", "generation": "A", "proto": "tcp", "host": free, "guest": "192.168.127.2:80",
+            "state": "listening", "reason": None, "message": None})
+        self.assertEqual((found[waiting]["state"], found[waiting]["reason"]), ("waiting", "PortTaken"))
+        self.assertRegex(found[waiting]["message"], rf"{taken}: taken by ")
+        self.assertEqual(list(found), [waiting, free])
+        self.assertIn(f"tcp/{waiting} ".encode(), self.rdlink("status").stdout)
+        holder.close()
+        rdl.wait_until(lambda: self.forwards()[waiting]["state"] == "listening", 10,
+                       "the forward that waited listens")
+        self.assertIsNone(self.forwards()[waiting]["reason"])
+        self.assertNotIn(f"tcp/{waiting} ".encode(), self.rdlink("status").stdout)
+
     def test_ports_and_capture(self):
         with socket.create_server(("127.0.0.1", 0)) as s:
             port = s.getsockname()[1]
-        taken = self.enterContext(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+        holder = self.enterContext(socket.create_server(("127.0.0.1", 0)))
+        taken = holder.getsockname()[1]
         control = f"unix:{self.session.path('control')}"
         guest = self.start("--switch-control", control, "--forward",
                            f"127.0.0.1:{port}=192.168.127.2:80", "--forward",
@@ -59,6 +81,8 @@ class CliSwitchTest(unittest.TestCase):
                          r"      waits: .*: taken by .*\n")
         states = {p["remote"]: p["state"] for p in json.loads(self.rdlink("ports", "--json").stdout)}
         self.assertEqual(states, {"192.168.127.2:80": "listening", "192.168.127.2:81": "waiting"})
+
+        self.check_status(port, taken, holder)
 
         file = self.session.path("ping.pcapng")
         capture = self.capture("-o", file, "--filter", "icmp and host 192.168.127.1", "--for", "3s")

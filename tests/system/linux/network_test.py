@@ -122,6 +122,10 @@ class NetworkTest(unittest.TestCase):
     def worker(self, name):
         return next((c for c in self.host.status()["components"] if c["name"] == name), None)
 
+    def forward_states(self, port):
+        return [f["state"] for f in self.host.status()["forwards"]
+                if f["host"].endswith(f":{port}")]
+
     def reason(self, worker, condition):
         component = self.worker(worker) or {"conditions": []}
         return next((c["reason"] for c in component["conditions"] if c["type"] == condition), None)
@@ -264,11 +268,13 @@ class NetworkTest(unittest.TestCase):
         port = self.publish(guest, b"guest")
         with self.assertRaises(OSError):
             can_bind(port)
+        self.expect("the status has it", lambda: self.forward_states(port) == ["listening"])
         guest.stop()
         self.assertIsNotNone(self.worker("switch-vm1-A"))  # its machine is there: it may come back
         machine.close()
         self.expect("its switch is gone", lambda: self.worker("switch-vm1-A") is None)
         self.expect("the port is free", lambda: can_bind(port))
+        self.assertEqual(self.forward_states(port), [])
         self.assertEqual(self.condition("NetworkReady")["reason"], "NoGuest")
 
     def test_host_that_ends_takes_the_switches_with_it(self):

@@ -27,7 +27,7 @@ static void the_opener_greets_and_is_open_after_the_answer(void **state)
     assert_false(channel_is_open(c.channel));
     channel_case_peer_greets(&c, CHANNEL_OPENER);
     assert_int_equal(c.who.role, WORKER_DOCKER);
-    assert_int_equal(c.who.minor, 3);
+    assert_int_equal(c.who.minor, IPC_MINOR);
     assert_int_equal(c.who.pid, 77);
     assert_string_equal(c.who.instance, "vm-1");
     assert_string_equal(c.who.version, "9.9.9");

@@ -250,8 +250,8 @@ static const struct role_row {
     Rdlink__V1__Role role, peer;
     const char *takes; /* a letter for each of message_rows */
 } role_rows[] = {
-    { CONTROLLER, WORKER_DOCKER, "hrxfp" },  { CONTROLLER, WORKER_SWITCH, "hrxfp" },
-    { CONTROLLER, AGENT_NET, "hrxfp" },      { WORKER_DOCKER, CONTROLLER, "dstln" },
+    { CONTROLLER, WORKER_DOCKER, "hrxfpw" }, { CONTROLLER, WORKER_SWITCH, "hrxfpw" },
+    { CONTROLLER, AGENT_NET, "hrxfpw" },     { WORKER_DOCKER, CONTROLLER, "dstln" },
     { WORKER_SWITCH, CONTROLLER, "dsfoln" }, { AGENT_BRIDGE, CONTROLLER, "hrdsxl" },
     { AGENT_NET, CONTROLLER, "hrdsxol" },
 };
@@ -263,7 +263,7 @@ static const struct message_row {
     { 'h', BODY(HEALTH) },         { 'r', BODY(READY) },         { 'd', BODY(DRAIN) },
     { 's', BODY(SHUTDOWN) },       { 'x', BODY(EXIT_NOTICE) },   { 't', BODY(DOCKER_TARGET) },
     { 'f', BODY(FORWARD_CHANGE) }, { 'o', BODY(NETWORK_OFFER) }, { 'p', BODY(PUBLISHED_PORTS) },
-    { 'l', BODY(LOG_LEVELS) },     { 'n', BODY(LOOK_NOW) },
+    { 'l', BODY(LOG_LEVELS) },     { 'n', BODY(LOOK_NOW) },      { 'w', BODY(FORWARD_STATES) },
 };
 
 static void expect_taken(const struct role_row *row, Rdlink__V1__Envelope__BodyCase body,

@@ -32,7 +32,7 @@ void frames_hello(struct frames *f, uint32_t major, Rdlink__V1__Role role)
     Rdlink__V1__Hello hello = RDLINK__V1__HELLO__INIT;
 
     hello.major = major;
-    hello.minor = 3;
+    hello.minor = IPC_MINOR;
     hello.role = role;
     hello.instance = peer_instance;
     hello.version = peer_version;
@@ -48,7 +48,7 @@ void frames_hello_ack(struct frames *f, uint32_t major, Rdlink__V1__Role role)
     Rdlink__V1__HelloAck ack = RDLINK__V1__HELLO_ACK__INIT;
 
     ack.major = major;
-    ack.minor = 3;
+    ack.minor = IPC_MINOR;
     ack.role = role;
     ack.instance = peer_instance;
     ack.version = peer_version;

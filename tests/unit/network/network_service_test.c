@@ -397,6 +397,47 @@ static void published_ports_go_to_the_worker_that_has_the_link(void **state)
     RUN_UNTIL(f, counter(f, "switch-linked-A", "restored") == 8);
 }
 
+static unsigned forwards_shown(struct fixture *f)
+{
+    component(f, "");
+    return f->snapshot->forward_count;
+}
+
+static void what_a_worker_says_of_its_forwards_is_shown_while_it_runs(void **state)
+{
+    struct fixture *f = *state;
+    const struct snapshot_forward *shown = f->snapshot->forwards;
+
+    want_a(f, "shown");
+    RUN_UNTIL(f, forwards_shown(f) == 2);
+    assert_string_equal(shown[0].vm, "shown");
+    assert_int_equal(shown[0].generation, GUEST_A);
+    assert_string_equal(shown[0].proto, "tcp");
+    assert_string_equal(shown[0].host, "127.0.0.1:80");
+    assert_string_equal(shown[0].guest, "192.168.127.2:80");
+    assert_false(shown[0].is_listening);
+    assert_string_equal(shown[0].reason, "PortTaken");
+    assert_string_equal(shown[0].message, "taken? by pid 1");
+    assert_string_equal(shown[1].host, "127.0.0.1:81");
+    assert_true(shown[1].is_listening);
+    assert_string_equal(shown[1].reason, "");
+    assert_int_equal(f->snapshot->left_out, 7); /* five, and two that are none */
+    network_service_forget(f->n, "shown");
+    RUN_UNTIL(f, forwards_shown(f) == 0);
+}
+
+static void forwards_go_with_the_process_that_had_them(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t restarts;
+
+    want_a(f, "shown");
+    RUN_UNTIL(f, forwards_shown(f) == 2);
+    assert_int_equal(network_service_restart(f->n, "switch-shown-A", &restarts), ST_OK);
+    RUN_UNTIL(f, forwards_shown(f) == 0);
+    RUN_UNTIL(f, forwards_shown(f) == 2); /* its successor says them anew */
+}
+
 /* ---- several, and the end ------------------------------------------------------------------- */
 
 static void generations_of_a_machine_have_a_worker_each(void **state)
@@ -544,6 +585,8 @@ int main(void)
         T(address_without_room_for_the_port_is_a_reason),
         T(worker_that_dies_is_replaced_and_gets_its_forwards_back),
         T(forwards_that_are_remembered_are_bounded),
+        T(what_a_worker_says_of_its_forwards_is_shown_while_it_runs),
+        T(forwards_go_with_the_process_that_had_them),
         T(published_ports_go_to_the_worker_that_has_the_link),
         T(generations_of_a_machine_have_a_worker_each),
         T(names_too_long_are_cut_and_stay_different),

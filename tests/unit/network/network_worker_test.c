@@ -7,6 +7,7 @@
 #include "ipc/envelope.h"
 #include "ipc/health.h"
 #include "link/link_token.h"
+#include "network/forward_states.h"
 #include "network/link_watch.h"
 #include "network/subnet_watch.h"
 #include "port/addr.h"
@@ -45,6 +46,8 @@ struct fixture {
     struct {
         char text[128]; /* "tcp 127.0.0.1:80 192.168.127.2:80 removed" */
     } change;
+    struct forward_states states; /* the last it said of its forwards */
+    unsigned states_told;
     char notice[40];
 };
 
@@ -100,6 +103,7 @@ static void start(struct fixture *f, const char *option)
 static void stop(struct fixture *f)
 {
     network_worker_free(f->worker);
+    forward_states_clear(&f->states);
     sim_advance_ms(f->sim, 1000); /* the channel's last words */
     net_sim_free(f->net);
     routes_sim_free(f->routes);
@@ -123,6 +127,10 @@ static void take(struct fixture *f, const Rdlink__V1__Envelope *msg)
         snprintf(f->change.text, sizeof f->change.text, "%s %s %s%s", change->forward->protocol,
                  change->forward->local, change->forward->remote,
                  change->removed ? " removed" : "");
+        break;
+    case RDLINK__V1__ENVELOPE__BODY_FORWARD_STATES:
+        f->states_told++;
+        assert_int_equal(forward_states_take(&f->states, msg->forward_states), ST_OK);
         break;
     case RDLINK__V1__ENVELOPE__BODY_EXIT_NOTICE:
         snprintf(f->notice, sizeof f->notice, "%s", msg->exit_notice->reason);
@@ -753,6 +761,103 @@ static void a_port_that_is_still_taken_is_waited_for(void **state)
     stop(&f);
 }
 
+/* "tcp 127.0.0.1:80 192.168.127.2:80 waiting PortTaken: taken by nginx" */
+static const char *state_text(struct fixture *f, unsigned at)
+{
+    static char text[512];
+    const struct forward_state *s = &f->states.items[at];
+
+    assert_true(at < f->states.count);
+    snprintf(text, sizeof text, "%s %s %s %s%s%s%s", s->text.protocol, s->text.local,
+             s->text.remote, s->is_listening ? "listening" : "waiting ", s->reason,
+             s->is_listening ? "" : ": ", s->message);
+    return text;
+}
+
+static void each_forward_is_told_with_its_state_and_only_when_it_changed(void **state)
+{
+    struct fixture f;
+
+    start(&f, "--forward=127.0.0.1:81=192.168.127.2:81");
+    net_sim_next_listen_fails(f.net, ST_EXISTS, "taken by nginx");
+    controller_says_forward(&f, tcp, local, remote, false);
+    net_sim_next_listen_fails(f.net, ST_EXISTS, "taken by nginx");
+    sim_advance_ms(f.sim, 400);
+    hear(&f);
+    assert_int_equal(f.states_told, 1); /* both at once */
+    assert_int_equal(f.states.count, 2);
+    assert_string_equal(state_text(&f, 0),
+                        "tcp 127.0.0.1:80 192.168.127.2:80 waiting PortTaken: taken by nginx");
+    assert_string_equal(state_text(&f, 1), "tcp 127.0.0.1:81 192.168.127.2:81 listening");
+    sim_advance_ms(f.sim, 5000);
+    hear(&f);
+    assert_int_equal(f.states_told, 2);
+    assert_string_equal(state_text(&f, 0), "tcp 127.0.0.1:80 192.168.127.2:80 listening");
+    sim_advance_ms(f.sim, 10000);
+    controller_says_forward(&f, tcp, local, remote, true);
+    sim_advance_ms(f.sim, 1000);
+    hear(&f);
+    assert_int_equal(f.states_told, 3);
+    assert_int_equal(f.states.count, 1);
+    stop(&f);
+}
+
+/* Ten times a second for ten seconds; the controller hears of about one in a second. */
+static void forwards_that_change_all_the_time_do_not_flood_the_controller(void **state)
+{
+    struct fixture f;
+
+    start(&f, NULL);
+    for (unsigned i = 0; i < 100; i++) {
+        controller_says_forward(&f, tcp, local, remote, i % 2 == 1);
+        sim_advance_ms(f.sim, 100);
+    }
+    sim_advance_ms(f.sim, 2000);
+    hear(&f);
+    assert_in_range(f.states_told, 5, 13);
+    assert_int_equal(f.states.count, 0); /* and the last of it is right */
+    stop(&f);
+}
+
+static void a_worker_without_forwards_says_nothing_of_them(void **state)
+{
+    struct fixture f;
+
+    start(&f, NULL);
+    sim_advance_ms(f.sim, 5000);
+    hear(&f);
+    assert_int_equal(f.states_told, 0);
+    stop(&f);
+}
+
+/* The longest addresses: not all of them fit one message. */
+static void as_many_forwards_as_fit_are_told_and_those_that_wait_first(void **state)
+{
+    char at[64], why[200];
+    struct fixture f;
+
+    start(&f, NULL);
+    memset(why, 'w', sizeof why - 1);
+    why[sizeof why - 1] = '\0';
+    for (unsigned i = 0; i < 1024; i++) {
+        snprintf(at, sizeof at, "[fe80:1111:2222:3333:4444:5555:6666:7777]:%u", 20000 + i);
+        if (i == 1023)
+            net_sim_next_listen_fails(f.net, ST_EXISTS, why);
+        controller_says_forward(&f, tcp, at, remote, false);
+    }
+    for (unsigned i = 0; i < 40; i++) { /* it stays taken, whenever it is tried again */
+        net_sim_next_listen_fails(f.net, ST_EXISTS, why);
+        sim_advance_ms(f.sim, 10);
+    }
+    hear(&f);
+    assert_int_equal(f.done_code, -1);
+    assert_in_range(f.states.count, 600, 1023);
+    assert_int_equal(f.states.count + f.states.left_out, 1024);
+    assert_false(f.states.items[0].is_listening);
+    assert_true(f.states.items[1].is_listening);
+    stop(&f);
+}
+
 static void nonsense_of_the_controller_does_nothing(void **state)
 {
     static char icmp[] = "icmp", nothing[] = "", outside[] = "10.0.0.1:80";
@@ -859,6 +964,10 @@ int main(void)
         cmocka_unit_test(forwards_of_the_command_line_listen),
         cmocka_unit_test(forwards_of_a_predecessor_come_back),
         cmocka_unit_test(a_port_that_is_still_taken_is_waited_for),
+        cmocka_unit_test(each_forward_is_told_with_its_state_and_only_when_it_changed),
+        cmocka_unit_test(forwards_that_change_all_the_time_do_not_flood_the_controller),
+        cmocka_unit_test(a_worker_without_forwards_says_nothing_of_them),
+        cmocka_unit_test(as_many_forwards_as_fit_are_told_and_those_that_wait_first),
         cmocka_unit_test(nonsense_of_the_controller_does_nothing),
         cmocka_unit_test(what_the_guest_exposes_is_passed_on),
     };

@@ -249,6 +249,13 @@ static struct snapshot *full_snapshot(void)
     snprintf(e->owner_image, sizeof e->owner_image, "C:\\dockerd.exe");
     snprintf(e->instance, sizeof e->instance, "dev");
     snprintf(e->message, sizeof e->message, "held by \"other\"");
+    snapshot_add_forward(s, &(struct snapshot_forward){ .vm = "dev",
+                                                        .generation = GUEST_V2,
+                                                        .proto = "tcp",
+                                                        .host = "127.0.0.1:80",
+                                                        .guest = "192.168.127.2:80",
+                                                        .reason = "PortTaken",
+                                                        .message = "taken by pid 12" });
     snprintf(s->source, sizeof s->source, "/vms");
     s->log = (struct snapshot_log){ .file = "/var/log/rdlink/rdlinkd.log",
                                     .levels = "info,switch=debug",
@@ -392,6 +399,7 @@ static void enums_of_the_schema_are_those_of_the_code(void **state)
         { "instance", "state", SESSION_STATE_COUNT, lane_name },
         { "instance", "generation", GUEST_GENERATION_COUNT, generation_name },
         { "lanes", "A", SESSION_STATE_COUNT, lane_name },
+        { "forward", "generation", GUEST_GENERATION_COUNT, generation_name },
         { "endpoint", "state", SNAPSHOT_ENDPOINT_STATE_COUNT, endpoint_name },
     };
     cJSON *schema = load_schema();
@@ -488,10 +496,13 @@ static void fill_counters(struct snapshot_counters *counters)
 static void the_largest_status_fits_a_stream(void **state)
 {
     struct snapshot *s = empty_snapshot();
+    struct snapshot_forward forward = { .generation = GUEST_V2 };
     char *text;
     size_t len;
 
     (void)state;
+    fill_text(forward.vm, sizeof forward.vm);
+    fill_text(forward.message, sizeof forward.message);
     fill_conditions(&s->conditions);
     s->component_count = SNAPSHOT_MAX_COMPONENTS;
     for (unsigned i = 0; i < s->component_count; i++) {
@@ -523,11 +534,75 @@ static void the_largest_status_fits_a_stream(void **state)
     s->endpoint_count = SNAPSHOT_MAX_ENDPOINTS;
     for (unsigned i = 0; i < s->endpoint_count; i++)
         fill_text(s->endpoints[i].message, sizeof s->endpoints[i].message);
+    for (s->left_out = 0; s->left_out == 0;)
+        snapshot_add_forward(s, &forward);
     for (; s->granted_count < SNAPSHOT_MAX_GRANTED; s->granted_count++)
         fill_text(s->granted[s->granted_count], sizeof s->granted[0]);
     assert_int_equal(status_json_render(s, &text, &len), ST_OK);
     assert_in_range(len, STREAM_MAX_QUEUED / 4, STREAM_MAX_QUEUED - 4096);
     status_json_free(text);
+    free(s);
+}
+
+static struct snapshot_forward forward_of(unsigned port)
+{
+    struct snapshot_forward f = {
+        .vm = "dev", .generation = GUEST_A, .proto = "udp", .is_listening = true
+    };
+
+    snprintf(f.host, sizeof f.host, "127.0.0.1:%u", port);
+    snprintf(f.guest, sizeof f.guest, "192.168.127.2:%u", port);
+    return f;
+}
+
+static void a_forward_that_listens_has_no_reason(void **state)
+{
+    struct snapshot *s = empty_snapshot();
+    struct snapshot_forward f = forward_of(53);
+    const cJSON *item;
+    cJSON *json;
+
+    (void)state;
+    snapshot_add_forward(s, &f);
+    json = rendered(s);
+    item = cJSON_GetArrayItem(member(json, "forwards"), 0);
+    assert_string_equal(member(item, "vm")->valuestring, "dev");
+    assert_string_equal(member(item, "generation")->valuestring, "A");
+    assert_string_equal(member(item, "proto")->valuestring, "udp");
+    assert_string_equal(member(item, "host")->valuestring, "127.0.0.1:53");
+    assert_string_equal(member(item, "guest")->valuestring, "192.168.127.2:53");
+    assert_string_equal(member(item, "state")->valuestring, "listening");
+    assert_true(cJSON_IsNull(member(item, "reason")));
+    assert_true(cJSON_IsNull(member(item, "message")));
+    cJSON_Delete(json);
+    assert_described(s);
+}
+
+/* Texts of hostile bytes, which become three each, are bounded as well as many short ones. */
+static void forwards_have_their_own_room_and_the_rest_is_counted(void **state)
+{
+    enum { MANY = 1024 };
+    struct snapshot *s = empty_snapshot();
+    struct snapshot_forward f = forward_of(1);
+    cJSON *json;
+    char *text;
+
+    (void)state;
+    for (unsigned i = 0; i < MANY; i++) {
+        f = forward_of(20000 + i);
+        if (i % 2)
+            memset(f.message, '\xff', sizeof f.message - 1);
+        snapshot_add_forward(s, &f);
+    }
+    assert_in_range(s->forward_count, 100, SNAPSHOT_MAX_FORWARDS);
+    assert_int_equal(s->left_out, MANY - s->forward_count);
+    json = rendered(s);
+    text = cJSON_PrintUnformatted(member(json, "forwards"));
+    assert_non_null(text);
+    assert_true(strlen(text) <= SNAPSHOT_FORWARDS_BYTES);
+    assert_int_equal(member(json, "leftOut")->valueint, s->left_out);
+    cJSON_free(text);
+    cJSON_Delete(json);
     free(s);
 }
 
@@ -606,6 +681,8 @@ int main(void)
         cmocka_unit_test(large_counters_keep_every_digit),
         cmocka_unit_test(hostile_text_stays_json_and_printable),
         cmocka_unit_test(the_largest_status_fits_a_stream),
+        cmocka_unit_test(a_forward_that_listens_has_no_reason),
+        cmocka_unit_test(forwards_have_their_own_room_and_the_rest_is_counted),
         cmocka_unit_test(times_are_rfc3339_in_utc),
         cmocka_unit_test(lack_of_memory_is_a_status),
     };

@@ -213,6 +213,34 @@ static void a_listener_that_dies_comes_back(void **state)
     assert_true(listens("127.0.0.1:80"));
 }
 
+/* One up with whatever a reader of the list can see, and with nothing else. */
+static void the_generation_follows_what_is_listed(void **state)
+{
+    struct ip_endpoint at = rig_endpoint("127.0.0.1:81");
+    uint64_t before = switch_forward_generation(&rig->s);
+
+    assert_int_equal(before, 0);
+    add(SWITCH_FORWARD_TCP, "127.0.0.1:81", "192.168.127.2:81", false, NULL);
+    assert_int_equal(switch_forward_generation(&rig->s), before + 1);
+    add(SWITCH_FORWARD_TCP, "127.0.0.1:81", "192.168.127.2:81", false, NULL); /* the same again */
+    net_sim_next_listen_fails(rig->net, ST_EXISTS, "taken");
+    add(SWITCH_FORWARD_TCP, "127.0.0.1:80", "192.168.127.2:80", false, NULL); /* refused */
+    assert_int_equal(switch_forward_generation(&rig->s), before + 1);
+    net_sim_listener_error(rig->net, &at, ST_IO);
+    sim_run(rig->sim);
+    assert_int_equal(switch_forward_generation(&rig->s), before + 2);
+    for (unsigned i = 0; i < 5; i++) { /* the first says another reason, the others the same */
+        net_sim_next_listen_fails(rig->net, ST_EXISTS, "taken");
+        sim_advance_ms(rig->sim, sim_next_due_ms(rig->sim) - sim_now_ms(rig->sim));
+        assert_int_equal(switch_forward_generation(&rig->s), before + 3);
+    }
+    sim_advance_ms(rig->sim, 5000);
+    assert_true(listens("127.0.0.1:81"));
+    assert_int_equal(switch_forward_generation(&rig->s), before + 4);
+    switch_forward_remove(&rig->s, SWITCH_FORWARD_TCP, "127.0.0.1:81");
+    assert_int_equal(switch_forward_generation(&rig->s), before + 5);
+}
+
 static void closing_all_frees_every_port(void **state)
 {
     net_sim_next_listen_fails(rig->net, ST_EXISTS, "taken");
@@ -411,6 +439,7 @@ int main(void)
         T(a_taken_port_is_an_error_and_leaves_nothing),
         T(a_kept_forward_waits_for_its_port),
         T(a_listener_that_dies_comes_back),
+        T(the_generation_follows_what_is_listed),
         T(closing_all_frees_every_port),
         T(each_udp_client_gets_its_own_answers),
         T(a_forward_leads_to_an_ipv6_address_from_the_gateways),
