@@ -11,6 +11,7 @@
  *     next  ...
  *   vm/dev               probing       12s     40 probes, 3 timeouts
  *   endpoint/docker      listening     12s     unix:/run/docker.sock
+ *   tcp/127.0.0.1:80     waiting       -       for 192.168.127.2:80: taken by pid 7
  *
  * A hint is printed once however often its reason occurs. Columns are fixed so that two outputs can
  * be compared; what is too long for its column is cut with "...", what is too long for the line is
@@ -406,6 +407,20 @@ static void page_endpoint(struct page *p, const cJSON *e)
     page_row(p, name, e, detail);
 }
 
+/* Only those that wait for their port: why is what one wants to know. */
+static void page_forward(struct page *p, const cJSON *f)
+{
+    char text[FIELD_MAX], proto[FIELD_MAX], message[FIELD_MAX], name[LINE_MAX], detail[LINE_MAX];
+
+    if (strcmp(text_of(f, "state", text), "waiting") != 0)
+        return;
+    snprintf(name, sizeof name, "%s/%s", or_dash(text_of(f, "proto", proto)),
+             or_dash(text_of(f, "host", text)));
+    snprintf(detail, sizeof detail, "for %s: %s", or_dash(text_of(f, "guest", text)),
+             text_of(f, "message", message));
+    page_row(p, name, f, detail);
+}
+
 static void page_parts(struct page *p, const cJSON *status, const char *array,
                        void (*part)(struct page *p, const cJSON *item))
 {
@@ -504,5 +519,6 @@ char *render_status(const struct cJSON *status, const struct render_opts *opts)
     page_parts(&p, status, "components", page_component);
     page_parts(&p, status, "instances", page_instance);
     page_parts(&p, status, "endpoints", page_endpoint);
+    page_parts(&p, status, "forwards", page_forward);
     return text_take(&p.text, NULL);
 }

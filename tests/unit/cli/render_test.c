@@ -77,6 +77,22 @@ static void whose_machine_it_is_and_who_is_served_is_told(void **state)
     free(page);
 }
 
+static void a_forward_is_told_while_it_waits(void **state)
+{
+    char *page = render("{'phase':'Ready','ready':true,'forwards':["
+                        "{'vm':'dev','generation':'A','proto':'tcp','host':'127.0.0.1:80',"
+                        "'guest':'192.168.127.2:80','state':'waiting','reason':'PortTaken',"
+                        "'message':'taken\\u001b by pid 7'},"
+                        "{'vm':'dev','generation':'A','proto':'udp','host':':53','guest':"
+                        "'192.168.127.2:53','state':'listening','reason':null,'message':null}]}");
+
+    (void)state;
+    assert_non_null(strstr(page, "tcp/127.0.0.1:80     waiting       -       "
+                                 "for 192.168.127.2:80: taken? by pid 7\n"));
+    assert_null(strstr(page, ":53"));
+    free(page);
+}
+
 static const char degraded[] =
     "{'phase':'Degraded','ready':false,"
     "'program':{'name':'rdlinkd','version':'0.1.0','pid':812},"
@@ -272,6 +288,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ready_is_one_line_for_each_part),
         cmocka_unit_test(whose_machine_it_is_and_who_is_served_is_told),
+        cmocka_unit_test(a_forward_is_told_while_it_waits),
         cmocka_unit_test(trouble_says_why_and_what_next),
         cmocka_unit_test(a_hint_is_given_once),
         cmocka_unit_test(what_is_true_or_unknown_is_no_trouble),
