@@ -268,6 +268,18 @@ function drawGuests(status) {
         ['leads to', e.instance], ['why', e.message]])))]);
 }
 
+/* As the status has them: those that wait for their port come first. */
+function drawForwards(status) {
+  const all = list(status.forwards);
+  const key = all.map((f) => [f.vm, f.proto, f.host, f.guest, f.state, f.message]);
+  show('forwards', key, () => (all.length === 0 ? [] : [
+    node('h2', null, 'Ports that lead into guests'),
+    node('ul', { class: 'cards' }, ...all.map((f) => node('li', { class: 'card' },
+      node('h3', null, foreign(f.proto), ' ', foreign(f.host)),
+      node('p', null, state(f.state, f.state === 'listening', f.state === 'waiting')),
+      facts([['leads to', f.guest], ['of', f.vm], ['why', f.message]]))))]));
+}
+
 /* ---- drawings ---------------------------------------------------------------------------- */
 
 /* From the oldest sample to the newest, a minute at least; conditions may have begun long before. */
@@ -370,6 +382,7 @@ function draw() {
     drawProblems(status);
     drawComponents(status);
     drawGuests(status);
+    drawForwards(status);
     drawAbout(status);
   }
   document.title = `rdlink: ${past.goneSince || !status ? 'no answer' : status.phase}`;

@@ -408,6 +408,23 @@ class Drawing(unittest.TestCase):
         tab = self.show(self.gathered(self.status({"rx_bytes": 1 << 30}), self.status({"rx_bytes": 5})))
         self.assertRegex(tab.text("#charts"), r"from guests 0 B/s")
 
+    def test_forwards_are_listed_with_why_they_wait(self):
+        forward = {"vm": HOSTILE, "generation": "A", "proto": "tcp", "guest": "192.168.127.2:80"}
+        status = self.status()
+        status["forwards"] = [
+            {**forward, "host": "127.0.0.1:80", "state": "waiting", "reason": "PortTaken",
+             "message": IMAGE},
+            {**forward, "host": ":53", "state": "listening", "reason": None, "message": None}]
+        tab = self.show(self.gathered(self.status(), status))
+        self.assertRegex(tab.text("#forwards"),
+                         r"(?s)lead into guests.*tcp 127\.0\.0\.1:80\s+waiting.*192\.168\.127\.2:80"
+                         r".*tcp :53\s+listening")
+        text = tab.eval("document.querySelector('#forwards').textContent")
+        self.assertIn(IMAGE, text)
+        self.assertEqual(text.count(HOSTILE), 2)
+        tab = self.show(self.gathered(status, self.status()))
+        self.assertEqual(tab.text("#forwards"), "")
+
     def test_conditions_are_bars_of_their_length(self):
         """Ready is false for the last quarter of the two minutes that are shown."""
         good = self.condition("True", "AllServing", self.NOW - 3_600_000)
@@ -439,7 +456,8 @@ class Drawing(unittest.TestCase):
         trap = {"toString": 1, "valueOf": 1}
         for data in ("{", "[]", "null", "7", '{"history":7}', self.gathered({}), self.gathered(7),
                      self.gathered({"components": [None, 3, "x", {}], "instances": [{"agent": 5}],
-                                    "conditions": [None, {}], "phase": 4, "endpoints": {}}),
+                                    "conditions": [None, {}], "phase": 4, "endpoints": {},
+                                    "forwards": [None, 3, {}]}),
                      self.gathered({"phase": trap, "components": [{"name": trap}]})):
             with self.subTest(data=data):
                 tab = self.show(data)
