@@ -211,15 +211,14 @@ def sleep_for(seconds):
 
 def freeze_guest(world, _):
     """The machine stands still while the host goes on: after a resume some do, for a while."""
-    guest = [world.bridge.pid, world.net.pid, world.engine.process.pid]
-    for pid in guest:
+    for pid in (world.bridge.pid, world.net.pid, world.engine.process.pid):
         stop(pid)
-    return guest
 
 
-def thaw_guest(_, guest):
-    for pid in guest:
-        os.kill(pid, signal.SIGCONT)
+def thaw_guest(world, _):
+    os.kill(world.bridge.pid, signal.SIGCONT)
+    for inside in (world.net.program.process, world.engine.process):
+        inside.wake()
 
 
 def expect_patience(seconds):
