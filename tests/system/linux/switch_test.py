@@ -75,6 +75,7 @@ class SwitchCase:
     PROTOCOL = None
     TRANSPORT, SOCKET_TYPE = "unix", socket.SOCK_STREAM
     MTU = 1500
+    OPTIONS = ("--search-domain", "corp.example,lab.example", "--log-level", "debug")
 
     @classmethod
     def setUpClass(cls):
@@ -95,9 +96,7 @@ class SwitchCase:
         cls.path = cls.session.path("link")
         cls.switch = cls.session.start(
             "switch", [rdl.binary("rdlinkd"), "switch", "--link",
-                       f"{cls.PROTOCOL}:{cls.TRANSPORT}:{cls.path}", "--mtu", cls.MTU,
-                       "--search-domain", "corp.example,lab.example",
-                       "--log-level", "debug"])
+                       f"{cls.PROTOCOL}:{cls.TRANSPORT}:{cls.path}", "--mtu", cls.MTU, *cls.OPTIONS])
         return cls.path
 
     @classmethod

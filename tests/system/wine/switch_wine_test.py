@@ -26,7 +26,7 @@ class UnderWine(switch_test.SwitchCase, unittest.TestCase):
         cls.port = wine_support.free_port()
         cls.switch = wine.start(
             "switch", wine_support.windows_program("rdlinkd"), "switch", "--link",
-            f"{cls.PROTOCOL}:tcp:127.0.0.1:{cls.port}", "--mtu", cls.MTU, "--log-level", "debug")
+            f"{cls.PROTOCOL}:tcp:127.0.0.1:{cls.port}", "--mtu", cls.MTU, *cls.OPTIONS)
         return str(cls.port)
 
     @classmethod
