@@ -114,7 +114,7 @@ static size_t wrap(uint8_t *frame, const uint8_t *dhcp, size_t len_bytes)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len_bytes)
 {
-    const struct dhcp_client_config config = { guest_mac, "guest", repeatable_random };
+    const struct dhcp_client_config config = { guest_mac, repeatable_random };
     struct bytes r = bytes_of(data, len_bytes);
     struct world w = { .sent = 0 };
     struct sim *sim = sim_new();
