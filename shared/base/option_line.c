@@ -10,9 +10,15 @@ struct cursor {
     const char *line, *at, *end;
 };
 
+/* The carriage return of a line's end is one, too. */
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
 static void skip_blanks(struct cursor *c)
 {
-    while (c->at < c->end && (*c->at == ' ' || *c->at == '\t' || *c->at == '\r'))
+    while (c->at < c->end && is_blank(*c->at))
         c->at++;
 }
 
@@ -35,16 +41,29 @@ static enum status read_key(struct cursor *c, char key[OPTION_KEY_MAX + 1], stru
     return ST_OK;
 }
 
+/* The value's end: its closing quote, or the last byte before a comment that is no blank. */
+static const char *value_stop(const struct cursor *c, bool quoted)
+{
+    const char *stop = memchr(c->at, quoted ? '"' : '#', (size_t)(c->end - c->at));
+
+    if (!stop)
+        stop = c->end;
+    while (!quoted && stop > c->at && is_blank(stop[-1]))
+        stop--;
+    return stop;
+}
+
 static enum status read_value(struct cursor *c, struct option_line *out, struct errmsg *e)
 {
     bool quoted = c->at < c->end && *c->at == '"';
-    char *value = out->value;
+    const char *stop;
     size_t n = 0;
 
     out->value_at = (size_t)(c->at - c->line);
     if (quoted)
         c->at++;
-    while (c->at < c->end && *c->at != (quoted ? '"' : '#')) {
+    stop = value_stop(c, quoted);
+    while (c->at < stop) {
         if (*c->at == '\0') {
             errmsg_set(e, "zero byte in value");
             return ST_INVAL;
@@ -53,7 +72,7 @@ static enum status read_value(struct cursor *c, struct option_line *out, struct 
             errmsg_set(e, "value longer than %d bytes", OPTION_VALUE_MAX - 1);
             return ST_INVAL;
         }
-        value[n++] = *c->at++;
+        out->value[n++] = *c->at++;
     }
     if (quoted && c->at == c->end) {
         errmsg_set(e, "missing closing quote");
@@ -61,11 +80,8 @@ static enum status read_value(struct cursor *c, struct option_line *out, struct 
     }
     if (quoted)
         c->at++;
-    else
-        while (n && strchr(" \t\r", value[n - 1]))
-            n--;
-    value[n] = '\0';
-    out->value_end = quoted ? (size_t)(c->at - c->line) : out->value_at + n;
+    out->value[n] = '\0';
+    out->value_end = (size_t)(c->at - c->line);
     return ST_OK;
 }
 

@@ -156,6 +156,23 @@ static void file_errors_say_line_and_column(void **state)
     }
 }
 
+static void what_follows_the_longest_value_is_no_part_of_it(void **state)
+{
+    static const char *const ends[] = { "", "\r\n", " \t\r\n", " # and why", "#" };
+    char text[OPTION_VALUE_MAX + 64], value[OPTION_VALUE_MAX];
+
+    memset(value, 'u', sizeof value - 1);
+    memcpy(value, "unix:", 5);
+    value[sizeof value - 1] = '\0';
+    for (unsigned i = 0; i < ARRAY_SIZE(ends); i++) {
+        struct config c = defaults();
+
+        snprintf(text, sizeof text, "target = %s%s", value, ends[i]);
+        assert_int_equal(parse(&c, text, NULL), ST_OK);
+        assert_string_equal(c.target, value);
+    }
+}
+
 static void values_are_bounded(void **state)
 {
     char text[OPTION_VALUE_MAX + 64];
@@ -213,6 +230,7 @@ int main(void)
         cmocka_unit_test(command_line_errors_are_clear),
         cmocka_unit_test(file_takes_comments_quotes_and_lists),
         cmocka_unit_test(file_errors_say_line_and_column),
+        cmocka_unit_test(what_follows_the_longest_value_is_no_part_of_it),
         cmocka_unit_test(values_are_bounded),
         cmocka_unit_test(help_fits_eighty_columns),
         cmocka_unit_test(missing_file_is_not_found),
