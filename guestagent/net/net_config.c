@@ -160,7 +160,7 @@ static enum status check_netns(const char *value, struct errmsg *e)
     return ST_INVAL;
 }
 
-static enum status check_interface(const char *value, struct errmsg *e)
+enum status net_config_check_interface(const char *value, struct errmsg *e)
 {
     size_t len = strlen(value);
 
@@ -191,8 +191,8 @@ static const struct option table[] = {
       "WHERE",
       "network namespace of the interface: unit:NAME (of its main process), path:FILE, new:NAME "
       "or host" },
-    { "tap-interface", OPTION_STRING, AT(tap_name), "eth0", 0, 0, check_interface, "NAME",
-      "name of the interface" },
+    { "tap-interface", OPTION_STRING, AT(tap_name), "eth0", 0, 0, net_config_check_interface,
+      "NAME", "name of the interface" },
     { "tap-mac-address", OPTION_STRING, AT(mac_text), "5a:94:ef:e4:0c:ee", 0, 0, check_mac, "MAC",
       "its address, by which the host knows its lease" },
     { "mtu", OPTION_UINT, AT(mtu), "1500", 576, 65520, NULL, "BYTES",

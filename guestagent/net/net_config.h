@@ -52,6 +52,8 @@ enum status net_config_load(struct net_config *out, int argc, const char *const 
                             struct errmsg *e);
 /* "192.168.127.2/24": address and mask bits. ST_INVAL; pure, for the host's offer as well. */
 enum status net_config_parse_cidr(struct ip_addr *ip, unsigned *prefix_bits, const char *text);
+/* A name that the kernel takes for an interface, for the relay's options as well. ST_INVAL. */
+enum status net_config_check_interface(const char *value, struct errmsg *e);
 size_t net_config_help(char *buf, size_t cap);
 /* The table itself, for the manual page. */
 const struct option *net_config_options(size_t *count);

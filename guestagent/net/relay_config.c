@@ -1,23 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guestagent/net/relay_config.h"
 
-#include "guestagent/net/guest_net.h"
-
-#include <string.h>
+#include "guestagent/net/net_config.h"
 
 static enum status check_socket(const char *value, struct errmsg *e)
 {
     struct addr at;
 
     return addr_parse_guarded(&at, value, e);
-}
-
-static enum status check_name(const char *value, struct errmsg *e)
-{
-    if (*value && strlen(value) < GUEST_NET_NAME_MAX)
-        return ST_OK;
-    errmsg_set(e, "\"%.40s\" is no name of an interface", value);
-    return ST_INVAL;
 }
 
 #define AT(field) offsetof(struct relay_config, field)
@@ -27,8 +17,8 @@ static const struct option table[] = {
       "read options from FILE, one \"key = value\" per line" },
     { "listen", OPTION_STRING, AT(listen), RELAY_DEFAULT_SOCKET, 0, 0, check_socket, "ADDR",
       "where rdlink-agent net asks" },
-    { "tap-interface", OPTION_STRING, AT(tap_name), "eth0", 0, 0, check_name, "NAME",
-      "the interface that the host is behind; nobody else is let in" },
+    { "tap-interface", OPTION_STRING, AT(tap_name), "eth0", 0, 0, net_config_check_interface,
+      "NAME", "the interface that the host is behind; nobody else is let in" },
     { "log-level", OPTION_STRING, AT(log_level), "info", 0, 0, options_check_log_level, "LEVELS",
       "error, warn, info, debug or trace, and others for parts: info,net=debug" },
 };

@@ -2,6 +2,7 @@
 #include "support/cmocka_all.h"
 
 #include "guestagent/net/net_config.h"
+#include "guestagent/net/relay_config.h"
 
 #include <string.h>
 
@@ -153,6 +154,20 @@ static void what_cannot_be_is_refused_with_the_reason(void **state)
     }
 }
 
+static void the_relays_interface_is_judged_alike(void **state)
+{
+    static const char *const names[] = { "", "a/b", "sixteen-long-one" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        const char *const argv[] = { "--tap-interface", names[i] };
+        struct relay_config c;
+        struct errmsg e = { "" };
+
+        assert_int_equal(relay_config_load(&c, 2, argv, &e), ST_INVAL);
+        assert_non_null(strstr(e.text, "no name for an interface"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +177,7 @@ int main(void)
         cmocka_unit_test(a_fixed_address_has_the_first_of_its_network_as_gateway),
         cmocka_unit_test(one_generation_may_be_answered),
         cmocka_unit_test(what_cannot_be_is_refused_with_the_reason),
+        cmocka_unit_test(the_relays_interface_is_judged_alike),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
