@@ -160,26 +160,26 @@ static void give_ports_to_all(struct network_service *n)
             give_ports(n->workers[i]);
 }
 
+/* After a guest's ports of one kind were taken, or not. */
+static void ports_said(struct network_service *n, const char *vm_id, const char *kind,
+                       enum status st)
+{
+    if (st != ST_OK)
+        log_limited(LOG_ERROR, LOG_NET, "vm=%s its %s ports are not taken: %s", vm_id, kind,
+                    status_text(st));
+    give_ports_to_all(n);
+}
+
 void network_service_publish(struct network_service *n, const char *vm_id,
                              const Rdlink__V1__PublishedPorts *ports)
 {
-    enum status st = published_table_say(&n->published, vm_id, ports);
-
-    if (st != ST_OK)
-        log_limited(LOG_ERROR, LOG_NET, "vm=%s its published ports are not taken: %s", vm_id,
-                    status_text(st));
-    give_ports_to_all(n);
+    ports_said(n, vm_id, "published", published_table_say(&n->published, vm_id, ports));
 }
 
 void network_service_relay(struct network_service *n, const char *vm_id,
                            const Rdlink__V1__PublishedPorts *ports)
 {
-    enum status st = published_table_relay(&n->published, vm_id, ports);
-
-    if (st != ST_OK)
-        log_limited(LOG_ERROR, LOG_NET, "vm=%s its relayed ports are not taken: %s", vm_id,
-                    status_text(st));
-    give_ports_to_all(n);
+    ports_said(n, vm_id, "relayed", published_table_relay(&n->published, vm_id, ports));
 }
 
 /* ---- the link's token ------------------------------------------------------------------------ */
